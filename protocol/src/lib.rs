@@ -1,0 +1,25 @@
+//! Every message on Footlight's wire: the WebSocket's client and server messages, and the HTTP bodies beside it.
+//!
+//! This crate is shapes and their validation alone. It does no I/O, knows no runtime and no WebRTC, and therefore can be
+//! used by the server, the native client and (as TypeScript, through `cargo xtask bindings`) the pages.
+//!
+//! **The invariant to keep:** a name that was released never changes its meaning. Clients exist that speak these names;
+//! new fields are optional on the way in.
+
+mod http;
+mod id;
+mod message;
+#[cfg(feature = "typescript")]
+mod typescript;
+
+pub use http::{
+    ApiError, Broadcaster, CreateSession, DEFAULT_TITLE, EndSession, MAX_TITLE_CHARS, SessionCreated, SessionList,
+    SessionMode, SessionStats, SessionSummary, Topology, TrackStats, Visibility,
+};
+pub use id::{IdError, MAX_ID_CHARS, SessionId, UserId};
+pub use message::{
+    ANONYMOUS, ClientMessage, Connection, EndReason, IceCandidate, MAX_FRAME_BYTES, MAX_USERNAME_CHARS, MediaKind,
+    Participant, Role, ServerEvent, ServerMessage, SessionDescription, SignalData, SignalType, TrackSource,
+};
+#[cfg(feature = "typescript")]
+pub use typescript::declarations;
