@@ -1,0 +1,1 @@
+//! Pictures: sources, conversion, encoder.
