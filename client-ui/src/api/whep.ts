@@ -1,0 +1,51 @@
+/** Why a WHEP request was not done. */
+export class WhepError extends Error {
+  override readonly name = 'WhepError';
+
+  /** @param status - of the HTTP answer; 0 where there was none */
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+/** A resource that a WHEP server made. */
+export interface WhepResource {
+  readonly answerSdp: string;
+  /** To be deleted when it is not needed any more. */
+  readonly location: URL;
+}
+
+/** No answer is waited for longer than this. */
+const ANSWER_WITHIN_MS = 8_000;
+
+/** The WHEP endpoint that feeds a tile of the grid: forwarded like any other, not counted as a viewer. */
+export function previewEndpoint(sessionId: string, origin: string): URL {
+  return new URL(`/whep/${encodeURIComponent(sessionId)}?preview=true`, origin);
+}
+
+/** Offers to receive (draft-ietf-wish-whep §4.2). */
+export async function postOffer(endpoint: URL, offerSdp: string, signal: AbortSignal): Promise<WhepResource> {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/sdp', accept: 'application/sdp' },
+    body: offerSdp,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
+  });
+  if (response.status !== 201) {
+    throw new WhepError(`the offer was answered with status ${response.status}`, response.status);
+  }
+  const location = new URL(response.headers.get('location') ?? '', endpoint);
+  // A resource elsewhere would have us send requests to a place of the answer's choosing.
+  if (location.origin !== endpoint.origin || location.pathname === endpoint.pathname) {
+    throw new WhepError('the answer names no resource of this server', response.status);
+  }
+  return { answerSdp: await response.text(), location };
+}
+
+/** Frees the resource, also while the page is being left. A server that has gone has freed it already. */
+export function deleteResource(resource: WhepResource): void {
+  fetch(resource.location, { method: 'DELETE', keepalive: true }).catch(() => undefined);
+}

@@ -1,0 +1,103 @@
+import type { MediaEngine, Subscription, SubscriptionEvents, TransportState, Wanted } from './engine';
+import { type MediaSample, readStats } from './sample';
+import { preferStereo } from './sdp';
+
+/** Browsers without `jitterBufferTarget` may have its older name. */
+type ReceiverWithHint = RTCRtpReceiver & { playoutDelayHint?: number | null };
+
+/** The browser's own WebRTC. */
+export const browserEngine: MediaEngine = {
+  get works() {
+    return typeof RTCPeerConnection === 'function';
+  },
+  videoCodecs() {
+    const codecs = RTCRtpReceiver.getCapabilities('video')?.codecs ?? [];
+    return [...new Set(codecs.map((codec) => (codec.mimeType.split('/')[1] ?? '').toUpperCase()))];
+  },
+  subscribe(wanted, events) {
+    return new BrowserSubscription(wanted, events);
+  },
+};
+
+class BrowserSubscription implements Subscription {
+  readonly offer: Promise<string>;
+  readonly #connection = new RTCPeerConnection();
+  readonly #media: MediaStream;
+
+  constructor(wanted: Wanted, events: SubscriptionEvents) {
+    const kinds = (['audio', 'video'] as const).filter((kind) => wanted[kind]);
+    const receivers = kinds.map((kind) => this.#connection.addTransceiver(kind, { direction: 'recvonly' }).receiver);
+    receivers.forEach(playAtOnce);
+    this.#media = new MediaStream(receivers.map((receiver) => receiver.track));
+    this.#connection.onconnectionstatechange = () => {
+      const state = transportState(this.#connection.connectionState);
+      if (state !== null) {
+        events.transport(state);
+      }
+    };
+    this.offer = this.#makeOffer();
+    // The offer may fail before anybody waits for it; whoever does still sees the failure.
+    this.offer.catch(() => undefined);
+  }
+
+  async #makeOffer(): Promise<string> {
+    const offer = await this.#connection.createOffer();
+    const sdp = preferStereo(offer.sdp ?? '');
+    await this.#connection.setLocalDescription({ type: 'offer', sdp });
+    // Sent without candidates: the server is ICE-lite and learns ours from our checks (RFC 8445 §7.3.1.3).
+    return sdp;
+  }
+
+  async accept(answerSdp: string): Promise<void> {
+    await this.#connection.setRemoteDescription({ type: 'answer', sdp: answerSdp });
+  }
+
+  async addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
+    await this.#connection.addIceCandidate(candidate);
+  }
+
+  attach(video: HTMLVideoElement): void {
+    video.srcObject = this.#media;
+  }
+
+  async sample(): Promise<MediaSample | null> {
+    const report = await this.#connection.getStats();
+    return readStats(statsEntries(report), performance.now());
+  }
+
+  close(): void {
+    this.#connection.onconnectionstatechange = null;
+    this.#connection.close();
+  }
+}
+
+function statsEntries(report: RTCStatsReport): Map<string, unknown> {
+  const entries = new Map<string, unknown>();
+  report.forEach((entry: unknown, id: string) => entries.set(id, entry));
+  return entries;
+}
+
+/** Asks for the smallest jitter buffer that the network allows. */
+function playAtOnce(receiver: ReceiverWithHint): void {
+  if ('jitterBufferTarget' in receiver) {
+    receiver.jitterBufferTarget = 0;
+  } else if ('playoutDelayHint' in receiver) {
+    (receiver as ReceiverWithHint).playoutDelayHint = 0;
+  }
+}
+
+function transportState(state: RTCPeerConnectionState): TransportState | null {
+  switch (state) {
+    case 'connected':
+      return 'connected';
+    case 'disconnected':
+      return 'interrupted';
+    case 'failed':
+      return 'failed';
+    case 'new':
+    case 'connecting':
+      return 'connecting';
+    case 'closed':
+      return null;
+  }
+}

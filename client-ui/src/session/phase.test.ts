@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { type Facts, type Phase, phaseOf } from './phase';
+
+const START: Facts = {
+  engineWorks: true,
+  unplayableCodec: null,
+  online: true,
+  link: 'opening',
+  onAir: false,
+  flow: 'none',
+  lost: false,
+};
+const IN: Facts = { ...START, link: 'open', onAir: true, flow: 'flowing' };
+
+describe('phaseOf', () => {
+  it.each<[string, Facts, Phase]>([
+    ['the first visit', START, 'connecting'],
+    ['a session where nobody is on air', { ...IN, onAir: false }, 'waiting'],
+    ['media on its way', { ...IN, flow: 'none' }, 'connecting'],
+    ['media on its way again', { ...IN, flow: 'none', lost: true }, 'reconnecting'],
+    ['media that plays', IN, 'live'],
+    ['a picture that stopped coming', { ...IN, flow: 'stalled' }, 'waiting'],
+    ['a server that went away', { ...IN, link: 'down', lost: true }, 'reconnecting'],
+    ['a server that came back and has not heard from the host', { ...IN, link: 'absent', lost: true }, 'reconnecting'],
+    ['a server that cannot be reached at first', { ...START, link: 'down' }, 'connecting'],
+    ['a wrong address', { ...START, link: 'absent' }, 'not-found'],
+    ['no network', { ...IN, link: 'down', online: false }, 'offline'],
+    ['a connection that outlives what the system thinks of the network', { ...IN, online: false }, 'live'],
+    ['the end', { ...IN, link: 'ended' }, 'ended'],
+    ['a browser without WebRTC', { ...START, engineWorks: false }, 'unsupported'],
+    ['a codec that the browser does not have', { ...IN, unplayableCodec: 'H264' }, 'unsupported'],
+    ['that codec, with nobody on air', { ...IN, unplayableCodec: 'H264', onAir: false }, 'waiting'],
+  ])('%s', (_, facts, phase) => {
+    expect(phaseOf(facts)).toBe(phase);
+  });
+});

@@ -1,0 +1,397 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Presence } from '../api/http';
+import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
+import type { MediaEngine, Subscription, SubscriptionEvents } from '../media/engine';
+import type { MediaSample } from '../media/sample';
+import type { Phase } from './phase';
+import type { SignalingEvents } from './signaling';
+import { WatchConnection } from './watch-connection';
+
+class FakeSubscription implements Subscription {
+  readonly offer = Promise.resolve('offer');
+  readonly answers: string[] = [];
+  closed = false;
+  frames = 0;
+
+  constructor(readonly events: SubscriptionEvents) {}
+
+  accept(answer: string): Promise<void> {
+    this.answers.push(answer);
+    return answer === 'nonsense' ? Promise.reject(new Error('bad SDP')) : Promise.resolve();
+  }
+
+  addCandidate(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  attach(): void {
+    // Nothing is shown in these tests.
+  }
+
+  sample(): Promise<MediaSample | null> {
+    return Promise.resolve({
+      atMs: performance.now(),
+      width: 640,
+      height: 360,
+      videoCodec: 'H264',
+      videoBytes: this.frames * 1_000,
+      audioBytes: 0,
+      packetsReceived: this.frames,
+      packetsLost: 0,
+      framesDecoded: this.frames,
+      framesDropped: 0,
+      jitterMs: 0,
+      roundTripMs: 1,
+      bufferedMs: 0,
+      bufferedFrames: 0,
+      decodeMs: 0,
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+/** A server, a browser and a network, all of them obedient. */
+class World {
+  presence: Presence = 'present';
+  online = true;
+  codecs = ['H264', 'VP8'];
+  codecsOnAir = ['H264'];
+  works = true;
+  readonly sockets: (SignalingEvents & { sent: ClientMessage[]; left: boolean; probes: number })[] = [];
+  readonly subscriptions: FakeSubscription[] = [];
+  readonly phases: Phase[] = [];
+  readonly connection: WatchConnection;
+
+  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'presence'>> = {}) {
+    Object.assign(this, change);
+    const engine: MediaEngine = {
+      works: this.works,
+      videoCodecs: () => this.codecs,
+      subscribe: (_, events) => {
+        const subscription = new FakeSubscription(events);
+        this.subscriptions.push(subscription);
+        return subscription;
+      },
+    };
+    this.connection = new WatchConnection(
+      'show',
+      {
+        engine,
+        openSignaling: (_, events) => {
+          const socket = { ...events, sent: [] as ClientMessage[], left: false, probes: 0 };
+          this.sockets.push(socket);
+          return {
+            send: (message) => socket.sent.push(message),
+            probe: () => (socket.probes += 1),
+            close: () => (socket.left = true),
+          };
+        },
+        presenceOf: () => Promise.resolve(this.presence),
+        videoCodecsOnAir: () => Promise.resolve(this.codecsOnAir),
+        isOnline: () => this.online,
+        random: () => 0.5,
+      },
+      {
+        phase: (phase) => {
+          if (this.phases.at(-1) !== phase) {
+            this.phases.push(phase);
+          }
+        },
+        room: () => undefined,
+        subscription: () => undefined,
+        sample: () => undefined,
+      },
+    );
+  }
+
+  get phase(): Phase | undefined {
+    return this.phases.at(-1);
+  }
+
+  get socket() {
+    return this.sockets.at(-1) ?? expect.fail('no socket was opened');
+  }
+
+  get subscription() {
+    return this.subscriptions.at(-1) ?? expect.fail('nothing was subscribed');
+  }
+
+  say(event: ServerEvent): void {
+    this.socket.message({ ...event, timestamp: new Date().toISOString() } as ServerMessage);
+  }
+
+  async enter(startedAt: string | null = '2026-01-01T00:00:00Z'): Promise<void> {
+    this.socket.opened();
+    this.say({
+      type: 'current_participants',
+      you: { user_id: 'v', username: 'Anonymous', role: 'viewer' },
+      participants: [{ user_id: 'h', username: 'Ada', role: 'host' }],
+      viewer_count: 1,
+      mode: 'camera',
+      title: 'Rehearsal',
+      started_at: startedAt,
+    });
+    await pass(0);
+    this.answer('answer');
+    this.subscription.events.transport('connected');
+  }
+
+  answer(sdp: string): void {
+    this.say({
+      type: 'webrtc_signal',
+      session_id: 'show',
+      connection: 'subscribe',
+      to_user_id: 'v',
+      signal_type: 'answer',
+      signal_data: { sdp },
+    });
+  }
+
+  /** A picture for `ms`. */
+  async play(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 100) {
+      this.subscription.frames += 3;
+      await pass(100);
+    }
+  }
+
+  async goLive(): Promise<void> {
+    await this.enter();
+    await this.play(300);
+    expect(this.phase).toBe('live');
+  }
+}
+
+async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe('joining', () => {
+  it('has its offer ready before the signaling opens, sends it once and plays', async () => {
+    const world = new World();
+    expect(world.subscriptions).toHaveLength(1);
+    await world.goLive();
+    expect(world.socket.sent).toEqual([
+      { action: 'webrtc_signal', connection: 'subscribe', signal_type: 'offer', signal_data: { sdp: 'offer' } },
+    ]);
+    expect(world.subscription.answers).toEqual(['answer']);
+    expect(world.phases).toEqual(['connecting', 'live']);
+  });
+
+  it('is live with the first frame that the page presents, before any counter is read', async () => {
+    const world = new World();
+    await world.enter();
+    expect(world.phase).toBe('connecting');
+    world.connection.framePresented();
+    expect(world.phase).toBe('live');
+    await pass(500);
+    expect(world.phase).toBe('live');
+  });
+
+  it('waits where nobody is on air, and plays when somebody is', async () => {
+    const world = new World();
+    await world.enter(null);
+    expect(world.phase).toBe('waiting');
+    world.say({ type: 'broadcast_started', user_id: 'h', username: 'Ada' });
+    expect(world.phase).toBe('connecting');
+    await world.play(1_200);
+    expect(world.phase).toBe('live');
+  });
+
+  it('says that there is no such session, and goes in when there is', async () => {
+    const world = new World({ presence: 'absent' });
+    world.socket.closed(false);
+    await pass(0);
+    expect(world.phase).toBe('not-found');
+    world.presence = 'present';
+    await pass(15_000);
+    expect(world.sockets).toHaveLength(2);
+    await world.goLive();
+  });
+
+  it('keeps trying a server that cannot be reached', async () => {
+    const world = new World({ presence: 'unreachable' });
+    world.socket.closed(false);
+    await pass(30_000);
+    expect(world.phases).toEqual(['connecting']);
+    world.presence = 'present';
+    await pass(5_000);
+    await world.goLive();
+  });
+
+  it('tries again after an answer that makes no sense', async () => {
+    const world = new World();
+    world.socket.opened();
+    world.answer('nonsense');
+    await pass(5_000);
+    expect(world.subscriptions[0]?.closed).toBe(true);
+    expect(world.subscriptions).toHaveLength(2);
+  });
+
+  it('tries again where the media never connects', async () => {
+    const world = new World();
+    world.socket.opened();
+    await pass(20_000);
+    expect(world.sockets[0]?.left).toBe(true);
+    expect(world.sockets.length).toBeGreaterThan(1);
+  });
+
+  it('does nothing at all in a browser without WebRTC', async () => {
+    const world = new World({ works: false });
+    world.connection.nudge();
+    await pass(60_000);
+    expect(world.phases).toEqual(['unsupported']);
+    expect(world.sockets).toHaveLength(0);
+  });
+
+  it('names a codec that the browser does not have, and plays the next stream in another', async () => {
+    const world = new World({ codecs: ['VP8', 'VP9'] });
+    await world.enter();
+    await pass(0);
+    expect(world.phase).toBe('unsupported');
+    world.say({ type: 'broadcast_stopped', user_id: 'h', username: 'Ada' });
+    world.codecsOnAir = ['VP8'];
+    world.say({ type: 'broadcast_started', user_id: 'h', username: 'Ada' });
+    await world.play(1_200);
+    expect(world.phase).toBe('live');
+  });
+});
+
+describe('losing', () => {
+  it('comes back when the server is killed and started again, also while it does not know the session yet', async () => {
+    const world = new World();
+    await world.goLive();
+    world.presence = 'unreachable';
+    world.socket.closed(true);
+    expect(world.phase).toBe('reconnecting');
+    expect(world.subscription.closed).toBe(true);
+    await pass(20_000);
+    world.presence = 'absent';
+    await pass(60_000);
+    expect(world.phase).toBe('reconnecting');
+    world.presence = 'present';
+    await pass(5_000);
+    await world.goLive();
+    expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
+  });
+
+  it('says in the end that the session is not there', async () => {
+    const world = new World();
+    await world.goLive();
+    world.presence = 'absent';
+    world.socket.closed(true);
+    await pass(6 * 60_000);
+    expect(world.phase).toBe('not-found');
+  });
+
+  it('shows that the host is away, and the picture when it goes on in the same slot', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say({ type: 'broadcast_stopped', user_id: 'h', username: 'Ada' });
+    expect(world.phase).toBe('waiting');
+    await pass(10_000);
+    world.say({ type: 'broadcast_started', user_id: 'h', username: 'Ada' });
+    await pass(2_000);
+    expect(world.phase, 'frames from before do not count').toBe('connecting');
+    await world.play(300);
+    expect(world.phase).toBe('live');
+    expect(world.sockets).toHaveLength(1);
+  });
+
+  it('notices a picture that stops without a word', async () => {
+    const world = new World();
+    await world.goLive();
+    await pass(5_000);
+    expect(world.phase).toBe('waiting');
+    await world.play(1_200);
+    expect(world.phase).toBe('live');
+  });
+
+  it('begins anew when the transport fails, or does not mend', async () => {
+    const world = new World();
+    await world.goLive();
+    world.subscription.events.transport('failed');
+    expect(world.phase).toBe('reconnecting');
+    await pass(5_000);
+    await world.goLive();
+    world.subscription.events.transport('interrupted');
+    await world.play(2_000);
+    world.subscription.events.transport('connected');
+    await world.play(6_000);
+    expect(world.phase).toBe('live');
+    world.subscription.events.transport('interrupted');
+    await pass(4_500);
+    expect(world.phase).toBe('reconnecting');
+  });
+
+  it('says that it is offline, and is back at once with the network', async () => {
+    const world = new World();
+    await world.goLive();
+    world.online = false;
+    world.presence = 'unreachable';
+    world.connection.nudge();
+    expect(world.socket.probes).toBe(1);
+    world.socket.closed(true);
+    expect(world.phase).toBe('offline');
+    await pass(60_000);
+    world.online = true;
+    world.presence = 'present';
+    world.connection.nudge();
+    await pass(0);
+    await world.goLive();
+    expect(world.phases).toEqual(['connecting', 'live', 'offline', 'reconnecting', 'live']);
+  });
+
+  it('says that it is over, and goes in again when the host does', async () => {
+    const world = new World();
+    await world.goLive();
+    world.presence = 'absent';
+    world.say({ type: 'session_ended', reason: 'ended_by_host' });
+    expect(world.phase).toBe('ended');
+    await pass(60_000);
+    expect(world.phase).toBe('ended');
+    world.presence = 'present';
+    await pass(16_000);
+    await world.goLive();
+    expect(world.phases).toEqual(['connecting', 'live', 'ended', 'connecting', 'live']);
+  });
+
+  it('takes the end of a server that drains for an interruption', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say({ type: 'session_ended', reason: 'server_shutdown' });
+    expect(world.phase).toBe('reconnecting');
+  });
+});
+
+describe('leaving', () => {
+  it('frees everything and stays away', async () => {
+    const world = new World();
+    await world.goLive();
+    world.connection.close();
+    world.connection.nudge();
+    await pass(60_000);
+    expect(world.socket.left).toBe(true);
+    expect(world.subscription.closed).toBe(true);
+    expect(world.sockets).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('does not come back from a question that was still open', async () => {
+    const world = new World();
+    await world.goLive();
+    world.socket.closed(true);
+    await pass(170);
+    world.connection.close();
+    await pass(60_000);
+    expect(world.sockets.length).toBeLessThanOrEqual(2);
+    expect(world.sockets.every((socket, index) => index === 0 || socket.left)).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,267 @@
+import type { Presence } from '../api/http';
+import type { MediaEngine, Subscription } from '../media/engine';
+import type { MediaSample } from '../media/sample';
+import type { ServerMessage } from '../protocol/bindings';
+import { DORMANT_BACKOFF, VIEWER_BACKOFF, backoff } from './backoff';
+import { FlowWatch } from './flow';
+import { type Facts, type Flow, type Phase, phaseOf } from './phase';
+import { UNKNOWN_ROOM, type Room, expectsPicture, receive } from './room';
+import type { OpenSignaling } from './signaling';
+import { Visit, type VisitEnd } from './visit';
+
+/** How often the counters are read. */
+const SAMPLE_EVERY_MS = 1_000;
+
+/** The same while the first frame is awaited, where a second would be seen. */
+const SAMPLE_SOON_MS = 100;
+
+/**
+ * How long a session that was live may be unknown to a server before its page says so. A server that was restarted
+ * hears of a session again only from its publisher, who may need a while as well.
+ */
+const ABSENCE_GRACE_MS = 5 * 60_000;
+
+/** What the connection needs from outside. */
+export interface WatchSurroundings {
+  readonly engine: MediaEngine;
+  readonly openSignaling: OpenSignaling;
+  presenceOf(sessionId: string): Promise<Presence>;
+  videoCodecsOnAir(sessionId: string): Promise<string[]>;
+  isOnline(): boolean;
+  random(): number;
+}
+
+/** What the connection reports. */
+export interface WatchEvents {
+  phase(phase: Phase, facts: Facts): void;
+  room(room: Room): void;
+  /** The subscription that is to be shown; `null` before the one that was shown is closed. */
+  subscription(subscription: Subscription | null): void;
+  sample(sample: MediaSample): void;
+}
+
+/** Watches one session until it is closed, through every loss of server, network and host. */
+export class WatchConnection {
+  readonly #sessionId: string;
+  readonly #outside: WatchSurroundings;
+  readonly #events: WatchEvents;
+  #facts: Facts;
+  #room: Room = UNKNOWN_ROOM;
+  #visit: Visit | null = null;
+  #flowWatch = new FlowWatch();
+  #failures = 0;
+  #absentSince: number | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #sampling: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(sessionId: string, outside: WatchSurroundings, events: WatchEvents) {
+    this.#sessionId = sessionId;
+    this.#outside = outside;
+    this.#events = events;
+    this.#facts = {
+      engineWorks: outside.engine.works,
+      unplayableCodec: null,
+      online: outside.isOnline(),
+      link: 'opening',
+      onAir: false,
+      flow: 'none',
+      lost: false,
+    };
+    events.phase(phaseOf(this.#facts), this.#facts);
+    if (this.#facts.engineWorks) {
+      this.#visitNow();
+    }
+  }
+
+  /** Ends everything, for good. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#leave();
+  }
+
+  /** The network came or went, the page came back into view: whatever is waiting need not wait longer. */
+  nudge(): void {
+    if (this.#closed || !this.#facts.engineWorks) {
+      return;
+    }
+    this.#learn({ online: this.#outside.isOnline() });
+    if (this.#visit !== null) {
+      this.#visit.probe();
+    } else {
+      this.#failures = 0;
+      clearTimeout(this.#retry);
+      void this.#tryAgain();
+    }
+  }
+
+  /** The element that shows the subscription has presented a frame: sooner than the counters would tell. */
+  framePresented(): void {
+    if (this.#visit !== null) {
+      this.#judge('flowing');
+    }
+  }
+
+  #learn(news: Partial<Facts>): void {
+    const before = this.#facts;
+    this.#facts = { ...before, ...news };
+    if (Object.keys(news).some((key) => before[key as keyof Facts] !== this.#facts[key as keyof Facts])) {
+      this.#events.phase(phaseOf(this.#facts), this.#facts);
+    }
+  }
+
+  #visitNow(): void {
+    this.#flowWatch = new FlowWatch();
+    const visit = new Visit(this.#sessionId, this.#outside.engine, this.#outside.openSignaling, {
+      message: (message) => this.#message(message),
+      transport: () => this.#sampleSoon(),
+      over: (end) => this.#over(end),
+    });
+    this.#visit = visit;
+    this.#events.subscription(visit.subscription);
+  }
+
+  #leave(): void {
+    clearTimeout(this.#sampling);
+    if (this.#visit !== null) {
+      this.#events.subscription(null);
+      this.#visit.close();
+      this.#visit = null;
+    }
+  }
+
+  #message(message: ServerMessage): void {
+    const wasOnAir = this.#room.onAir;
+    this.#room = receive(this.#room, message, Date.now());
+    this.#events.room(this.#room);
+    if (message.type === 'session_ended') {
+      const returns = message.reason === 'server_shutdown';
+      this.#leave();
+      this.#learn({ link: returns ? 'down' : 'ended', flow: 'none', onAir: false, lost: returns });
+      this.#retryLater();
+      return;
+    }
+    const entered = message.type === 'current_participants';
+    if (entered) {
+      this.#absentSince = null;
+    }
+    if (this.#room.onAir !== wasOnAir) {
+      this.#flowWatch.restart();
+    }
+    this.#learn({
+      ...(entered && { link: 'open', flow: 'none' }),
+      ...(!this.#room.onAir && { flow: 'none', unplayableCodec: null }),
+      onAir: this.#room.onAir,
+    });
+    if (this.#room.onAir && (entered || !wasOnAir)) {
+      void this.#lookForUnplayableCodec();
+    }
+    this.#sampleSoon();
+  }
+
+  #over(end: VisitEnd): void {
+    const wasIn = this.#facts.link === 'open';
+    this.#events.subscription(null);
+    clearTimeout(this.#sampling);
+    this.#visit = null;
+    this.#learn({
+      link: this.#facts.link === 'ended' || this.#facts.link === 'absent' ? this.#facts.link : 'down',
+      flow: 'none',
+      lost: this.#facts.lost || wasIn,
+      online: this.#outside.isOnline(),
+    });
+    if (end === 'refused') {
+      // A browser does not say why; the answer decides between a wrong address and a server that is away.
+      void this.#tryAgain({ joinIfPresent: false });
+    } else {
+      this.#retryLater();
+    }
+  }
+
+  #retryLater(): void {
+    if (this.#closed) {
+      return;
+    }
+    const dormant = this.#facts.link === 'ended' || (this.#facts.link === 'absent' && !this.#facts.lost);
+    const wait = backoff(this.#failures, dormant ? DORMANT_BACKOFF : VIEWER_BACKOFF, this.#outside.random);
+    this.#failures += 1;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#tryAgain(), wait);
+  }
+
+  async #tryAgain({ joinIfPresent = true } = {}): Promise<void> {
+    const presence = await this.#outside.presenceOf(this.#sessionId);
+    if (this.#closed || this.#visit !== null) {
+      return;
+    }
+    clearTimeout(this.#retry);
+    if (presence === 'present' && joinIfPresent) {
+      this.#visitNow();
+      return;
+    }
+    if (presence === 'absent') {
+      this.#absent();
+    } else if (this.#facts.link !== 'ended') {
+      this.#learn({ link: 'down', online: this.#outside.isOnline() });
+    }
+    this.#retryLater();
+  }
+
+  #absent(): void {
+    if (this.#facts.link === 'ended') {
+      return;
+    }
+    this.#absentSince ??= Date.now();
+    const patience = Date.now() - this.#absentSince < ABSENCE_GRACE_MS;
+    this.#learn({ link: 'absent', lost: this.#facts.lost && patience });
+  }
+
+  /** A browser without H.264 can tell so only from what is on air: it may well play the next stream, in VP8. */
+  async #lookForUnplayableCodec(): Promise<void> {
+    const playable = this.#outside.engine.videoCodecs();
+    if (playable.includes('H264')) {
+      return;
+    }
+    const onAir = await this.#outside.videoCodecsOnAir(this.#sessionId);
+    if (!this.#closed && this.#room.onAir) {
+      this.#learn({ unplayableCodec: onAir.find((codec) => !playable.includes(codec)) ?? null });
+    }
+  }
+
+  /** `none` from the counters is no news: they lag behind the frames that the page has seen already. */
+  #judge(flow: Flow): void {
+    if (!this.#room.onAir || this.#facts.link !== 'open' || flow === 'none') {
+      return;
+    }
+    if (flow === 'flowing') {
+      this.#failures = 0;
+      this.#learn({ flow, lost: false });
+    } else {
+      this.#learn({ flow });
+    }
+  }
+
+  #sampleSoon(): void {
+    clearTimeout(this.#sampling);
+    this.#sampling = setTimeout(() => void this.#sample(), SAMPLE_SOON_MS);
+  }
+
+  async #sample(): Promise<void> {
+    const visit = this.#visit;
+    if (visit === null) {
+      return;
+    }
+    const sample = await visit.subscription.sample();
+    if (this.#visit !== visit || this.#closed) {
+      return;
+    }
+    if (sample !== null) {
+      this.#events.sample(sample);
+      this.#judge(this.#flowWatch.observe(sample, expectsPicture(this.#room)));
+    }
+    clearTimeout(this.#sampling);
+    const soon = this.#room.onAir && this.#facts.flow === 'none';
+    this.#sampling = setTimeout(() => void this.#sample(), soon ? SAMPLE_SOON_MS : SAMPLE_EVERY_MS);
+  }
+}
