@@ -3,8 +3,14 @@
 //! This program needs nothing but Rust to compile, because it is what finds out which system packages are missing.
 
 mod bindings;
+mod pages;
+mod process;
+mod run;
+mod system;
+mod test;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -18,6 +24,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Build everything and start the server; with --demo, publish a test picture as well.
+    Run(run::Args),
+    /// Run the tests, and install what they need.
+    Test(test::Args),
     /// Write the TypeScript types of the wire into the pages' sources.
     Bindings(bindings::Args),
 }
@@ -28,8 +38,19 @@ fn checkout() -> PathBuf {
     package.parent().unwrap_or(package).to_path_buf()
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().chore {
-        Chore::Bindings(args) => bindings::run(&args, &checkout()),
+fn main() -> ExitCode {
+    let checkout = checkout();
+    let done = process::end_children_on_interrupt().and_then(|()| match Cli::parse().chore {
+        Chore::Run(args) => run::run(&args, &checkout),
+        Chore::Test(args) => test::run(&args, &checkout),
+        Chore::Bindings(args) => bindings::run(&args, &checkout),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<process::Interrupted>() => ExitCode::from(process::INTERRUPTED_STATUS),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
