@@ -1,1 +1,5 @@
 //! Placeholder.
+pub mod config;
+pub mod data_dir;
+pub mod rooms;
+pub mod token;

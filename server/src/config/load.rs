@@ -1,0 +1,111 @@
+//! From the command line, the environment and a file to one [`Config`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use super::{Config, Settings};
+use crate::data_dir;
+
+/// The file's name in the data folder and in `/etc/footlight`.
+const FILE_NAME: &str = "footlight.toml";
+
+/// Where a packaged server looks after the data folder.
+const SYSTEM_FOLDER: &str = "/etc/footlight";
+
+/// The Footlight server: live streams from an app, OBS or a browser into any browser.
+///
+/// Every setting below can also stand in a file and in the environment; flags win over the environment, the environment
+/// over the file. The sample file explains them all.
+#[derive(Debug, Parser)]
+#[command(name = "footlight-server", version)]
+pub struct Cli {
+    /// The keys that all three sources share.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Configuration file [default: footlight.toml in the data folder, then in /etc/footlight]
+    #[arg(long, env = "FOOTLIGHT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check the configuration, print what it amounts to, and exit
+    #[arg(long)]
+    pub check_config: bool,
+    /// Print the QR code even if the output is no terminal
+    #[arg(long)]
+    pub qr: bool,
+    /// Print one line of JSON with the address once it is ready to serve, and nothing else on standard output
+    #[arg(long)]
+    pub print_json_address: bool,
+}
+
+/// Why the configuration is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was named cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is not TOML, has an unknown key, or a value of the wrong type.
+    #[error("the configuration {path} is not valid: {reason}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Names the line and the key.
+        reason: String,
+    },
+    /// A value is of the right type and makes no sense.
+    #[error("the setting `{key}` is not valid: {reason}")]
+    Invalid {
+        /// The key, as in the file.
+        key: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn invalid(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid {
+            key,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Adds the file to what the command line and the environment said, and fills in the defaults.
+pub fn load(settings: Settings, file: Option<&Path>) -> Result<Config, ConfigError> {
+    let from_file = match file {
+        Some(path) => read(path)?,
+        None => match usual_places(&settings).into_iter().find(|path| path.exists()) {
+            Some(path) => read(&path)?,
+            None => Settings::default(),
+        },
+    };
+    settings.or(from_file).resolve()
+}
+
+fn usual_places(settings: &Settings) -> Vec<PathBuf> {
+    let data_dir = settings.data_dir.clone().or_else(|| data_dir::default_path().ok());
+    let folders = data_dir.into_iter().chain([PathBuf::from(SYSTEM_FOLDER)]);
+    folders.map(|folder| folder.join(FILE_NAME)).collect()
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|error| ConfigError::Parse {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// Reads the text of a configuration file.
+pub fn parse(text: &str) -> Result<Settings, toml::de::Error> {
+    toml::from_str(text)
+}

@@ -1,0 +1,104 @@
+//! What the server is told: by flags, by the environment, by a file, in this order of precedence.
+//!
+//! [`Settings`] is one struct for all three, so that no key can exist in one and be forgotten in another. The manual of
+//! every key is its comment in `assets/footlight.toml`, which a test holds against this code.
+
+mod ice_server;
+mod load;
+mod settings;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use ice_server::{IceServer, IceServerError};
+pub use load::{Cli, ConfigError, load, parse};
+pub use settings::Settings;
+
+/// Port of pages and signaling. 443 needs privileges, and 8443 is its usual stand-in.
+const DEFAULT_PORT: u16 = 8443;
+
+/// Port of media, UDP and TCP.
+const DEFAULT_MEDIA_PORT: u16 = 8444;
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Made on the first start and kept in the data folder.
+    SelfSigned,
+    /// Two PEM files.
+    Files {
+        /// The chain, own certificate first.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// Plain HTTP, for a reverse proxy on the same machine or for tests.
+    Off,
+}
+
+/// Everything that can be configured, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where pages and signaling are served.
+    pub listen: Vec<SocketAddr>,
+    /// Whether `listen` was left to the default, in which case a machine without IPv6 is no error.
+    pub listen_is_default: bool,
+    /// Addresses of the media sockets; empty means those of `listen`.
+    pub media_listen: Vec<IpAddr>,
+    /// UDP and TCP port of media; 0 takes a free one.
+    pub media_port: u16,
+    /// Addresses that are told to the other side; empty means those of this machine's interfaces.
+    pub advertise: Vec<IpAddr>,
+    /// Media worker threads; 0 means one per core.
+    pub workers: usize,
+    /// Whether media may come by TCP where UDP is blocked.
+    pub ice_tcp: bool,
+    /// Told to WHIP and WHEP clients.
+    pub ice_servers: Vec<IceServer>,
+    /// The data folder; `None` means the platform's data home.
+    pub data_dir: Option<PathBuf>,
+    /// Where the certificate comes from.
+    pub tls: TlsMode,
+    /// The address that people use, where a proxy stands in front; `None` takes it from each request.
+    pub public_url: Option<String>,
+    /// Most sessions at a time.
+    pub max_sessions: usize,
+    /// Most participants of one session at a time.
+    pub max_participants: usize,
+    /// Most HTTP and WebSocket connections at a time.
+    pub max_connections: usize,
+    /// How long a session stays without anybody in it.
+    pub session_idle: Duration,
+    /// How long a shutdown may take.
+    pub drain: Duration,
+    /// A filter in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT)),
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)),
+            ],
+            listen_is_default: true,
+            media_listen: Vec::new(),
+            media_port: DEFAULT_MEDIA_PORT,
+            advertise: Vec::new(),
+            workers: 0,
+            ice_tcp: true,
+            ice_servers: Vec::new(),
+            data_dir: None,
+            tls: TlsMode::SelfSigned,
+            public_url: None,
+            max_sessions: 100,
+            max_participants: 10_000,
+            max_connections: 20_000,
+            session_idle: Duration::from_secs(3600),
+            drain: Duration::from_secs(10),
+            log: "info".to_owned(),
+        }
+    }
+}
