@@ -1,0 +1,404 @@
+//! One WebRTC connection with a socket of its own.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mio::net::UdpSocket;
+use quinn_udp::{RecvMeta, UdpSocketState};
+use str0m::{
+    Candidate, Event, Input, Output, Rtc,
+    change::{SdpAnswer, SdpPendingOffer},
+    config::{CryptoProvider, DtlsCert},
+    format::Codec,
+    media::{Direction, MediaKind, Mid, Pt},
+    net::{Protocol, Receive},
+    rtp::{RtpPacket, RtpWrite},
+};
+
+use crate::{
+    LoadError,
+    h264::Stream,
+    options::Options,
+    outbox::{Io, Outbox},
+    probe::{self, Stamp},
+    tally::{Numbers, Tally},
+    worker::{Buffers, Flow},
+};
+
+/// A keyframe of several megabits has to fit while the thread serves others; the system may grant less.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// Reads of one socket before the others get their turn.
+const READS_PER_TURN: usize = 8;
+
+/// What all peers of a run have in common: generating a certificate for each would cost more than its handshake.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    crypto: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Result<Self, LoadError> {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let certificate = crypto.dtls_provider.generate_certificate();
+        let certificate = certificate.ok_or_else(|| LoadError::Answer("no DTLS certificate could be made".into()))?;
+        Ok(Self { crypto, certificate })
+    }
+}
+
+/// A connection, from its offer to its end.
+pub(crate) struct Peer {
+    /// Boxed, because it is some ten kilobytes and a peer is moved from joining to its thread.
+    rtc: Box<Rtc>,
+    pub(crate) socket: UdpSocket,
+    socket_state: UdpSocketState,
+    local: SocketAddr,
+    role: Role,
+    asked: Instant,
+    /// When it wants to run again.
+    pub(crate) deadline: Instant,
+    /// When its thread will let it run, at the latest.
+    pub(crate) scheduled: Option<Instant>,
+}
+
+enum Role {
+    Publisher(Box<Publisher>),
+    Receiver(Receiver),
+}
+
+struct Publisher {
+    stream: Stream,
+    mid: Mid,
+    pt: Pt,
+    next_seq: u64,
+    pictures: u64,
+    interval: Duration,
+    fps: u32,
+    next_picture: Option<Instant>,
+    keyframe_wanted: bool,
+}
+
+#[derive(Default)]
+struct Receiver {
+    sequence: Numbers,
+    numbers: Numbers,
+    receiving: bool,
+}
+
+/// A connection that has offered and waits for its answer.
+pub(crate) struct Offered {
+    peer: Peer,
+    pending: SdpPendingOffer,
+    mid: Mid,
+    pub(crate) offer: String,
+}
+
+/// Makes the offer of a publisher, or of a receiver where `publish` is `None`.
+pub(crate) fn offer(identity: &Identity, server: SocketAddr, publish: Option<&Options>) -> Result<Offered, LoadError> {
+    let asked = Instant::now();
+    let failed = |source| LoadError::Socket {
+        towards: server,
+        source,
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(source_towards(server).map_err(failed)?, 0)).map_err(failed)?;
+    let local = socket.local_addr().map_err(failed)?;
+    let socket_state = UdpSocketState::new((&socket).into()).map_err(failed)?;
+    // What the system does not grant shows as loss in the report.
+    let _ = socket_state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER);
+
+    let mut config = Rtc::builder()
+        .set_crypto_provider(identity.crypto.clone())
+        .set_dtls_cert(identity.certificate.clone())
+        .set_rtp_mode(true)
+        .set_stats_interval(None)
+        .clear_codecs();
+    if publish.is_some() {
+        config
+            .codec_config()
+            .add_h264(102.into(), Some(103.into()), true, 0x0042_e01f);
+    } else {
+        config = config
+            .enable_h264(true)
+            .enable_vp8(true)
+            .enable_vp9(true)
+            .enable_av1(true);
+    }
+    let mut rtc = config.build(asked);
+    let candidate = Candidate::host(local, Protocol::Udp).map_err(str0m::RtcError::from)?;
+    rtc.add_local_candidate(candidate);
+    let direction = if publish.is_some() {
+        Direction::SendOnly
+    } else {
+        Direction::RecvOnly
+    };
+    let mut changes = rtc.sdp_api();
+    let mid = changes.add_media(MediaKind::Video, direction, None, None, None);
+    let (offer, pending) = changes
+        .apply()
+        .ok_or_else(|| LoadError::Answer("there is nothing to offer".into()))?;
+    let role = match publish {
+        Some(options) => Role::Publisher(Box::new(Publisher::new(options, mid))),
+        None => Role::Receiver(Receiver::default()),
+    };
+    let peer = Peer {
+        rtc: Box::new(rtc),
+        socket,
+        socket_state,
+        local,
+        role,
+        asked,
+        deadline: asked,
+        scheduled: None,
+    };
+    Ok(Offered {
+        peer,
+        pending,
+        mid,
+        offer: offer.to_sdp_string(),
+    })
+}
+
+/// The own address that packets to `server` leave from.
+fn source_towards(server: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if server.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    // Connecting a datagram socket chooses a route and sends nothing.
+    let probe = std::net::UdpSocket::bind((any, 0))?;
+    probe.connect(server)?;
+    Ok(probe.local_addr()?.ip())
+}
+
+impl Offered {
+    /// Takes the server's answer.
+    pub(crate) fn accept(mut self, answer: &str) -> Result<Peer, LoadError> {
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(|error| LoadError::Answer(error.to_string()))?;
+        self.peer.rtc.sdp_api().accept_answer(self.pending, answer)?;
+        if let Role::Publisher(publisher) = &mut self.peer.role {
+            let media = self
+                .peer
+                .rtc
+                .media(self.mid)
+                .ok_or_else(|| LoadError::Answer("the media is gone".into()))?;
+            let accepted = media.remote_pts();
+            let params = self.peer.rtc.codec_config().params();
+            let h264 = params
+                .iter()
+                .find(|params| params.spec().codec == Codec::H264 && accepted.contains(&params.pt()));
+            publisher.pt = h264
+                .ok_or_else(|| LoadError::Answer("H.264 was not accepted".into()))?
+                .pt();
+        }
+        Ok(self.peer)
+    }
+}
+
+impl Publisher {
+    fn new(options: &Options, mid: Mid) -> Self {
+        Self {
+            stream: Stream::new(options),
+            mid,
+            pt: 102.into(),
+            next_seq: 1,
+            pictures: 0,
+            interval: Duration::from_secs(1) / options.fps,
+            fps: options.fps,
+            next_picture: None,
+            keyframe_wanted: true,
+        }
+    }
+}
+
+/// What a peer works with while it runs, shared by all of its thread.
+pub(crate) struct Scope<'a> {
+    pub(crate) now: Instant,
+    pub(crate) tally: &'a mut Tally,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) flow: &'a Flow,
+}
+
+impl Peer {
+    /// Lets time pass: retransmissions, reports, the next picture.
+    pub(crate) fn tick(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
+        self.rtc.handle_input(Input::Timeout(scope.now))?;
+        self.drain(scope, 0)?;
+        self.send_picture(scope)?;
+        self.finish_turn(scope);
+        Ok(())
+    }
+
+    /// Reads what has arrived. Answers whether there may be more.
+    pub(crate) fn read(&mut self, buffers: &mut Buffers, scope: &mut Scope<'_>) -> Result<bool, LoadError> {
+        let mut more = true;
+        for _ in 0..READS_PER_TURN {
+            let mut meta = [RecvMeta::default(); Buffers::COUNT];
+            let read = self
+                .socket_state
+                .recv((&self.socket).into(), &mut buffers.slices(), &mut meta);
+            match read {
+                Ok(count) => {
+                    for (meta, buffer) in meta.iter().zip(buffers.filled()).take(count) {
+                        self.datagrams(meta, buffer, scope)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    more = false;
+                    break;
+                }
+                // An ICMP answer to something sent earlier; ICE decides whether the path is dead.
+                Err(error) => tracing::debug!(%error, "receive"),
+            }
+        }
+        self.send_picture(scope)?;
+        self.finish_turn(scope);
+        Ok(more)
+    }
+
+    fn datagrams(&mut self, meta: &RecvMeta, buffer: &[u8], scope: &mut Scope<'_>) -> Result<(), LoadError> {
+        let arrived = meta.timestamp.map_or_else(probe::unix_ns, probe::as_ns);
+        let received = buffer.get(..meta.len).unwrap_or_default();
+        for datagram in received.chunks(meta.stride.max(1)) {
+            // What is none of STUN, DTLS, RTP and RTCP (RFC 7983) is not for us.
+            let Ok(receive) = Receive::new(Protocol::Udp, meta.addr, self.local, datagram) else {
+                continue;
+            };
+            self.rtc.handle_input(Input::Receive(scope.now, receive))?;
+            let packets = scope.tally.packets;
+            self.drain(scope, arrived)?;
+            if scope.tally.packets > packets {
+                scope.tally.bytes += datagram.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that the engine has to give. It must be empty before the next input (str0m's one invariant).
+    fn drain(&mut self, scope: &mut Scope<'_>, arrived: u64) -> Result<(), LoadError> {
+        loop {
+            match self.rtc.poll_output()? {
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline;
+                    return Ok(());
+                }
+                Output::Transmit(transmit) => {
+                    let io = Io {
+                        socket: &self.socket,
+                        state: &self.socket_state,
+                    };
+                    scope.outbox.push(io, transmit.destination, &transmit.contents);
+                }
+                Output::Event(Event::RtpPacket(packet)) => self.received(&packet, arrived, scope),
+                Output::Event(Event::Connected) => self.connected(scope),
+                Output::Event(Event::KeyframeRequest(_)) => {
+                    scope.flow.keyframe_asked();
+                    if let Role::Publisher(publisher) = &mut self.role {
+                        publisher.keyframe_wanted = true;
+                    }
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn connected(&mut self, scope: &Scope<'_>) {
+        scope.flow.connected();
+        if let Role::Publisher(publisher) = &mut self.role {
+            publisher.next_picture = Some(scope.now);
+        }
+    }
+
+    fn received(&mut self, packet: &RtpPacket, arrived: u64, scope: &mut Scope<'_>) {
+        let Role::Receiver(receiver) = &mut self.role else {
+            return;
+        };
+        // Padding alone is a bandwidth probe.
+        if packet.payload.is_empty() {
+            return;
+        }
+        if !receiver.receiving {
+            receiver.receiving = true;
+            scope.flow.receiving(scope.now.saturating_duration_since(self.asked));
+        }
+        let tally = &mut *scope.tally;
+        tally.packets += 1;
+        let skipped = receiver.sequence.arrived(*packet.seq_no as u32);
+        tally.sequence_gaps += u64::from(skipped.unwrap_or(0));
+        let Some(stamp) = Stamp::read(&packet.payload) else {
+            tally.unstamped += 1;
+            return;
+        };
+        match receiver.numbers.arrived(stamp.number) {
+            Some(skipped) => tally.missing += u64::from(skipped),
+            None => tally.late += 1,
+        }
+        tally
+            .delay
+            .saturating_record(arrived.saturating_sub(stamp.sent_unix_ns));
+    }
+
+    fn send_picture(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
+        loop {
+            let Role::Publisher(publisher) = &mut self.role else {
+                return Ok(());
+            };
+            let Some(next) = publisher.next_picture.filter(|next| *next <= scope.now) else {
+                return Ok(());
+            };
+            // A thread that was held up for long goes on from now: a burst would measure itself.
+            let due = next + publisher.interval;
+            publisher.next_picture = Some(if due + publisher.interval < scope.now {
+                scope.now
+            } else {
+                due
+            });
+
+            let keyframe = std::mem::take(&mut publisher.keyframe_wanted);
+            let time = (publisher.pictures * 90_000 / u64::from(publisher.fps)) as u32;
+            publisher.pictures += 1;
+            let before = publisher.stream.stamped();
+            let payloads = publisher.stream.picture(keyframe, probe::unix_ns());
+            scope.tally.sent += u64::from(publisher.stream.stamped().wrapping_sub(before));
+            let (mid, pt, first_seq) = (publisher.mid, publisher.pt, publisher.next_seq);
+            publisher.next_seq += payloads.len() as u64;
+            for (seq, payload) in (first_seq..).zip(payloads) {
+                let write = RtpWrite::new(pt, seq.into(), time, scope.now, payload.bytes);
+                if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+                    stream.write_rtp(write.marker(payload.marker).nackable(true));
+                }
+                self.drain(scope, 0)?;
+            }
+        }
+    }
+
+    fn finish_turn(&mut self, scope: &mut Scope<'_>) {
+        scope.outbox.flush(Io {
+            socket: &self.socket,
+            state: &self.socket_state,
+        });
+        if let Role::Publisher(publisher) = &self.role
+            && let Some(next) = publisher.next_picture
+        {
+            self.deadline = self.deadline.min(next);
+        }
+    }
+
+    /// Whether the connection still stands.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.rtc.is_alive()
+    }
+
+    /// Says goodbye.
+    pub(crate) fn close(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
+        self.rtc.close()?;
+        self.drain(scope, 0)?;
+        self.finish_turn(scope);
+        Ok(())
+    }
+}
