@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { launchChromium, launchFirefox, openPage } from '../fixtures/browsers.mjs';
+import { servePlainPage } from '../fixtures/plain-page.mjs';
+import { startServer } from '../fixtures/server.mjs';
+import { until } from '../fixtures/wait.mjs';
+
+/** @typedef {{ evaluate: import('playwright-core').Page['evaluate'] }} Evaluates a page of either browser */
+
+test('Chromium publishes VP8 over WHIP and Firefox watches it over WHEP', async (t) => {
+  const server = await startServer(t);
+  const plain = await servePlainPage(t);
+  const publisher = await openPage(t, await launchChromium(t));
+  await publisher.goto(plain);
+  await publisher.evaluate((url) => window.publish(url, 'VP8'), `${server.url}/whip/vp8`);
+
+  const firefox = await launchFirefox(t);
+  const viewer = await firefox.newPage();
+  await viewer.goto(plain);
+  await viewer.evaluate((url) => window.watch(url), `${server.url}/whep/vp8`);
+  await assertMovingPictureAndSound(/** @type {any} */ (viewer), 'video/VP8');
+});
+
+test('Chromium publishes H.264 over WHIP and Chromium watches it over WHEP', async (t) => {
+  const server = await startServer(t);
+  const plain = await servePlainPage(t);
+  const browser = await launchChromium(t);
+  const publisher = await openPage(t, browser);
+  await publisher.goto(plain);
+  await publisher.evaluate((url) => window.publish(url, 'H264'), `${server.url}/whip/h264`);
+
+  const viewer = await openPage(t, browser);
+  await viewer.goto(plain);
+  await viewer.evaluate((url) => window.watch(url), `${server.url}/whep/h264`);
+  await assertMovingPictureAndSound(viewer, 'video/H264');
+
+  const [session] = await server.sessions();
+  assert.equal(session?.session_id, 'h264');
+  assert.equal(session?.viewer_count, 1);
+});
+
+/**
+ * @param {Evaluates} viewer
+ * @param {string} codec
+ */
+async function assertMovingPictureAndSound(viewer, codec) {
+  const decoded = await until('a hundred frames are decoded', async () => {
+    const now = await viewer.evaluate(() => window.decoded());
+    return now.frames >= 100 && now.soundPackets >= 100 ? now : undefined;
+  });
+  assert.equal(decoded.codec, codec);
+  // A fake device beeps; Firefox does not say how loud.
+  if (decoded.soundEnergy !== null) assert.ok(decoded.soundEnergy > 0, 'the sound is silence');
+  const first = await viewer.evaluate(() => window.picture());
+  assert.ok(Math.max(...first) - Math.min(...first) > 30, 'the picture is of one colour');
+  await until('the picture changes', async () => {
+    const later = await viewer.evaluate(() => window.picture());
+    return later.some((value, index) => Math.abs(value - (first[index] ?? 0)) > 15);
+  });
+}
