@@ -1,14 +1,6 @@
 /** Why a WHEP request was not done. */
 export class WhepError extends Error {
   override readonly name = 'WhepError';
-
-  /** @param status - of the HTTP answer; 0 where there was none */
-  constructor(
-    message: string,
-    readonly status: number,
-  ) {
-    super(message);
-  }
 }
 
 /** A resource that a WHEP server made. */
@@ -35,12 +27,12 @@ export async function postOffer(endpoint: URL, offerSdp: string, signal: AbortSi
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
   });
   if (response.status !== 201) {
-    throw new WhepError(`the offer was answered with status ${response.status}`, response.status);
+    throw new WhepError(`the offer was answered with status ${response.status}`);
   }
   const location = new URL(response.headers.get('location') ?? '', endpoint);
   // A resource elsewhere would have us send requests to a place of the answer's choosing.
   if (location.origin !== endpoint.origin || location.pathname === endpoint.pathname) {
-    throw new WhepError('the answer names no resource of this server', response.status);
+    throw new WhepError('the answer names no resource of this server');
   }
   return { answerSdp: await response.text(), location };
 }

@@ -13,7 +13,11 @@ class FakeSubscription implements Subscription {
   closed = false;
   frames = 0;
 
-  constructor(readonly events: SubscriptionEvents) {}
+  readonly events: SubscriptionEvents;
+
+  constructor(events: SubscriptionEvents) {
+    this.events = events;
+  }
 
   accept(answer: string): Promise<void> {
     this.answers.push(answer);

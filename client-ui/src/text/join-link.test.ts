@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { parseJoin } from './join-link';
+
+const ORIGIN = 'https://live.example:8443';
+const join = (text: string) => parseJoin(text, ORIGIN);
+
+describe('parseJoin', () => {
+  it.each([
+    'evening-show',
+    '  evening-show\n',
+    '/watch/evening-show',
+    'https://live.example:8443/watch/evening-show',
+    'https://live.example:8443/watch/evening-show/?username=Ada#now',
+    'HTTPS://live.example:8443/watch/evening-show',
+    'live.example:8443/watch/evening-show',
+    'https://live.example:8443/whip/evening-show',
+  ])('goes to the session that %j names', (text) => {
+    expect(join(text)).toEqual({ kind: 'session', id: 'evening-show' });
+  });
+
+  it('goes to another server for its sessions', () => {
+    const target = join('http://other.example/watch/abc?x=1');
+    expect(target.kind === 'elsewhere' && target.url.href).toBe('http://other.example/watch/abc');
+  });
+
+  it.each([
+    '',
+    '   ',
+    'two words',
+    'https://live.example:8443/',
+    'https://live.example:8443/watch/',
+    'https://live.example:8443/watch/a%2Fb',
+    'https://live.example:8443/other/abc',
+    'javascript:alert(1)//watch/abc',
+    'javascript:/watch/abc',
+    'https://[bad/watch/abc',
+    `https://live.example:8443/watch/${'x'.repeat(65)}`,
+  ])('does not go anywhere for %j, and says why', (text) => {
+    const target = join(text);
+    expect(target.kind).toBe('unreadable');
+    expect(target.kind === 'unreadable' && target.why).toMatch(/link/);
+  });
+});

@@ -1,0 +1,65 @@
+import type { Facts, Phase } from '../session/phase';
+
+/** What the watch page says about its state. */
+export interface StateWords {
+  /** What happened, in a word or two. */
+  readonly headline: string;
+  /** What Footlight does about it, and what the person can do; empty while playing. */
+  readonly explanation: string;
+}
+
+/** The words for `phase`. */
+export function stateWords(phase: Phase, facts: Facts | null, hostName: string): StateWords {
+  const host = hostName === '' ? 'the host' : hostName;
+  switch (phase) {
+    case 'connecting':
+      return facts?.link === 'down'
+        ? {
+            headline: 'The server does not answer',
+            explanation: 'It may be starting. This page keeps trying, and plays as soon as it can.',
+          }
+        : { headline: 'Connecting…', explanation: '' };
+    case 'waiting':
+      return facts?.flow === 'stalled'
+        ? {
+            headline: `Waiting for ${host}`,
+            explanation: 'Their picture has stopped arriving. It goes on here by itself.',
+          }
+        : { headline: `Waiting for ${host}`, explanation: 'Nobody is on air. The stream starts here by itself.' };
+    case 'live':
+      return { headline: 'Live', explanation: '' };
+    case 'reconnecting':
+      return facts?.link === 'absent'
+        ? { headline: 'Reconnecting…', explanation: `The server is back. Waiting for ${host} to return.` }
+        : { headline: 'Reconnecting…', explanation: 'The connection was lost. The stream goes on here by itself.' };
+    case 'ended':
+      return { headline: 'This stream has ended', explanation: 'Thank you for watching.' };
+    case 'not-found':
+      return {
+        headline: 'No stream at this address',
+        explanation: 'It may be over, or not have begun. Check the link; if the stream starts, it plays here by itself.',
+      };
+    case 'offline':
+      return {
+        headline: 'You’re offline',
+        explanation: 'This device has no network. The stream goes on as soon as it has.',
+      };
+    case 'unsupported':
+      return unsupportedWords(facts);
+  }
+}
+
+function unsupportedWords(facts: Facts | null): StateWords {
+  const codec = facts?.unplayableCodec ?? null;
+  if (codec === null) {
+    return {
+      headline: 'This browser cannot play live video',
+      explanation: 'It has no WebRTC, or it is switched off. Open this page in a current Chrome, Edge, Firefox or Safari.',
+    };
+  }
+  const name = codec === 'H264' ? 'H.264' : codec;
+  return {
+    headline: `This browser cannot play ${name}`,
+    explanation: `The stream is sent as ${name}. Open this page in another browser: current versions of Chrome, Edge and Safari play it.`,
+  };
+}
