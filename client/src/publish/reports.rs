@@ -1,0 +1,175 @@
+//! RTCP, both ways: sender reports on the capture clock, and what the server reports back.
+//!
+//! webrtc-rs' own sender reports relate a packet's RTP timestamp to the time at which it was *sent*. Picture and sound
+//! take different times from capture to sending, so a receiver that goes by those reports shows lips early or late by
+//! the difference. Here both tracks' reports are computed from the clock that stamped the media ([`RtpClock`]), and
+//! agree to one tick.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp;
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::receiver_report::ReceiverReport;
+use rtc::rtcp::sender_report::SenderReport;
+use rtc::rtcp::source_description::{
+    SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
+};
+use rtc::sansio::Protocol;
+use rtc::shared::TransportContext;
+
+use crate::clock::{MediaClock, MediaTime};
+use crate::publish::feedback::Feedback;
+use crate::publish::rtp_clock::RtpClock;
+
+/// Between two sender reports. RFC 3550 §6.2 allows this from about 200 kb/s of media, and receivers synchronise only
+/// after two reports at most.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// One of our tracks.
+struct Track {
+    clock: RtpClock,
+    packets: u32,
+    octets: u32,
+}
+
+/// Takes the place of webrtc-rs' sender report interceptor.
+pub(super) struct CaptureClockReports {
+    clock: MediaClock,
+    /// Tells receivers which tracks belong together (RFC 3550 §6.5.1).
+    cname: String,
+    /// By SSRC.
+    tracks: HashMap<u32, Track>,
+    due: Option<Instant>,
+    feedback: Arc<Feedback>,
+    inbound: VecDeque<TaggedPacket>,
+    outbound: VecDeque<TaggedPacket>,
+}
+
+impl CaptureClockReports {
+    /// `tracks`: SSRC and clock of each track.
+    pub(super) fn new(clock: MediaClock, cname: String, tracks: &[(u32, RtpClock)], feedback: Arc<Feedback>) -> Self {
+        let track = |clock| Track {
+            clock,
+            packets: 0,
+            octets: 0,
+        };
+        Self {
+            clock,
+            cname,
+            tracks: tracks.iter().map(|(ssrc, clock)| (*ssrc, track(*clock))).collect(),
+            due: None,
+            feedback,
+            inbound: VecDeque::new(),
+            outbound: VecDeque::new(),
+        }
+    }
+
+    /// The report of one track at `time`, with the CNAME that each compound packet must carry (RFC 3550 §6.1).
+    fn report(&self, ssrc: u32, track: &Track, time: MediaTime) -> Vec<Box<dyn rtcp::Packet>> {
+        let report = SenderReport {
+            ssrc,
+            ntp_time: self.clock.ntp(time),
+            rtp_time: track.clock.timestamp(time),
+            packet_count: track.packets,
+            octet_count: track.octets,
+            ..Default::default()
+        };
+        let description = SourceDescription {
+            chunks: vec![SourceDescriptionChunk {
+                source: ssrc,
+                items: vec![SourceDescriptionItem {
+                    sdes_type: SdesType::SdesCname,
+                    text: self.cname.clone().into(),
+                }],
+            }],
+        };
+        vec![Box::new(report), Box::new(description)]
+    }
+
+    fn receive(&self, packet: &dyn rtcp::Packet) {
+        let content = packet.as_any();
+        if let Some(reports) = content.downcast_ref::<ReceiverReport>() {
+            let now = self.clock.ntp(self.clock.now());
+            for report in reports.reports.iter().filter(|report| self.tracks.contains_key(&report.ssrc)) {
+                self.feedback.reception(report, now);
+            }
+        } else if content.is::<PictureLossIndication>() || content.is::<FullIntraRequest>() {
+            self.feedback.keyframe_wanted();
+        }
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for CaptureClockReports {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = rtc::shared::error::Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtcp(packets) = &packet.message.packet {
+            self.feedback.heard();
+            for packet in packets {
+                self.receive(packet.as_ref());
+            }
+        }
+        self.inbound.push_back(packet);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.inbound.pop_front()
+    }
+
+    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtp(rtp) = &packet.message.packet
+            && let Some(track) = self.tracks.get_mut(&rtp.header.ssrc)
+        {
+            track.packets = track.packets.wrapping_add(1);
+            track.octets = track.octets.wrapping_add(rtp.payload.len() as u32);
+            // The first report goes out with the first packets, so that a receiver can synchronise from the start.
+            self.due.get_or_insert(packet.now);
+        }
+        self.outbound.push_back(packet);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.outbound.pop_front()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Self::Error> {
+        if self.due.is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        self.due = Some(now + INTERVAL);
+        let time = self.clock.at(now);
+        let reports: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| track.packets > 0)
+            .map(|(ssrc, track)| self.report(*ssrc, track, time))
+            .collect();
+        self.outbound.extend(reports.into_iter().map(|report| TaggedPacket {
+            now,
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(Packet::Rtcp(report)),
+        }));
+        Ok(())
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.due
+    }
+}
+
+impl Interceptor for CaptureClockReports {
+    fn bind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
+}

@@ -1,0 +1,267 @@
+//! The HTTP side of publishing: sessions are created, and media is negotiated by WHIP (RFC 9725).
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use footlight_protocol::{ApiError, CreateSession, SessionCreated};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+
+use crate::publish::address::ServerAddress;
+use crate::trust::{Trust, TrustError};
+
+/// Until a connection stands. Longer than one lost SYN (RFC 6298 §2: 1 s, then 2 s more).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For a whole exchange; an answer is a few kilobytes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For the farewell. Whoever pressed Ctrl-C does not wait for a dead server.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Largest body that is read, in bytes. An SDP answer for two tracks has about 2 kB.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The media type of offers and answers (RFC 8866 §8.1).
+const APPLICATION_SDP: &str = "application/sdp";
+
+/// Why a request to the server failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalingError {
+    /// No connection, or it broke.
+    #[error("cannot reach {server}: {reason}")]
+    Unreachable {
+        /// `host:port`.
+        server: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The server's certificate is not believed.
+    #[error("{0}")]
+    Untrusted(String),
+    /// The server said no.
+    #[error("the server refused ({status}): {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The server's words.
+        message: String,
+        /// Seconds after which to ask again, where the server named them.
+        retry_after: Option<Duration>,
+    },
+    /// The server said something that WHIP does not allow.
+    #[error("the server's answer makes no sense: {0}")]
+    Protocol(String),
+}
+
+impl SignalingError {
+    /// Whether the same request may succeed later.
+    ///
+    /// 404 is no reason to give up: a session is made by the publisher's own request, so the path is missing only while
+    /// a proxy in front of the server has nobody behind it.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Untrusted(_) | Self::Protocol(_) => false,
+            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 404 | 408 | 425 | 429),
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// Talks HTTP to one server.
+#[derive(Debug, Clone)]
+pub(crate) struct SignalingClient {
+    http: Client,
+    server: String,
+}
+
+/// What the server made of an offer.
+#[derive(Debug, Clone)]
+pub(crate) struct WhipSession {
+    /// The resource to `DELETE` at the end (RFC 9725 §4.2).
+    pub(crate) location: Url,
+    /// The ICE session's entity tag (RFC 9725 §4.3.1).
+    pub(crate) etag: Option<String>,
+    /// The SDP answer.
+    pub(crate) answer: String,
+}
+
+impl SignalingClient {
+    pub(crate) fn new(address: &ServerAddress, trust: &Trust) -> Result<Self, SignalingError> {
+        let server = address.authority();
+        let failed = |reason: String| SignalingError::Unreachable {
+            server: server.clone(),
+            reason,
+        };
+        let host = address.base().host_str().unwrap_or_default();
+        let tls = trust
+            .client_config(host, &server)
+            .map_err(|error| failed(error.to_string()))?;
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self { http, server })
+    }
+
+    /// `POST /api/sessions`.
+    pub(crate) async fn create_session(
+        &self,
+        address: &ServerAddress,
+        request: &CreateSession,
+    ) -> Result<SessionCreated, SignalingError> {
+        let response = self.send(self.http.post(address.sessions_url()).json(request)).await?;
+        let response = expect(StatusCode::CREATED, response).await?;
+        let body = body(response).await.map_err(|reason| self.broken(reason))?;
+        serde_json::from_slice(&body).map_err(|error| SignalingError::Protocol(format!("new session: {error}")))
+    }
+
+    /// Offers media (RFC 9725 §4.2). `endpoint` may carry a query.
+    pub(crate) async fn publish(
+        &self,
+        endpoint: Url,
+        bearer: Option<&str>,
+        offer: String,
+    ) -> Result<WhipSession, SignalingError> {
+        let request = self
+            .http
+            .post(endpoint)
+            .header(CONTENT_TYPE, APPLICATION_SDP)
+            .header(ACCEPT, APPLICATION_SDP)
+            .body(offer);
+        let response = self.send(authorize(request, bearer)).await?;
+        let response = expect(StatusCode::CREATED, response).await?;
+        let text = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        let location = text(LOCATION).ok_or_else(|| SignalingError::Protocol("201 without a Location".to_owned()))?;
+        let location = response
+            .url()
+            .join(&location)
+            .map_err(|error| SignalingError::Protocol(format!("Location {location:?}: {error}")))?;
+        let etag = text(ETAG);
+        let body = body(response).await.map_err(|reason| self.broken(reason))?;
+        let answer = String::from_utf8(body)
+            .map_err(|_| SignalingError::Protocol("an SDP answer that is not UTF-8".to_owned()))?;
+        Ok(WhipSession { location, etag, answer })
+    }
+
+    /// Ends a WHIP session (RFC 9725 §4.2). The server may be gone; then there is nothing to end.
+    ///
+    /// The bearer goes to the server that it belongs to and to nobody else, whatever `Location` said.
+    pub(crate) async fn delete(&self, session: &WhipSession, endpoint: &Url, bearer: Option<&str>) {
+        let bearer = bearer.filter(|_| session.location.origin() == endpoint.origin());
+        let request = self.http.delete(session.location.clone()).timeout(DELETE_TIMEOUT);
+        if let Err(error) = self.send(authorize(request, bearer)).await {
+            tracing::debug!(%error, etag = session.etag, "WHIP session not deleted");
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, SignalingError> {
+        request.send().await.map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: reqwest::Error) -> SignalingError {
+        // The request's URL can carry names; the server's own name is enough to say where it failed.
+        let error = error.without_url();
+        if let Some(untrusted) = distrust(&error) {
+            return SignalingError::Untrusted(untrusted);
+        }
+        let mut innermost: &dyn std::error::Error = &error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        SignalingError::Unreachable {
+            server: self.server.clone(),
+            reason: if error.is_timeout() {
+                "no answer in time".to_owned()
+            } else {
+                innermost.to_string()
+            },
+        }
+    }
+}
+
+fn authorize(request: RequestBuilder, bearer: Option<&str>) -> RequestBuilder {
+    match bearer {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    }
+}
+
+/// The words of a certificate's refusal, if that is what `error` comes from.
+fn distrust(error: &reqwest::Error) -> Option<String> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        // hyper and rustls wrap their causes in `io::Error`, which shows them only through `get_ref`.
+        let error = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => inner as &dyn std::error::Error,
+            None => error,
+        };
+        if let Some(rustls::Error::Other(other)) = error.downcast_ref::<rustls::Error>() {
+            return other.0.downcast_ref::<TrustError>().map(ToString::to_string);
+        }
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref::<rustls::Error>() {
+            return Some(format!("the server's certificate is not valid: {reason}"));
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// Turns any other status into the server's own words.
+async fn expect(expected: StatusCode, response: Response) -> Result<Response, SignalingError> {
+    let status = response.status();
+    if status == expected {
+        return Ok(response);
+    }
+    if status.is_success() {
+        return Err(SignalingError::Protocol(format!("{status} in place of {expected}")));
+    }
+    let retry_after = retry_after(response.headers());
+    let message = body(response)
+        .await
+        .ok()
+        .and_then(|body| serde_json::from_slice::<ApiError>(&body).ok())
+        .map_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned(), |error| error.message);
+    Err(SignalingError::Refused {
+        status: status.as_u16(),
+        message,
+        retry_after,
+    })
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); the date form is for caches.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Reads a body, up to [`MAX_BODY_BYTES`]; what follows is cut, and then does not parse.
+async fn body(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_BODY_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    Ok(body)
+}
