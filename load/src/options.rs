@@ -70,6 +70,10 @@ pub struct Options {
     #[arg(long)]
     pub insecure: bool,
 
+    /// Take the processor time of this process too: the server, where it runs on this machine.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
+
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -111,8 +115,8 @@ fn parse_size(text: &str) -> Result<Size, String> {
         height: height.parse().map_err(|_| wrong())?,
     };
     // 4:2:0 needs even sides; 8,192 is the largest side that H.264 levels reach.
-    let side = |pixels: u32| (16..=8192).contains(&pixels) && pixels % 2 == 0;
-    if side(size.width) && side(size.height) {
+    let possible = |pixels: u32| (16..=8192).contains(&pixels) && pixels.is_multiple_of(2);
+    if possible(size.width) && possible(size.height) {
         Ok(size)
     } else {
         Err(format!("'{text}': sides are even, 16 to 8192"))

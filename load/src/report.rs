@@ -54,6 +54,8 @@ pub struct Report {
     pub http_ms: Quantiles,
     /// Processor time that this process used while it measured, where the system tells.
     pub cpu_seconds: Option<f64>,
+    /// The same of the process that `--server-pid` names.
+    pub server_cpu_seconds: Option<f64>,
 }
 
 /// Points of a distribution.
@@ -103,6 +105,7 @@ pub(crate) struct Circumstances {
     pub(crate) joins: Vec<Duration>,
     pub(crate) requests: Vec<Duration>,
     pub(crate) cpu: Option<Duration>,
+    pub(crate) server_cpu: Option<Duration>,
 }
 
 impl Report {
@@ -138,6 +141,7 @@ impl Report {
             join_ms: Quantiles::of_durations(&circumstances.joins, Duration::from_millis(1)),
             http_ms: Quantiles::of_durations(&circumstances.requests, Duration::from_millis(1)),
             cpu_seconds: circumstances.cpu.map(|cpu| cpu.as_secs_f64()),
+            server_cpu_seconds: circumstances.server_cpu.map(|cpu| cpu.as_secs_f64()),
         }
     }
 
@@ -180,12 +184,14 @@ impl fmt::Display for Report {
                 times.p50, times.p99, times.max
             )?;
         }
-        if let Some(cpu) = self.cpu_seconds {
-            writeln!(
-                out,
-                "own processor     {:.0} % of one core",
-                100.0 * cpu / self.seconds.max(f64::MIN_POSITIVE)
-            )?;
+        for (name, cpu) in [
+            ("own processor", self.cpu_seconds),
+            ("server processor", self.server_cpu_seconds),
+        ] {
+            if let Some(cpu) = cpu {
+                let share = 100.0 * cpu / self.seconds.max(f64::MIN_POSITIVE);
+                writeln!(out, "{name:17} {share:.0} % of one core")?;
+            }
         }
         Ok(())
     }

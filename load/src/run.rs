@@ -85,15 +85,16 @@ async fn measure(options: &Options, signaling: &Signaling, resources: &mut Resou
     for worker in workers.iter().chain([&publisher]) {
         worker.reset()?;
     }
-    let (began, cpu_before) = (Instant::now(), cpu::used());
+    let server_cpu = || options.server_pid.and_then(cpu::used_by);
+    let (began, before, server_before) = (Instant::now(), cpu::used(), server_cpu());
     tokio::select! {
         () = time::sleep(options.seconds) => {}
         _ = tokio::signal::ctrl_c() => tracing::warn!("interrupted"),
     }
     found.measured = began.elapsed();
-    found.cpu = cpu::used()
-        .zip(cpu_before)
-        .map(|(now, before)| now.saturating_sub(before));
+    let since = |(now, before): (Duration, Duration)| now.saturating_sub(before);
+    found.cpu = cpu::used().zip(before).map(since);
+    found.server_cpu = server_cpu().zip(server_before).map(since);
     let mut total = Tally::new();
     for worker in workers.iter().chain([&publisher]) {
         total.add(&worker.report()?);

@@ -2,6 +2,7 @@
 //!
 //! This program needs nothing but Rust to compile, because it is what finds out which system packages are missing.
 
+mod bench;
 mod bindings;
 mod pages;
 mod process;
@@ -28,6 +29,9 @@ enum Chore {
     Run(run::Args),
     /// Run the tests, and install what they need.
     Test(test::Args),
+    /// Measure what the project aims at, on this machine.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Write the TypeScript types of the wire into the pages' sources.
     Bindings(bindings::Args),
 }
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     let done = process::end_children_on_interrupt().and_then(|()| match Cli::parse().chore {
         Chore::Run(args) => run::run(&args, &checkout),
         Chore::Test(args) => test::run(&args, &checkout),
+        Chore::Bench(bench) => bench::run(bench),
         Chore::Bindings(args) => bindings::run(&args, &checkout),
     });
     match done {

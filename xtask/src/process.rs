@@ -67,6 +67,11 @@ impl Group {
         Ok(Self { child, program })
     }
 
+    /// The leader's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the child prints, where its standard output is a pipe.
     pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()

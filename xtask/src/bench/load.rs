@@ -1,0 +1,85 @@
+//! `footlight-load`, and the figures that it answers.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+
+use super::programs::{pinned, read_json};
+
+/// What a run is to do.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) whip: String,
+    pub(crate) whep: String,
+    pub(crate) receivers: u32,
+    pub(crate) bitrate: &'a str,
+    pub(crate) seconds: u32,
+    pub(crate) threads: usize,
+    /// Whose processor time to take.
+    pub(crate) server_pid: Option<u32>,
+    pub(crate) insecure: bool,
+}
+
+/// The part of its report that the benches use; the program documents it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) receivers: u32,
+    pub(crate) receiving: u32,
+    pub(crate) failed: u32,
+    pub(crate) refusals: Vec<String>,
+    pub(crate) seconds: f64,
+    pub(crate) bytes: u64,
+    pub(crate) packets_per_second: f64,
+    pub(crate) gigabits_per_second: f64,
+    pub(crate) missing: u64,
+    pub(crate) missing_share: f64,
+    pub(crate) delay_us: Quantiles,
+    pub(crate) cpu_seconds: Option<f64>,
+    pub(crate) server_cpu_seconds: Option<f64>,
+}
+
+/// Points of a distribution.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Quantiles {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
+}
+
+impl Report {
+    /// Whether all receivers got packets.
+    pub(crate) fn everyone_served(&self) -> bool {
+        self.receiving == self.receivers && self.failed == 0 && self.refusals.is_empty()
+    }
+
+    /// 10⁹ bit that arrived.
+    pub(crate) fn gigabits(&self) -> f64 {
+        self.bytes as f64 * 8.0 / 1e9
+    }
+}
+
+/// Makes a run, on `cores` where they are given.
+pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<Report> {
+    let mut command = pinned(program, cores);
+    command
+        .args(["--json", "--whip", &run.whip, "--whep", &run.whep])
+        .args(["--receivers", &run.receivers.to_string(), "--bitrate", run.bitrate])
+        .args([
+            "--seconds",
+            &run.seconds.to_string(),
+            "--threads",
+            &run.threads.to_string(),
+        ]);
+    if let Some(pid) = run.server_pid {
+        command.args(["--server-pid", &pid.to_string()]);
+    }
+    if run.insecure {
+        command.arg("--insecure");
+    }
+    let report: Report = read_json(&mut command)?;
+    if report.receiving == 0 {
+        bail!("nobody received anything: {}", report.refusals.join("; "));
+    }
+    Ok(report)
+}

@@ -1,0 +1,57 @@
+//! `cargo xtask bench`: what the project aims at, measured on this machine. Figures, never tests: a slow machine is not
+//! a defect.
+
+mod encode;
+mod fanout;
+mod join;
+mod latency;
+mod load;
+mod machine;
+mod programs;
+mod server;
+mod table;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::checkout;
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// From capture to the decoded picture in Chromium, and what the server adds to it.
+    Latency(latency::Args),
+    /// From opening the watch page to its first picture.
+    Join(join::Args),
+    /// What a picture costs the publisher.
+    Encode(encode::Args),
+    /// How many receivers one server core feeds.
+    Fanout(fanout::Args),
+    /// All of them, with their defaults.
+    All,
+}
+
+/// Measures, and prints a table of each.
+pub(crate) fn run(bench: Bench) -> Result<()> {
+    let checkout = checkout();
+    let machine = machine::describe();
+    if let Some(load) = machine::busy() {
+        eprintln!("note: this machine is busy (load average {load:.1}), which shows in every figure");
+    }
+    let tables = match bench {
+        Bench::Latency(args) => vec![latency::run(&args, &checkout)?],
+        Bench::Join(args) => vec![join::run(&args, &checkout)?],
+        Bench::Encode(args) => vec![encode::run(&args, &checkout)?],
+        Bench::Fanout(args) => vec![fanout::run(&args, &checkout)?],
+        Bench::All => vec![
+            encode::run(&encode::Args::default(), &checkout)?,
+            latency::run(&latency::Args::default(), &checkout)?,
+            join::run(&join::Args::default(), &checkout)?,
+            fanout::run(&fanout::Args::default(), &checkout)?,
+        ],
+    };
+    for table in tables {
+        println!("{}", table.on(&machine));
+    }
+    Ok(())
+}

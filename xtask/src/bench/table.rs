@@ -1,0 +1,115 @@
+//! How figures are printed.
+
+use std::fmt::Write as _;
+
+/// One benchmark's figures.
+#[derive(Debug)]
+pub(crate) struct Table {
+    title: &'static str,
+    rows: Vec<Row>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Row {
+    name: String,
+    measured: String,
+    aim: Option<Aim>,
+}
+
+#[derive(Debug)]
+struct Aim {
+    text: String,
+    met: bool,
+}
+
+impl Table {
+    pub(crate) fn new(title: &'static str) -> Self {
+        Self {
+            title,
+            rows: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A figure that nothing is demanded of.
+    pub(crate) fn figure(&mut self, name: impl Into<String>, measured: impl Into<String>) {
+        self.rows.push(Row {
+            name: name.into(),
+            measured: measured.into(),
+            aim: None,
+        });
+    }
+
+    /// A figure that ought to be below `limit`.
+    pub(crate) fn below(&mut self, name: impl Into<String>, measured: f64, limit: f64, unit: &str) {
+        let aim = Aim {
+            text: format!("< {limit} {unit}"),
+            met: measured < limit,
+        };
+        self.rows.push(Row {
+            name: name.into(),
+            measured: number(measured, unit),
+            aim: Some(aim),
+        });
+    }
+
+    /// A sentence below the table.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// The table as text, headed by the machine's name.
+    pub(crate) fn on(&self, machine: &str) -> String {
+        let names = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+        let values = self
+            .rows
+            .iter()
+            .map(|row| row.measured.chars().count())
+            .max()
+            .unwrap_or(0);
+        let mut text = format!("{} on {machine}\n", self.title);
+        for Row { name, measured, aim } in &self.rows {
+            let aim = aim.as_ref().map_or(String::new(), |aim| {
+                let verdict = if aim.met { "met" } else { "MISSED" };
+                format!("   aim {}: {verdict}", aim.text)
+            });
+            let line = format!("  {name:names$}  {measured:>values$}{aim}");
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {note}");
+        }
+        text
+    }
+}
+
+/// Three significant digits, more or less, and the unit.
+pub(crate) fn number(value: f64, unit: &str) -> String {
+    let digits = match value.abs() {
+        large if large >= 100.0 => 0,
+        medium if medium >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_lines_up_and_says_what_was_missed() {
+        let mut table = Table::new("latency");
+        table.below("p50", 42.0, 100.0, "ms");
+        table.below("what the server adds", 1.5, 1.0, "ms");
+        table.figure("pictures", "600");
+        assert_eq!(
+            table.on("this machine"),
+            "latency on this machine\n\
+             \u{20} p50                   42.0 ms   aim < 100 ms: met\n\
+             \u{20} what the server adds  1.50 ms   aim < 1 ms: MISSED\n\
+             \u{20} pictures                  600\n"
+        );
+    }
+}
