@@ -1,0 +1,377 @@
+//! The way in: from a publisher's packets to tracks, and keyframe requests back.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use str0m::media::{Mid, Rid};
+use str0m::rtp::{RtpPacket, Ssrc};
+use str0m::stats::MediaIngressStats;
+
+use crate::clock::{PublisherClock, StreamClock, publisher_time};
+use crate::keyframe::starts_keyframe;
+use crate::peer::Role;
+use crate::relay::{Control, Publisher, Recipient, RelayMessage};
+use crate::sfu::Sfu;
+use crate::throttle::{KEYFRAME_INTERVAL, RELAY_INTERVAL, Throttle, Verdict};
+use crate::track::{Extensions, Ingest, Meter, Track, TrackInfo, TrackPacket};
+use crate::{PeerId, SfuEvent, TrackId, WorkerId, codec};
+
+/// SSRCs remembered per publisher. A browser uses two per track; one that keeps making up new ones makes us look them up again.
+const MAX_STREAMS: usize = 64;
+
+/// A publish peer's own state.
+#[derive(Debug, Default)]
+pub(crate) struct Publishing {
+    tracks: HashMap<Mid, TrackId>,
+    streams: HashMap<Ssrc, (Mid, Option<Rid>)>,
+    clock: PublisherClock,
+}
+
+impl Publishing {
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = TrackId> + '_ {
+        self.tracks.values().copied()
+    }
+}
+
+impl Sfu {
+    pub(crate) fn publisher(&self, id: PeerId) -> Option<Publisher> {
+        let peer = self.peers.get(&id)?;
+        Some(Publisher {
+            peer: id,
+            session: peer.session.clone(),
+            user: peer.user.clone(),
+            joined_at: peer.created_at,
+        })
+    }
+
+    /// Tells the other workers and acts on it here.
+    pub(crate) fn announce(&mut self, control: Control, now: Instant) {
+        let message = RelayMessage::Control(control.clone());
+        self.relays.push_back((Recipient::Others, message));
+        self.apply(control, now);
+    }
+
+    pub(crate) fn apply(&mut self, control: Control, now: Instant) {
+        match control {
+            Control::PublisherJoined(publisher) => {
+                let session = self.sessions.entry(publisher.session.clone()).or_default();
+                session.publishers.push(publisher);
+            }
+            Control::PublisherConnected(publisher) => self.replace_older(&publisher, now),
+            Control::PublisherLeft(publisher) => {
+                if let Some(session) = self.sessions.get_mut(&publisher.session) {
+                    session.publishers.retain(|known| known.peer != publisher.peer);
+                    self.assign_session(&publisher.session, now);
+                    self.forget_if_empty(&publisher.session);
+                }
+            }
+            Control::TrackOpened(info) => self.open_track(info, now),
+            Control::TrackClosed(id) => self.remove_track(id, now),
+            Control::Subscribe(id, worker) => {
+                if let Some(ingest) = self.ingest(id)
+                    && !ingest.relays.contains(&worker)
+                {
+                    ingest.relays.push(worker);
+                }
+            }
+            Control::Unsubscribe(id, worker) => {
+                if let Some(ingest) = self.ingest(id) {
+                    ingest.relays.retain(|known| *known != worker);
+                }
+            }
+            Control::KeyframeRequest(id) => self.throttled_request(id, now),
+        }
+    }
+
+    fn ingest(&mut self, id: TrackId) -> Option<&mut Ingest> {
+        self.tracks.get_mut(&id)?.ingest.as_mut()
+    }
+
+    /// Closes this worker's publish peers of the same user that are older than `newest`.
+    fn replace_older(&mut self, newest: &Publisher, now: Instant) {
+        let rank = |publisher: &Publisher| (publisher.joined_at, publisher.peer);
+        let older: Vec<_> = self
+            .sessions
+            .get(&newest.session)
+            .into_iter()
+            .flat_map(|session| &session.publishers)
+            .filter(|known| known.user == newest.user && rank(known) < rank(newest))
+            .map(|known| known.peer)
+            .collect();
+        for id in older {
+            self.close_peer(id, crate::CloseReason::Replaced, now);
+        }
+    }
+
+    fn open_track(&mut self, info: TrackInfo, now: Instant) {
+        let id = info.id;
+        if let Some(known) = self.tracks.get_mut(&id) {
+            known.info = info;
+            self.show_again(id, now);
+            return;
+        }
+        let is_ours = info.peer.worker() == self.worker;
+        let interval = if is_ours { KEYFRAME_INTERVAL } else { RELAY_INTERVAL };
+        let session_id = info.session.clone();
+        let rank = (info.opened_at, id);
+        self.tracks.insert(
+            id,
+            Track {
+                info,
+                viewers: Vec::new(),
+                keyframes: Throttle::new(interval),
+                ingest: None,
+            },
+        );
+        let session = self.sessions.entry(session_id.clone()).or_default();
+        let tracks = &self.tracks;
+        let at = session
+            .tracks
+            .partition_point(|other| tracks.get(other).is_some_and(|t| (t.info.opened_at, *other) < rank));
+        session.tracks.insert(at, id);
+        self.assign_session(&session_id, now);
+    }
+
+    /// Closes a track that is published here.
+    pub(crate) fn close_track(&mut self, id: TrackId, now: Instant) {
+        let Some(info) = self.tracks.get(&id).map(|track| track.info.clone()) else {
+            return;
+        };
+        let replaced = self.sessions.get(&info.session).is_some_and(|s| s.awaits(&info.user));
+        self.counters.tracks -= 1;
+        self.announce(Control::TrackClosed(id), now);
+        self.events.push_back(SfuEvent::TrackStopped {
+            peer: info.peer,
+            session: info.session,
+            user: info.user,
+            kind: info.kind,
+            replaced,
+        });
+    }
+
+    fn remove_track(&mut self, id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.remove(&id) else { return };
+        self.delayed.retain(|delayed| *delayed != id);
+        self.counters.slots -= track.viewers.len() as u64;
+        if let Some(session) = self.sessions.get_mut(&track.info.session) {
+            session.tracks.retain(|known| *known != id);
+            self.assign_session(&track.info.session, now);
+            self.forget_if_empty(&track.info.session);
+        }
+    }
+
+    pub(crate) fn on_packet(&mut self, id: PeerId, packet: RtpPacket, now: Instant) {
+        let Some(track_id) = self.track_of(id, &packet, now) else {
+            return;
+        };
+        let (Some(track), Some(peer)) = (self.tracks.get_mut(&track_id), self.peers.get_mut(&id)) else {
+            return;
+        };
+        let (Some(ingest), Role::Publish(publishing)) = (track.ingest.as_mut(), &mut peer.role) else {
+            return;
+        };
+        ingest.meter.add(packet.payload.len(), now);
+        if let Some(report) = packet.last_sender_info
+            && let Some(theirs) = publisher_time(report.ntp_time)
+            && ingest.clock.report(report.rtp_time.numer() as u32, theirs)
+        {
+            publishing.clock.observe(theirs, packet.timestamp);
+        }
+        let format = track.info.format;
+        let timestamp = packet.header.timestamp;
+        let packet = TrackPacket {
+            epoch: track.info.epoch,
+            sequence_number: *packet.seq_no,
+            timestamp,
+            marker: packet.header.marker,
+            starts_keyframe: starts_keyframe(format.codec, &packet.payload),
+            captured_at: ingest
+                .clock
+                .capture_time(&publishing.clock, timestamp, format.clock_rate.get(), now),
+            extensions: Extensions::from(&packet.header.ext_vals),
+            payload: packet.payload,
+        };
+        for worker in &ingest.relays {
+            let message = RelayMessage::Packet {
+                track: track_id,
+                packet: packet.clone(),
+            };
+            self.relays.push_back((Recipient::Worker(*worker), message));
+        }
+        self.fan_out(track_id, &packet, now);
+    }
+
+    /// The track that `packet` belongs to, opened with its first one. `None` for what is not forwarded.
+    fn track_of(&mut self, id: PeerId, packet: &RtpPacket, now: Instant) -> Option<TrackId> {
+        let ssrc = packet.header.ssrc;
+        let payload_type = packet.header.payload_type;
+        let peer = self.peers.get_mut(&id)?;
+        let Role::Publish(publishing) = &mut peer.role else {
+            return None;
+        };
+        let (mid, rid) = if let Some(known) = publishing.streams.get(&ssrc) {
+            *known
+        } else {
+            let found = peer.stream(ssrc, &mut self.out)?;
+            let Role::Publish(publishing) = &mut peer.role else {
+                return None;
+            };
+            if publishing.streams.len() >= MAX_STREAMS {
+                publishing.streams.clear();
+            }
+            publishing.streams.insert(ssrc, found);
+            found
+        };
+        let Role::Publish(publishing) = &peer.role else {
+            return None;
+        };
+        let Some(track_id) = publishing.tracks.get(&mid).copied() else {
+            return self.start_track(id, (mid, rid), packet, now);
+        };
+        let track = self.tracks.get_mut(&track_id)?;
+        let ingest = track.ingest.as_mut()?;
+        if ingest.rid != rid {
+            return None;
+        }
+        if ingest.ssrc == ssrc && ingest.payload_type == payload_type {
+            return Some(track_id);
+        }
+        let (format, request) = peer.format(payload_type)?;
+        ingest.ssrc = ssrc;
+        ingest.payload_type = payload_type;
+        ingest.request = request;
+        ingest.clock.reset();
+        let mut info = track.info.clone();
+        info.format = format;
+        info.epoch = info.epoch.wrapping_add(1);
+        self.announce(Control::TrackOpened(info), now);
+        Some(track_id)
+    }
+
+    fn start_track(
+        &mut self,
+        id: PeerId,
+        (mid, rid): (Mid, Option<Rid>),
+        packet: &RtpPacket,
+        now: Instant,
+    ) -> Option<TrackId> {
+        let track_id = TrackId::new(self.worker, self.next_number());
+        let peer = self.peers.get_mut(&id)?;
+        let (format, request) = peer.format(packet.header.payload_type)?;
+        let kind = peer.media_kind(mid)?;
+        let Role::Publish(publishing) = &mut peer.role else {
+            return None;
+        };
+        publishing.tracks.insert(mid, track_id);
+        let info = TrackInfo {
+            id: track_id,
+            peer: id,
+            session: peer.session.clone(),
+            user: peer.user.clone(),
+            kind,
+            format,
+            epoch: 0,
+            opened_at: now,
+        };
+        tracing::info!(peer = %id, track = %track_id, session = %info.session, codec = codec::name(format.codec), "track started");
+        self.counters.tracks += 1;
+        self.events.push_back(SfuEvent::TrackStarted {
+            peer: id,
+            session: info.session.clone(),
+            user: info.user.clone(),
+            kind,
+            codec: codec::name(format.codec),
+        });
+        self.announce(Control::TrackOpened(info), now);
+        let ingest = Ingest {
+            mid,
+            rid,
+            ssrc: packet.header.ssrc,
+            payload_type: packet.header.payload_type,
+            clock: StreamClock::default(),
+            request,
+            relays: Vec::new(),
+            meter: Meter::new(now),
+            loss: 0.0,
+            round_trip: None,
+        };
+        self.tracks.get_mut(&track_id)?.ingest = Some(ingest);
+        // The slots were assigned before the publisher could be asked.
+        let is_wanted = self.tracks.get(&track_id).is_some_and(|t| !t.viewers.is_empty());
+        if is_wanted && kind.is_video() {
+            self.throttled_request(track_id, now);
+        }
+        Some(track_id)
+    }
+
+    /// A viewer, or a slot that was assigned, needs a keyframe of a track.
+    pub(crate) fn request_keyframe(&mut self, id: TrackId, now: Instant) {
+        self.counters.keyframes_received += 1;
+        self.throttled_request(id, now);
+    }
+
+    fn throttled_request(&mut self, id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let is_foreign = track.info.peer.worker() != self.worker;
+        if track.ingest.is_none() && !is_foreign {
+            return;
+        }
+        match track.keyframes.request(now) {
+            Verdict::Send => self.send_keyframe_request(id, now),
+            Verdict::Later => self.delayed.push(id),
+            Verdict::Merged => self.counters.keyframes_merged += 1,
+        }
+    }
+
+    pub(crate) fn send_delayed_keyframe_requests(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        let tracks = &mut self.tracks;
+        self.delayed.retain(|id| {
+            let is_due = tracks.get_mut(id).is_none_or(|track| track.keyframes.take_due(now));
+            if is_due {
+                due.push(*id);
+            }
+            !is_due
+        });
+        for id in due {
+            self.send_keyframe_request(id, now);
+        }
+    }
+
+    fn send_keyframe_request(&mut self, id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get(&id) else { return };
+        let publisher = track.info.peer;
+        let Some(ingest) = &track.ingest else {
+            let message = RelayMessage::Control(Control::KeyframeRequest(id));
+            self.relays.push_back((Recipient::Worker(publisher.worker()), message));
+            return;
+        };
+        let (Some(kind), Some(peer)) = (ingest.request, self.peers.get_mut(&publisher)) else {
+            return;
+        };
+        if peer.request_keyframe((ingest.mid, ingest.rid), kind, now, &mut self.out) {
+            self.counters.keyframes_sent += 1;
+        }
+        self.touch(publisher, now);
+    }
+
+    pub(crate) fn on_ingress_stats(&mut self, id: PeerId, stats: &MediaIngressStats) {
+        let Some(Role::Publish(publishing)) = self.peers.get(&id).map(|peer| &peer.role) else {
+            return;
+        };
+        let Some(track_id) = publishing.tracks.get(&stats.mid).copied() else {
+            return;
+        };
+        if let Some(ingest) = self.ingest(track_id)
+            && ingest.rid == stats.rid
+        {
+            ingest.loss = stats.loss.unwrap_or(0.0);
+            ingest.round_trip = stats.rtt;
+        }
+    }
+
+    /// Whether a track is relayed from another worker.
+    pub(crate) fn home_of(&self, id: TrackId) -> Option<WorkerId> {
+        Some(id.worker()).filter(|worker| *worker != self.worker)
+    }
+}

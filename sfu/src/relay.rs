@@ -1,0 +1,60 @@
+//! What workers say to each other: plain values, carried by whoever owns the threads.
+
+use std::time::Instant;
+
+use crate::track::{TrackInfo, TrackPacket};
+use crate::{PeerId, SessionId, TrackId, UserId, WorkerId};
+
+/// From one worker to another.
+#[derive(Debug, Clone)]
+pub enum RelayMessage {
+    /// Carries no state: may be dropped where there is no room, as a network would.
+    Packet {
+        /// The track that it belongs to.
+        track: TrackId,
+        /// Shared payload, so that crossing costs no copy.
+        packet: TrackPacket,
+    },
+    /// Must arrive, and in order.
+    Control(Control),
+}
+
+/// Changes of what is published and watched.
+#[derive(Debug, Clone)]
+pub enum Control {
+    /// Somebody is about to publish. Until [`Control::PublisherLeft`] the slots that show this user are kept for it.
+    PublisherJoined(Publisher),
+    /// This publisher's media can flow: older publish peers of the same user are replaced.
+    PublisherConnected(Publisher),
+    /// The publish peer is gone.
+    PublisherLeft(Publisher),
+    /// A track is there, or has changed its format or numbering.
+    TrackOpened(TrackInfo),
+    /// A track is gone.
+    TrackClosed(TrackId),
+    /// The sender has viewers of the track.
+    Subscribe(TrackId, WorkerId),
+    /// The sender has none any more.
+    Unsubscribe(TrackId, WorkerId),
+    /// A viewer at the sender needs a keyframe.
+    KeyframeRequest(TrackId),
+}
+
+/// A publish peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    pub(crate) peer: PeerId,
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    /// The newer one replaces the older.
+    pub(crate) joined_at: Instant,
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient {
+    /// Every worker but the sender.
+    Others,
+    /// One worker.
+    Worker(WorkerId),
+}

@@ -1,0 +1,159 @@
+//! The few things about SDP that the engine leaves to us, on the text itself.
+
+use str0m::IceCreds;
+
+use crate::SfuError;
+
+/// Longest offer, in bytes. A browser's offer with forty media sections has about 150 kB.
+const MAX_OFFER_BYTES: usize = 256 * 1024;
+
+/// Most media sections in an offer: twenty guests with sound and picture, and as many again to spare.
+const MAX_MEDIA_SECTIONS: usize = 80;
+
+/// Refuses what is too large to be looked at closer.
+pub(crate) fn check_size(offer: &str) -> Result<(), SfuError> {
+    if offer.len() > MAX_OFFER_BYTES {
+        return Err(SfuError::BadOffer(format!(
+            "it has {} bytes, more than {MAX_OFFER_BYTES}",
+            offer.len()
+        )));
+    }
+    let sections = offer.lines().filter(|line| line.starts_with("m=")).count();
+    if sections > MAX_MEDIA_SECTIONS {
+        return Err(SfuError::BadOffer(format!(
+            "it has {sections} media sections, more than {MAX_MEDIA_SECTIONS}"
+        )));
+    }
+    Ok(())
+}
+
+fn rewrite_lines(text: &str, mut rewrite: impl FnMut(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.lines() {
+        if let Some(line) = rewrite(line) {
+            out.push_str(&line);
+            out.push_str("\r\n");
+        }
+    }
+    out
+}
+
+/// The offer with other ICE credentials and without candidates: what a restart by `PATCH` (RFC 9725 §4.3.3) means.
+pub(crate) fn with_credentials(offer: &str, credentials: &IceCreds) -> String {
+    rewrite_lines(offer, |line| {
+        Some(match line {
+            l if l.starts_with("a=ice-ufrag:") => format!("a=ice-ufrag:{}", credentials.ufrag),
+            l if l.starts_with("a=ice-pwd:") => format!("a=ice-pwd:{}", credentials.pass),
+            l if l.starts_with("a=candidate:") || l == "a=end-of-candidates" => return None,
+            l => l.to_owned(),
+        })
+    })
+}
+
+/// The answer with `new` in place of the `old` local credentials.
+pub(crate) fn replace_credentials(answer: &str, old: &IceCreds, new: &IceCreds) -> String {
+    rewrite_lines(answer, |line| {
+        Some(match line.split_once(':') {
+            Some(("a=ice-ufrag", value)) if value == old.ufrag => format!("a=ice-ufrag:{}", new.ufrag),
+            Some(("a=ice-pwd", value)) if value == old.pass => format!("a=ice-pwd:{}", new.pass),
+            Some(("a=candidate", _)) => {
+                line.replace(&format!(" ufrag {}", old.ufrag), &format!(" ufrag {}", new.ufrag))
+            }
+            _ => line.to_owned(),
+        })
+    })
+}
+
+/// The answer with the n-th audio and the n-th video section in one `MediaStream`. Browsers keep sound and picture in time only within a
+/// stream (RFC 8830 §1), and the engine gives each section one of its own.
+pub(crate) fn pair_streams(answer: &str) -> String {
+    let (mut audio, mut video) = (0_u32, 0_u32);
+    let mut stream = String::new();
+    rewrite_lines(answer, |line| {
+        if let Some(media) = line.strip_prefix("m=") {
+            let number = match media.split(' ').next() {
+                Some("audio") => &mut audio,
+                Some("video") => &mut video,
+                _ => &mut 0,
+            };
+            stream = format!("slot-{number}");
+            *number += 1;
+        }
+        Some(if let Some(rest) = line.strip_prefix("a=msid:") {
+            format!("a=msid:{stream} {}", track_of(rest))
+        } else if let Some((source, msid)) = line.split_once(" msid:") {
+            format!("{source} msid:{stream} {}", track_of(msid))
+        } else {
+            line.to_owned()
+        })
+    })
+}
+
+fn track_of(msid: &str) -> &str {
+    msid.split_once(' ').map_or(msid, |(_, track)| track)
+}
+
+/// RFC 8839 §5.4.
+pub(crate) fn check_credentials(credentials: &IceCreds) -> Result<(), SfuError> {
+    let is_ice_text = |text: &str, least: usize| {
+        (least..=256).contains(&text.len())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))
+    };
+    if is_ice_text(&credentials.ufrag, 4) && is_ice_text(&credentials.pass, 22) {
+        Ok(())
+    } else {
+        Err(SfuError::BadCredentials)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(ufrag: &str, pass: &str) -> IceCreds {
+        IceCreds {
+            ufrag: ufrag.into(),
+            pass: pass.into(),
+        }
+    }
+
+    #[test]
+    fn sound_and_picture_of_a_pair_share_a_stream() {
+        let answer = "v=0\r\nm=audio 9 X 111\r\na=msid:one a0\r\na=ssrc:1 msid:one a0\r\nm=video 9 X 96\r\na=msid:two v0\r\n\
+                      m=video 9 X 96\r\na=msid:three v1\r\n";
+        assert_eq!(
+            pair_streams(answer),
+            "v=0\r\nm=audio 9 X 111\r\na=msid:slot-0 a0\r\na=ssrc:1 msid:slot-0 a0\r\nm=video 9 X 96\r\na=msid:slot-0 v0\r\n\
+             m=video 9 X 96\r\na=msid:slot-1 v1\r\n"
+        );
+    }
+
+    #[test]
+    fn a_restart_changes_credentials_and_drops_candidates() {
+        let offer = "v=0\r\na=ice-ufrag:old1\r\na=ice-pwd:oldpassword\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=mid:0\r\n";
+        assert_eq!(
+            with_credentials(offer, &credentials("new1", "newpassword")),
+            "v=0\r\na=ice-ufrag:new1\r\na=ice-pwd:newpassword\r\na=mid:0\r\n"
+        );
+    }
+
+    #[test]
+    fn local_credentials_are_replaced_in_candidates_too() {
+        let answer = "a=ice-ufrag:old1\r\na=ice-pwd:pass\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host ufrag old1\r\n";
+        assert_eq!(
+            replace_credentials(answer, &credentials("old1", "pass"), &credentials("00xx", "word")),
+            "a=ice-ufrag:00xx\r\na=ice-pwd:word\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host ufrag 00xx\r\n"
+        );
+    }
+
+    #[test]
+    fn credentials_are_checked() {
+        let password = "p".repeat(22);
+        assert!(check_credentials(&credentials("abcd", &password)).is_ok());
+        assert!(check_credentials(&credentials("abc", &password)).is_err());
+        assert!(check_credentials(&credentials("ab\r\n", &password)).is_err());
+        assert!(check_credentials(&credentials("abcd", "short")).is_err());
+    }
+}

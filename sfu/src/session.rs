@@ -1,0 +1,24 @@
+//! What a worker knows of a session: who publishes and which tracks there are on any worker, and who watches on this one.
+
+use crate::relay::Publisher;
+use crate::{PeerId, TrackId, UserId};
+
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    pub(crate) publishers: Vec<Publisher>,
+    /// In the order of publishing.
+    pub(crate) tracks: Vec<TrackId>,
+    /// Connected subscribe peers of this worker.
+    pub(crate) subscribers: Vec<PeerId>,
+}
+
+impl Session {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.publishers.is_empty() && self.tracks.is_empty() && self.subscribers.is_empty()
+    }
+
+    /// Whether `user` has a publish connection, perhaps one that is still being made.
+    pub(crate) fn awaits(&self, user: &UserId) -> bool {
+        self.publishers.iter().any(|publisher| publisher.user == *user)
+    }
+}

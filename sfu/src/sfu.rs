@@ -1,0 +1,458 @@
+//! The core of one worker: its peers, and the way in and out.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::config::DtlsCert;
+use str0m::net::{Protocol, Receive, Transmit};
+use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input};
+
+use crate::peer::{Outbox, Peer, Role, Setup};
+use crate::relay::{Control, Publisher, Recipient, RelayMessage};
+use crate::route::{self, Owner, Remote, Routes};
+use crate::session::Session;
+use crate::timers::Timers;
+use crate::track::Track;
+use crate::{CloseReason, Counters, PeerId, SessionId, SfuError, SfuEvent, TrackId, UserId, WorkerId};
+
+/// Most peers of one worker. One core encrypts and sends for about a thousand viewers; the rest is room for those that
+/// are idle. It bounds memory.
+pub const MAX_PEERS: usize = 4096;
+
+/// A peer that has not connected by then is closed: a browser gives up trying after 30 s as well.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a peer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Sends media to the session.
+    Publish,
+    /// Receives the session's media.
+    Subscribe,
+}
+
+/// What [`Sfu::accept`] needs.
+#[derive(Debug, Clone)]
+pub struct PeerRequest<'a> {
+    /// Whose media it gets, or adds to.
+    pub session: SessionId,
+    /// Who it is.
+    pub user: UserId,
+    /// Which way media flows.
+    pub direction: Direction,
+    /// SDP (RFC 8866).
+    pub offer: &'a str,
+}
+
+/// How a worker is set up.
+#[derive(Debug, Clone)]
+pub struct SfuConfig {
+    /// This worker's number, unique among those that relay to each other.
+    pub worker: WorkerId,
+    /// Host candidates that go into every answer.
+    pub candidates: Vec<Candidate>,
+    /// The DTLS identity, shared by all workers and peers: making a key per peer would cost each join a millisecond.
+    pub identity: Identity,
+}
+
+/// A DTLS certificate and its key.
+#[derive(Clone)]
+pub struct Identity(DtlsCert);
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+impl Identity {
+    /// A new self-signed one; `None` where the crypto library cannot make a key. WebRTC trusts it by its fingerprint in SDP (RFC 8827 §5.5).
+    pub fn generate() -> Option<Self> {
+        let crypto = str0m::crypto::from_feature_flags();
+        crypto.dtls_provider.generate_certificate().map(Self)
+    }
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routed {
+    /// A peer of this worker took it.
+    Handled,
+    /// It belongs to another worker's peer and should be handed to that worker.
+    Worker(WorkerId),
+    /// It belongs to nobody.
+    Unknown,
+}
+
+/// All peers of one worker.
+///
+/// It does nothing by itself: the application feeds it datagrams, relay messages and the time, and after each call takes what came
+/// of it from [`Self::poll_transmit`], [`Self::poll_relay`] and [`Self::poll_event`] until they are empty. These queues are
+/// bounded by that: one call adds at most what one packet causes.
+pub struct Sfu {
+    pub(crate) worker: WorkerId,
+    setup: Setup,
+    pub(crate) peers: HashMap<PeerId, Peer>,
+    pub(crate) tracks: HashMap<TrackId, Track>,
+    pub(crate) sessions: HashMap<SessionId, Session>,
+    routes: Routes,
+    pub(crate) timers: Timers,
+    /// Tracks with a keyframe request that waits for its interval to end.
+    pub(crate) delayed: Vec<TrackId>,
+    pub(crate) out: Outbox,
+    pub(crate) events: VecDeque<SfuEvent>,
+    pub(crate) relays: VecDeque<(Recipient, RelayMessage)>,
+    pub(crate) counters: Counters,
+    made: u64,
+}
+
+impl Sfu {
+    /// A worker without peers.
+    pub fn new(config: SfuConfig) -> Self {
+        Self {
+            worker: config.worker,
+            setup: Setup {
+                crypto: Arc::new(str0m::crypto::from_feature_flags()),
+                certificate: config.identity.0,
+                candidates: config.candidates,
+            },
+            peers: HashMap::new(),
+            tracks: HashMap::new(),
+            sessions: HashMap::new(),
+            routes: Routes::new(config.worker),
+            timers: Timers::default(),
+            delayed: Vec::new(),
+            out: Outbox::default(),
+            events: VecDeque::new(),
+            relays: VecDeque::new(),
+            counters: Counters::default(),
+            made: 0,
+        }
+    }
+
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    /// Makes a peer and the answer to its offer.
+    pub fn accept(&mut self, request: &PeerRequest<'_>, now: Instant) -> Result<(PeerId, String), SfuError> {
+        if self.peers.len() >= MAX_PEERS {
+            return Err(SfuError::TooManyPeers);
+        }
+        let id = PeerId::new(self.worker, self.next_number());
+        let credentials = route::credentials(self.worker);
+        let fragment = credentials.ufrag.clone();
+        let names = (request.session.clone(), request.user.clone());
+        let role = match request.direction {
+            Direction::Publish => Role::Publish(crate::publish::Publishing::default()),
+            Direction::Subscribe => Role::Subscribe(Vec::new()),
+        };
+        let mut peer = Peer::new(id, names, role, credentials, &self.setup, now);
+        let answered = peer.negotiate(request.offer, now, &mut self.out).and_then(|answer| {
+            let has_media = self.out.events.iter().any(|(_, event)| match event {
+                Event::MediaAdded(media) if request.direction == Direction::Publish => media.direction.is_receiving(),
+                Event::MediaAdded(media) => media.direction.is_sending(),
+                _ => false,
+            });
+            match (has_media, request.direction) {
+                (true, _) => Ok(answer),
+                (false, Direction::Publish) => Err(SfuError::BadOffer("it has no media section that sends".into())),
+                (false, Direction::Subscribe) => {
+                    Err(SfuError::BadOffer("it has no media section that receives".into()))
+                }
+            }
+        });
+        let answer = match answered {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.out.events.clear();
+                return Err(error);
+            }
+        };
+        self.routes.name(id, fragment);
+        self.sessions.entry(request.session.clone()).or_default();
+        self.peers.insert(id, peer);
+        self.counters.peers += 1;
+        if request.direction == Direction::Publish {
+            let publisher = self.publisher(id).into_iter();
+            publisher.for_each(|p| self.announce(Control::PublisherJoined(p), now));
+        }
+        self.process(now);
+        self.touch(id, now);
+        Ok((id, answer))
+    }
+
+    /// Answers a new offer on an existing peer: more slots, fewer, or an ICE restart.
+    pub fn reoffer(&mut self, id: PeerId, offer: &str, now: Instant) -> Result<String, SfuError> {
+        self.renegotiate(id, now, |peer, out| peer.negotiate(offer, now, out))
+    }
+
+    /// Restarts ICE with the remote's new credentials (RFC 8839 §4.4.1.1.1): the answer's new local ones.
+    pub fn restart_ice(&mut self, id: PeerId, remote: &IceCreds, now: Instant) -> Result<IceCreds, SfuError> {
+        self.renegotiate(id, now, |peer, out| peer.renegotiate_ice(remote, now, out))?;
+        let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
+        Ok(peer.local_credentials())
+    }
+
+    fn renegotiate(
+        &mut self,
+        id: PeerId,
+        now: Instant,
+        negotiate: impl FnOnce(&mut Peer, &mut Outbox) -> Result<String, SfuError>,
+    ) -> Result<String, SfuError> {
+        let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
+        let before = peer.local_credentials();
+        let result = negotiate(peer, &mut self.out);
+        // A restart gives the engine credentials of its own making, by which no other worker could tell that they are ours.
+        let made = peer.local_credentials();
+        let answer = if made == before {
+            result
+        } else {
+            let ours = route::credentials(self.worker);
+            peer.set_local_credentials(ours.clone(), &mut self.out);
+            self.routes.name(id, ours.ufrag.clone());
+            result.map(|answer| crate::sdp::replace_credentials(&answer, &made, &ours))
+        };
+        self.process(now);
+        self.touch(id, now);
+        answer
+    }
+
+    /// Adds a trickled candidate, as in `a=candidate:` or `RTCIceCandidate.candidate`. Empty (the end of candidates) is fine.
+    pub fn add_remote_candidate(&mut self, id: PeerId, candidate: &str, now: Instant) -> Result<(), SfuError> {
+        let line = candidate.trim().trim_start_matches("a=");
+        if line.is_empty() || line == "end-of-candidates" {
+            return Ok(());
+        }
+        let candidate = Candidate::from_sdp_string(line).map_err(|error| SfuError::BadCandidate(error.to_string()))?;
+        let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
+        peer.add_remote_candidate(candidate, &mut self.out);
+        self.process(now);
+        self.touch(id, now);
+        Ok(())
+    }
+
+    /// Closes a peer, telling the remote where possible.
+    pub fn close(&mut self, id: PeerId, now: Instant) {
+        self.close_peer(id, CloseReason::Requested, now);
+        self.process(now);
+    }
+
+    /// Closes all.
+    pub fn close_all(&mut self, now: Instant) {
+        let peers: Vec<_> = self.peers.keys().copied().collect();
+        for id in peers {
+            self.close_peer(id, CloseReason::Requested, now);
+        }
+        self.process(now);
+    }
+
+    /// Takes in a datagram, or one frame of an ICE-TCP connection.
+    pub fn handle_datagram(
+        &mut self,
+        (protocol, source, destination): (Protocol, SocketAddr, SocketAddr),
+        contents: &[u8],
+        now: Instant,
+    ) -> Routed {
+        let remote = Remote {
+            protocol,
+            address: source,
+        };
+        let id = match self.routes.owner(remote, contents) {
+            Some(Owner::Peer(id)) => id,
+            Some(Owner::Worker(worker)) if worker != self.worker => return Routed::Worker(worker),
+            _ => {
+                self.counters.unknown_datagrams += 1;
+                return Routed::Unknown;
+            }
+        };
+        let received = Receive::new(protocol, source, destination, contents);
+        let (Ok(received), Some(peer)) = (received, self.peers.get_mut(&id)) else {
+            self.counters.unknown_datagrams += 1;
+            return Routed::Unknown;
+        };
+        let input = Input::Receive(now, received);
+        if !peer.accepts(&input) {
+            self.counters.unknown_datagrams += 1;
+            return Routed::Unknown;
+        }
+        if route::is_stun(contents) {
+            self.routes.bind(id, remote);
+        }
+        self.counters.packets_in += 1;
+        self.counters.bytes_in += contents.len() as u64;
+        if let Input::Receive(_, received) = input {
+            peer.receive(received, now, &mut self.out);
+        }
+        self.process(now);
+        self.touch(id, now);
+        Routed::Handled
+    }
+
+    /// Takes in what another worker sent.
+    pub fn handle_relay(&mut self, message: RelayMessage, now: Instant) {
+        match message {
+            RelayMessage::Packet { track, packet } => self.fan_out(track, &packet, now),
+            RelayMessage::Control(control) => self.apply(control, now),
+        }
+        self.process(now);
+    }
+
+    /// The transport to `remote` cannot take what it is sent (`true`), or can again. While it cannot, its peer gets no video; then it starts on a fresh keyframe.
+    pub fn set_congested(&mut self, protocol: Protocol, remote: SocketAddr, is_congested: bool, now: Instant) {
+        let remote = Remote {
+            protocol,
+            address: remote,
+        };
+        if let Some(id) = self.routes.peer_at(remote) {
+            self.congest(id, is_congested, now);
+            self.process(now);
+        }
+    }
+
+    /// Moves time to `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.timers.pop_due(now) {
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            if !peer.is_connected && now.saturating_duration_since(peer.created_at) >= CONNECT_TIMEOUT {
+                self.close_peer(id, CloseReason::NeverConnected, now);
+                continue;
+            }
+            peer.handle_timeout(now, &mut self.out);
+            self.process(now);
+            self.touch(id, now);
+        }
+        self.send_delayed_keyframe_requests(now);
+        self.process(now);
+    }
+
+    /// When [`Self::handle_timeout`] is to be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let keyframes = self
+            .delayed
+            .iter()
+            .filter_map(|id| self.tracks.get(id)?.keyframes.due());
+        keyframes.chain(self.timers.next()).min()
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.out.transmits.pop_front()?;
+        self.counters.packets_out += 1;
+        self.counters.bytes_out += transmit.contents.len() as u64;
+        Some(transmit)
+    }
+
+    /// The next message to other workers.
+    pub fn poll_relay(&mut self) -> Option<(Recipient, RelayMessage)> {
+        self.relays.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<SfuEvent> {
+        self.events.pop_front()
+    }
+
+    /// Figures, cheap enough to take every round.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Handles what the engines reported, and what that causes in other engines.
+    pub(crate) fn process(&mut self, now: Instant) {
+        while let Some((id, event)) = self.out.events.pop_front() {
+            match event {
+                Event::Connected => self.on_connected(id, now),
+                Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                    if self.peers.get(&id).is_some_and(|peer| peer.is_connected) {
+                        self.close_peer(id, CloseReason::IceTimeout, now);
+                    }
+                }
+                Event::Closed => self.close_peer(id, CloseReason::Remote, now),
+                Event::MediaAdded(media) => self.on_media(id, media.mid, now),
+                Event::MediaChanged(media) => self.on_media(id, media.mid, now),
+                Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),
+                Event::RtpPacket(packet) => self.on_packet(id, packet, now),
+                Event::MediaIngressStats(stats) => self.on_ingress_stats(id, &stats),
+                Event::MediaEgressStats(stats) => self.on_egress_stats(id, &stats),
+                _ => {}
+            }
+        }
+    }
+
+    fn on_connected(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.is_connected = true;
+        tracing::debug!(peer = %id, session = %peer.session, "connected");
+        self.events.push_back(SfuEvent::Connected { peer: id });
+        if let Role::Publish(_) = peer.role {
+            let publisher = self.publisher(id).into_iter();
+            publisher.for_each(|p| self.announce(Control::PublisherConnected(p), now));
+        } else {
+            let session = peer.session.clone();
+            self.sessions.entry(session).or_default().subscribers.push(id);
+            self.assign_slots(id, now);
+        }
+    }
+
+    /// After every use of a peer: notes when it wants to be woken, and buries it if it is dead.
+    pub(crate) fn touch(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        if peer.is_alive() {
+            let deadline = if peer.is_connected {
+                peer.deadline
+            } else {
+                peer.deadline.min(peer.created_at + CONNECT_TIMEOUT)
+            };
+            self.timers.set(id, deadline);
+        } else {
+            self.close_peer(id, CloseReason::Failed, now);
+        }
+    }
+
+    pub(crate) fn close_peer(&mut self, id: PeerId, reason: CloseReason, now: Instant) {
+        let Some(mut peer) = self.peers.remove(&id) else {
+            return;
+        };
+        peer.close(now, &mut self.out);
+        self.timers.remove(id);
+        self.routes.remove(id);
+        self.counters.peers -= 1;
+        tracing::debug!(peer = %id, session = %peer.session, %reason, "closed");
+        match &peer.role {
+            Role::Publish(publishing) => {
+                let publisher = Publisher {
+                    peer: id,
+                    session: peer.session.clone(),
+                    user: peer.user.clone(),
+                    joined_at: peer.created_at,
+                };
+                self.announce(Control::PublisherLeft(publisher), now);
+                for track in publishing.tracks() {
+                    self.close_track(track, now);
+                }
+            }
+            Role::Subscribe(slots) => {
+                for slot in slots {
+                    self.unwatch(slot.track, id, slot.mid);
+                }
+                if let Some(session) = self.sessions.get_mut(&peer.session) {
+                    session.subscribers.retain(|subscriber| *subscriber != id);
+                }
+            }
+        }
+        self.forget_if_empty(&peer.session);
+        self.events.push_back(SfuEvent::Closed { peer: id, reason });
+    }
+
+    pub(crate) fn forget_if_empty(&mut self, session: &SessionId) {
+        if self.sessions.get(session).is_some_and(Session::is_empty) {
+            self.sessions.remove(session);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A receive slot: one media section of a subscriber, and what it shows.
+
+use std::time::{Duration, Instant};
+
+use str0m::format::CodecSpec;
+use str0m::media::{MediaKind, Mid, Pt};
+
+use crate::codec;
+use crate::egress::Forward;
+use crate::rewriter::{Place, Rewriter, Source};
+use crate::track::{TrackInfo, TrackPacket};
+use crate::{TrackId, UserId};
+
+/// How long a slot waits for a keyframe before it starts on any frame. Detection reads the payload; should a publisher's packing defeat it, a viewer
+/// must not stay dark for ever. Four times the interval at which keyframes are asked for.
+const KEYFRAME_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a slot that waits asks again: the request or the keyframe may have been lost.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether packets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// Until a keyframe starts. Since when packets have been held back, and the frame of the last one.
+    Waiting {
+        held: Option<(Instant, u32)>,
+        asked_at: Instant,
+    },
+}
+
+/// What became of a packet at a slot.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// It goes out like this.
+    Forward(Forward),
+    /// It is not for this slot's line any more.
+    Drop,
+    /// It is held back, and a keyframe should be asked for (again) if `ask`.
+    Wait { ask: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) mid: Mid,
+    pub(crate) kind: MediaKind,
+    /// What the viewer decodes in this media section.
+    pub(crate) offered: Vec<(Pt, CodecSpec)>,
+    pub(crate) track: Option<TrackId>,
+    /// Whom it shows, or is kept for while that user's publisher reconnects.
+    pub(crate) user: Option<UserId>,
+    payload_type: Option<(Source, Option<Pt>)>,
+    gate: Gate,
+    rewriter: Rewriter,
+}
+
+impl Slot {
+    pub(crate) fn new(mid: Mid, kind: MediaKind, now: Instant) -> Self {
+        Self {
+            mid,
+            kind,
+            offered: Vec::new(),
+            track: None,
+            user: None,
+            payload_type: None,
+            gate: Gate::Waiting {
+                held: None,
+                asked_at: now,
+            },
+            rewriter: Rewriter::default(),
+        }
+    }
+
+    /// Shows `track` from its next keyframe on, which the caller asks for. Whether the viewer can decode it.
+    pub(crate) fn show(&mut self, track: &TrackInfo, now: Instant) -> bool {
+        self.track = Some(track.id);
+        self.user = Some(track.user.clone());
+        self.await_keyframe(now);
+        self.payload_type_for(track).is_some()
+    }
+
+    /// Holds video back until a keyframe, which the caller asks for.
+    pub(crate) fn await_keyframe(&mut self, now: Instant) {
+        self.gate = Gate::Waiting {
+            held: None,
+            asked_at: now,
+        };
+    }
+
+    fn payload_type_for(&mut self, track: &TrackInfo) -> Option<Pt> {
+        let source = Source {
+            track: track.id,
+            epoch: track.epoch,
+        };
+        match self.payload_type {
+            Some((known, pt)) if known == source => pt,
+            _ => {
+                let pt = codec::payload_type(&track.format, &self.offered);
+                self.payload_type = Some((source, pt));
+                pt
+            }
+        }
+    }
+
+    /// The viewer renegotiated: what was matched before may no longer hold.
+    pub(crate) fn set_offered(&mut self, offered: Vec<(Pt, CodecSpec)>) {
+        if self.offered != offered {
+            self.offered = offered;
+            self.payload_type = None;
+        }
+    }
+
+    /// Decides what this slot's viewer gets of `packet`.
+    pub(crate) fn plan(&mut self, track: &TrackInfo, packet: &TrackPacket, now: Instant) -> Plan {
+        let Some(payload_type) = self.payload_type_for(track) else {
+            return Plan::Drop;
+        };
+        let source = Source {
+            track: track.id,
+            epoch: packet.epoch,
+        };
+        if packet.epoch != track.epoch {
+            return Plan::Drop;
+        }
+        let place = Place {
+            sequence_number: packet.sequence_number,
+            timestamp: packet.timestamp,
+        };
+        let clock_rate = track.format.clock_rate.get();
+        if self.kind.is_video() {
+            if self.gate == Gate::Open && !self.rewriter.follows(source) {
+                self.await_keyframe(now);
+            }
+            if let Gate::Waiting { .. } = self.gate {
+                if let Some(ask) = self.holds_back(packet, now) {
+                    return Plan::Wait { ask };
+                }
+                self.gate = Gate::Open;
+                self.rewriter.begin(source, place, clock_rate, now);
+            }
+        } else if !self.rewriter.follows(source) {
+            self.rewriter.begin(source, place, clock_rate, now);
+        }
+        let Some(place) = self.rewriter.rewrite(place, now) else {
+            return Plan::Drop;
+        };
+        Plan::Forward(Forward {
+            mid: self.mid,
+            payload_type,
+            sequence_number: place.sequence_number,
+            timestamp: place.timestamp,
+            marker: packet.marker,
+            captured_at: packet.captured_at.min(now),
+            extensions: packet.extensions,
+            nackable: self.kind.is_video(),
+            payload: packet.payload.clone(),
+        })
+    }
+
+    /// Whether a slot that waits lets `packet` pass; if not, whether to ask for a keyframe again.
+    fn holds_back(&mut self, packet: &TrackPacket, now: Instant) -> Option<bool> {
+        let Gate::Waiting { held, asked_at } = &mut self.gate else {
+            return None;
+        };
+        if packet.starts_keyframe {
+            return None;
+        }
+        let since = match *held {
+            Some((since, frame)) => {
+                let begins_frame = frame != packet.timestamp;
+                if begins_frame && now.saturating_duration_since(since) >= KEYFRAME_PATIENCE {
+                    return None;
+                }
+                since
+            }
+            None => now,
+        };
+        *held = Some((since, packet.timestamp));
+        let ask = now.saturating_duration_since(*asked_at) >= ASK_AGAIN;
+        if ask {
+            *asked_at = now;
+        }
+        Some(ask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::Extensions;
+    use crate::{PeerId, WorkerId};
+    use str0m::format::{Codec, FormatParams};
+    use str0m::media::Frequency;
+
+    fn track(id: u64, codec: Codec) -> TrackInfo {
+        TrackInfo {
+            id: TrackId::new(WorkerId(0), id),
+            peer: PeerId::new(WorkerId(0), id),
+            session: "s".into(),
+            user: "u".into(),
+            kind: MediaKind::Video,
+            format: format(codec),
+            epoch: 0,
+            opened_at: Instant::now(),
+        }
+    }
+
+    fn format(codec: Codec) -> CodecSpec {
+        CodecSpec {
+            codec,
+            clock_rate: Frequency::NINETY_KHZ,
+            channels: None,
+            format: FormatParams::default(),
+        }
+    }
+
+    fn packet(sequence_number: u64, starts_keyframe: bool) -> TrackPacket {
+        TrackPacket {
+            epoch: 0,
+            sequence_number,
+            timestamp: sequence_number as u32 * 3_000,
+            marker: true,
+            starts_keyframe,
+            captured_at: Instant::now(),
+            extensions: Extensions::default(),
+            payload: vec![1].into(),
+        }
+    }
+
+    fn slot(now: Instant) -> Slot {
+        let mut slot = Slot::new("0".into(), MediaKind::Video, now);
+        slot.set_offered(vec![(Pt::from(96), format(Codec::Vp8))]);
+        slot
+    }
+
+    fn sent(plan: Plan) -> Option<u64> {
+        match plan {
+            Plan::Forward(forward) => Some(forward.sequence_number),
+            Plan::Drop | Plan::Wait { .. } => None,
+        }
+    }
+
+    #[test]
+    fn video_starts_on_a_keyframe_and_not_before() {
+        let now = Instant::now();
+        let (mut slot, track) = (slot(now), track(1, Codec::Vp8));
+        assert!(slot.show(&track, now));
+        assert_eq!(sent(slot.plan(&track, &packet(500, false), now)), None);
+        assert_eq!(sent(slot.plan(&track, &packet(501, true), now)), Some(1));
+        assert_eq!(sent(slot.plan(&track, &packet(502, false), now)), Some(2));
+        assert_eq!(sent(slot.plan(&track, &packet(500, false), now)), None);
+    }
+
+    #[test]
+    fn a_slot_that_waits_asks_again_and_in_the_end_starts_anyway() {
+        let start = Instant::now();
+        let (mut slot, track) = (slot(start), track(1, Codec::Vp8));
+        slot.show(&track, start);
+        let mut asked = 0;
+        let mut first = None;
+        for frame in 0..100_u64 {
+            let now = start + Duration::from_millis(frame * 40);
+            match slot.plan(&track, &packet(frame, false), now) {
+                Plan::Wait { ask } => asked += u32::from(ask),
+                Plan::Forward(_) => {
+                    first = Some(now);
+                    break;
+                }
+                Plan::Drop => panic!("not for this slot"),
+            }
+        }
+        assert_eq!(asked, 1);
+        assert_eq!(first, Some(start + KEYFRAME_PATIENCE));
+    }
+
+    #[test]
+    fn a_change_of_track_waits_for_its_keyframe_and_the_line_goes_on() {
+        let now = Instant::now();
+        let mut slot = slot(now);
+        let (first, second) = (track(1, Codec::Vp8), track(2, Codec::Vp8));
+        slot.show(&first, now);
+        slot.plan(&first, &packet(9, true), now);
+        slot.show(&second, now);
+        assert_eq!(sent(slot.plan(&second, &packet(70, false), now)), None);
+        assert_eq!(sent(slot.plan(&second, &packet(71, true), now)), Some(2));
+    }
+
+    #[test]
+    fn a_codec_that_was_not_offered_is_reported_and_not_sent() {
+        let now = Instant::now();
+        let (mut slot, track) = (slot(now), track(1, Codec::H264));
+        assert!(!slot.show(&track, now));
+        assert!(matches!(slot.plan(&track, &packet(1, true), now), Plan::Drop));
+    }
+}

@@ -1,0 +1,83 @@
+//! Figures.
+
+use std::time::Duration;
+
+use str0m::media::MediaKind;
+
+use crate::{PeerId, SessionId, TrackId, UserId};
+
+/// What one worker has done since it started, and what it has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Peers now.
+    pub peers: u64,
+    /// Tracks published to this worker now.
+    pub tracks: u64,
+    /// Slots that show a track now.
+    pub slots: u64,
+    /// Datagrams taken in for a peer.
+    pub packets_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Datagrams handed out for sending.
+    pub packets_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// Track packets sent to a slot.
+    pub forwarded: u64,
+    /// Track packets that a slot did not take: before its first keyframe, while its viewer is too slow, or too late.
+    pub dropped: u64,
+    /// Keyframe requests, from viewers and from slots that were assigned.
+    pub keyframes_received: u64,
+    /// Of these, the ones that an earlier request answers too.
+    pub keyframes_merged: u64,
+    /// Requests sent to publishers.
+    pub keyframes_sent: u64,
+    /// Datagrams that belong to no peer.
+    pub unknown_datagrams: u64,
+}
+
+/// A track as one worker sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackStats {
+    /// Unique among all workers.
+    pub track: TrackId,
+    /// Who publishes it.
+    pub user: UserId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// As in SDP.
+    pub codec: &'static str,
+    /// Slots of this worker that show it.
+    pub receivers: u32,
+    /// Present on the worker that it is published to.
+    pub ingest: Option<IngestStats>,
+}
+
+/// How a track comes in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IngestStats {
+    /// Payload received in the last second, in bits per second.
+    pub bits_per_second: u64,
+    /// Share of packets lost in the last reporting interval, 0 to 1.
+    pub loss: f32,
+    /// To the publisher and back, where it has been measured.
+    pub round_trip: Option<Duration>,
+}
+
+/// What one subscribe peer gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewerStats {
+    /// Which.
+    pub peer: PeerId,
+    /// Its session.
+    pub session: SessionId,
+    /// RTP packets sent, retransmissions included.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Share of packets lost in the last second, 0 to 1, where the viewer reports it.
+    pub loss: Option<f32>,
+    /// To the viewer and back, where it has been measured.
+    pub round_trip: Option<Duration>,
+}

@@ -1,0 +1,310 @@
+//! The way out: which slots show what, and each packet to everybody who shows its track.
+
+use std::time::Instant;
+
+use str0m::media::Mid;
+use str0m::stats::MediaEgressStats;
+
+use crate::assign::{Change, SlotState, assign};
+use crate::peer::{EgressFigures, Role};
+use crate::relay::{Control, Recipient, RelayMessage};
+use crate::session::Session;
+use crate::sfu::Sfu;
+use crate::slot::{Plan, Slot};
+use crate::track::{TrackInfo, TrackPacket, Viewer};
+use crate::{IngestStats, PeerId, SessionId, SfuEvent, TrackId, TrackStats, ViewerStats, codec};
+
+impl Sfu {
+    /// Sends `packet` to every slot of this worker that shows the track.
+    pub(crate) fn fan_out(&mut self, id: TrackId, packet: &TrackPacket, now: Instant) {
+        let Some(track) = self.tracks.get(&id) else { return };
+        let mut needs_keyframe = false;
+        for viewer in &track.viewers {
+            let Some(peer) = self.peers.get_mut(&viewer.peer) else {
+                continue;
+            };
+            if peer.is_congested && track.info.kind.is_video() {
+                self.counters.dropped += 1;
+                continue;
+            }
+            let Role::Subscribe(slots) = &mut peer.role else {
+                continue;
+            };
+            let Some(slot) = slots.iter_mut().find(|slot| slot.mid == viewer.mid) else {
+                continue;
+            };
+            match slot.plan(&track.info, packet, now) {
+                Plan::Forward(forward) => {
+                    if peer.send(forward, now, &mut self.out) {
+                        self.counters.forwarded += 1;
+                    }
+                    // A dead one is found by its timer, which is due at once.
+                    self.timers.set(viewer.peer, peer.deadline);
+                }
+                Plan::Drop => self.counters.dropped += 1,
+                Plan::Wait { ask } => {
+                    self.counters.dropped += 1;
+                    needs_keyframe |= ask;
+                }
+            }
+        }
+        if needs_keyframe {
+            self.request_keyframe(id, now);
+        }
+    }
+
+    /// A media section of a peer was negotiated, the first time or again.
+    pub(crate) fn on_media(&mut self, id: PeerId, mid: Mid, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if !matches!(peer.role, Role::Subscribe(_)) {
+            return;
+        }
+        let offered = peer.offered(mid);
+        let Some((kind, is_sending)) = peer.media_section(mid) else {
+            return;
+        };
+        let Role::Subscribe(slots) = &mut peer.role else { return };
+        let at = slots.iter().position(|slot| slot.mid == mid);
+        match (at, is_sending) {
+            (None, true) => {
+                let mut slot = Slot::new(mid, kind, now);
+                slot.set_offered(offered);
+                slots.push(slot);
+                peer.bound_history(mid, &mut self.out);
+            }
+            (Some(at), true) => slots[at].set_offered(offered),
+            (Some(at), false) => {
+                let slot = slots.remove(at);
+                self.unwatch(slot.track, id, mid);
+            }
+            (None, false) => {}
+        }
+        if self.peers.get(&id).is_some_and(|peer| peer.is_connected) {
+            self.assign_slots(id, now);
+        }
+    }
+
+    pub(crate) fn assign_session(&mut self, session: &SessionId, now: Instant) {
+        let subscribers = self.sessions.get(session).map(|s| s.subscribers.clone());
+        for id in subscribers.unwrap_or_default() {
+            self.assign_slots(id, now);
+        }
+    }
+
+    /// Brings the slots of one subscriber in line with what its session has.
+    pub(crate) fn assign_slots(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let (Role::Subscribe(slots), Some(session)) = (&peer.role, self.sessions.get(&peer.session)) else {
+            return;
+        };
+        let states: Vec<_> = slots
+            .iter()
+            .map(|slot| SlotState {
+                kind: slot.kind,
+                track: slot.track,
+                user: slot.user.clone(),
+            })
+            .collect();
+        let changes = {
+            let tracks = self.tracks_of(session);
+            assign(&states, &tracks, |user| session.awaits(user))
+        };
+        for (index, change) in changes {
+            self.change_slot(id, index, &change, now);
+        }
+    }
+
+    fn tracks_of(&self, session: &Session) -> Vec<&TrackInfo> {
+        let tracks = session.tracks.iter().filter_map(|id| self.tracks.get(id));
+        tracks.map(|track| &track.info).collect()
+    }
+
+    fn change_slot(&mut self, id: PeerId, index: usize, change: &Change, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Role::Subscribe(slots) = &mut peer.role else { return };
+        let Some(slot) = slots.get_mut(index) else { return };
+        let (mid, kind, before) = (slot.mid, slot.kind, slot.user.clone());
+        let previous = slot.track.take();
+        if *change == Change::Release {
+            slot.user = None;
+        }
+        self.unwatch(previous, id, mid);
+        if let Change::Show(track) = change {
+            self.show(id, index, *track, now);
+        }
+        let after = self.slot(id, index).and_then(|slot| slot.user.clone());
+        if before != after {
+            self.events.push_back(SfuEvent::SlotAssigned {
+                peer: id,
+                mid: mid.to_string(),
+                user: after,
+                kind,
+            });
+        }
+    }
+
+    fn slot(&mut self, id: PeerId, index: usize) -> Option<&mut Slot> {
+        match &mut self.peers.get_mut(&id)?.role {
+            Role::Subscribe(slots) => slots.get_mut(index),
+            Role::Publish(_) => None,
+        }
+    }
+
+    fn show(&mut self, id: PeerId, index: usize, track: TrackId, now: Instant) {
+        let Some(info) = self.tracks.get(&track).map(|track| track.info.clone()) else {
+            return;
+        };
+        let Some(slot) = self.slot(id, index) else { return };
+        let mid = slot.mid;
+        if !slot.show(&info, now) {
+            self.events.push_back(SfuEvent::CodecUnsupported {
+                peer: id,
+                mid: mid.to_string(),
+                codec: codec::name(info.format.codec),
+            });
+            return;
+        }
+        self.watch(track, Viewer { peer: id, mid });
+        if info.kind.is_video() {
+            self.request_keyframe(track, now);
+        }
+    }
+
+    /// A track changed its format or numbering: every slot that shows it starts anew.
+    pub(crate) fn show_again(&mut self, id: TrackId, now: Instant) {
+        let Some(session) = self.tracks.get(&id).and_then(|t| self.sessions.get(&t.info.session)) else {
+            return;
+        };
+        for peer in session.subscribers.clone() {
+            let Some(Role::Subscribe(slots)) = self.peers.get(&peer).map(|peer| &peer.role) else {
+                continue;
+            };
+            let showing: Vec<_> = slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| slot.track == Some(id))
+                .collect();
+            for (index, mid) in showing
+                .into_iter()
+                .map(|(index, slot)| (index, slot.mid))
+                .collect::<Vec<_>>()
+            {
+                self.unwatch(Some(id), peer, mid);
+                self.show(peer, index, id, now);
+            }
+        }
+    }
+
+    fn watch(&mut self, id: TrackId, viewer: Viewer) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let is_first = track.viewers.is_empty();
+        track.viewers.push(viewer);
+        self.counters.slots += 1;
+        if is_first && let Some(home) = self.home_of(id) {
+            let message = RelayMessage::Control(Control::Subscribe(id, self.worker));
+            self.relays.push_back((Recipient::Worker(home), message));
+        }
+    }
+
+    pub(crate) fn unwatch(&mut self, id: Option<TrackId>, peer: PeerId, mid: Mid) {
+        let Some(id) = id else { return };
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let before = track.viewers.len();
+        track.viewers.retain(|viewer| *viewer != Viewer { peer, mid });
+        let removed = before - track.viewers.len();
+        let is_unwatched = track.viewers.is_empty();
+        self.counters.slots -= removed as u64;
+        if removed > 0
+            && is_unwatched
+            && let Some(home) = self.home_of(id)
+        {
+            let message = RelayMessage::Control(Control::Unsubscribe(id, self.worker));
+            self.relays.push_back((Recipient::Worker(home), message));
+        }
+    }
+
+    pub(crate) fn on_keyframe_request(&mut self, id: PeerId, mid: Mid, now: Instant) {
+        let Some(Role::Subscribe(slots)) = self.peers.get(&id).map(|peer| &peer.role) else {
+            return;
+        };
+        let shown = slots.iter().find(|slot| slot.mid == mid).and_then(|slot| slot.track);
+        if let Some(track) = shown {
+            self.request_keyframe(track, now);
+        }
+    }
+
+    pub(crate) fn congest(&mut self, id: PeerId, is_congested: bool, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let was_congested = std::mem::replace(&mut peer.is_congested, is_congested);
+        if !was_congested || is_congested {
+            return;
+        }
+        let Role::Subscribe(slots) = &mut peer.role else { return };
+        let mut interrupted = Vec::new();
+        for slot in slots.iter_mut().filter(|slot| slot.kind.is_video()) {
+            slot.await_keyframe(now);
+            interrupted.extend(slot.track);
+        }
+        for track in interrupted {
+            self.request_keyframe(track, now);
+        }
+    }
+
+    pub(crate) fn on_egress_stats(&mut self, id: PeerId, stats: &MediaEgressStats) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let figures = EgressFigures {
+                packets: stats.packets,
+                bytes: stats.bytes,
+                loss: stats.loss,
+                round_trip: stats.rtt,
+            };
+            peer.figures.insert(stats.mid, figures);
+        }
+    }
+
+    /// The tracks of a session as this worker sees them, in the order of publishing.
+    pub fn track_stats(&mut self, session: &SessionId, now: Instant) -> Vec<TrackStats> {
+        let ids = self.sessions.get(session).map(|session| session.tracks.clone());
+        let mut stats = Vec::new();
+        for id in ids.unwrap_or_default() {
+            let Some(track) = self.tracks.get_mut(&id) else {
+                continue;
+            };
+            stats.push(TrackStats {
+                track: id,
+                user: track.info.user.clone(),
+                kind: track.info.kind,
+                codec: codec::name(track.info.format.codec),
+                receivers: track.viewers.len() as u32,
+                ingest: track.ingest.as_mut().map(|ingest| IngestStats {
+                    bits_per_second: ingest.meter.bits_per_second(now),
+                    loss: ingest.loss,
+                    round_trip: ingest.round_trip,
+                }),
+            });
+        }
+        stats
+    }
+
+    /// What each subscribe peer of this worker has been sent.
+    pub fn viewer_stats(&self) -> Vec<ViewerStats> {
+        let viewers = self
+            .peers
+            .values()
+            .filter(|peer| matches!(peer.role, Role::Subscribe(_)));
+        viewers
+            .map(|peer| ViewerStats {
+                peer: peer.id,
+                session: peer.session.clone(),
+                packets: peer.figures.values().map(|figures| figures.packets).sum(),
+                bytes: peer.figures.values().map(|figures| figures.bytes).sum(),
+                loss: peer
+                    .figures
+                    .values()
+                    .filter_map(|figures| figures.loss)
+                    .max_by(f32::total_cmp),
+                round_trip: peer.figures.values().filter_map(|figures| figures.round_trip).max(),
+            })
+            .collect()
+    }
+}

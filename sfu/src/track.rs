@@ -1,0 +1,152 @@
+//! What a publisher sends: a track, and its packets on their way through the core.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::format::CodecSpec;
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
+use str0m::rtp::{AbsCaptureTime, ExtensionValues, Ssrc, VideoOrientation};
+
+use crate::clock::StreamClock;
+use crate::throttle::Throttle;
+use crate::{PeerId, SessionId, TrackId, UserId, WorkerId};
+
+/// A published track as every worker knows it.
+#[derive(Debug, Clone)]
+pub struct TrackInfo {
+    pub(crate) id: TrackId,
+    pub(crate) peer: PeerId,
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) kind: MediaKind,
+    pub(crate) format: CodecSpec,
+    /// How often the track has restarted its numbering or changed its format.
+    pub(crate) epoch: u32,
+    /// Tracks are shown in the order of this.
+    pub(crate) opened_at: Instant,
+}
+
+/// The header extensions that are the publisher's own words and travel through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extensions {
+    pub(crate) audio_level: Option<i8>,
+    pub(crate) voice_activity: Option<bool>,
+    pub(crate) video_orientation: Option<VideoOrientation>,
+    pub(crate) capture_time: Option<AbsCaptureTime>,
+}
+
+impl From<&ExtensionValues> for Extensions {
+    fn from(values: &ExtensionValues) -> Self {
+        Self {
+            audio_level: values.audio_level,
+            voice_activity: values.voice_activity,
+            video_orientation: values.video_orientation,
+            capture_time: values.abs_capture_time,
+        }
+    }
+}
+
+/// One packet of a track, the same for everybody who gets it. Cheap to clone: the payload is shared.
+#[derive(Debug, Clone)]
+pub struct TrackPacket {
+    pub(crate) epoch: u32,
+    /// Extended by the ingest, so that it never wraps.
+    pub(crate) sequence_number: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) starts_keyframe: bool,
+    pub(crate) captured_at: Instant,
+    pub(crate) extensions: Extensions,
+    pub(crate) payload: Arc<[u8]>,
+}
+
+/// A slot that shows a track: the media section of one of this worker's peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Viewer {
+    pub(crate) peer: PeerId,
+    pub(crate) mid: Mid,
+}
+
+/// A track on a worker where it is published or watched.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) info: TrackInfo,
+    pub(crate) viewers: Vec<Viewer>,
+    pub(crate) keyframes: Throttle,
+    /// Where its packets come in, on the worker that it is published to.
+    pub(crate) ingest: Option<Ingest>,
+}
+
+/// The publisher's side of a track.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    pub(crate) mid: Mid,
+    /// The one simulcast layer that is taken, where the publisher sends several.
+    pub(crate) rid: Option<Rid>,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) payload_type: Pt,
+    pub(crate) clock: StreamClock,
+    /// How this publisher wants to be asked for a keyframe. `None`: it cannot be asked.
+    pub(crate) request: Option<KeyframeRequestKind>,
+    /// Other workers with viewers of this track.
+    pub(crate) relays: Vec<WorkerId>,
+    pub(crate) meter: Meter,
+    pub(crate) loss: f32,
+    pub(crate) round_trip: Option<Duration>,
+}
+
+/// Bits per second over the last whole second.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    window_start: Instant,
+    bytes: u64,
+    rate: u64,
+}
+
+impl Meter {
+    const WINDOW: Duration = Duration::from_secs(1);
+
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            window_start: now,
+            bytes: 0,
+            rate: 0,
+        }
+    }
+
+    pub(crate) fn add(&mut self, bytes: usize, now: Instant) {
+        self.advance(now);
+        self.bytes += bytes as u64;
+    }
+
+    pub(crate) fn bits_per_second(&mut self, now: Instant) -> u64 {
+        self.advance(now);
+        self.rate
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.window_start);
+        if elapsed < Self::WINDOW {
+            return;
+        }
+        self.rate = (u128::from(self.bytes) * 8_000_000 / elapsed.as_micros().max(1)) as u64;
+        self.bytes = 0;
+        self.window_start = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_shows_the_last_second_and_falls_to_nothing() {
+        let start = Instant::now();
+        let mut meter = Meter::new(start);
+        for step in 0..100 {
+            meter.add(1_250, start + Duration::from_millis(step * 10));
+        }
+        assert_eq!(meter.bits_per_second(start + Duration::from_secs(1)), 1_000_000);
+        assert_eq!(meter.bits_per_second(start + Duration::from_secs(3)), 0);
+    }
+}
