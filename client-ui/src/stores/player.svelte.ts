@@ -46,10 +46,18 @@ export class Player {
     const fullScreen = () => (this.fullScreen = document.fullscreenElement !== null);
     const entered = () => (this.inPicture = true);
     const left = () => (this.inPicture = false);
+    // Whoever taps the silent picture means its sound.
+    const tapped = () => {
+      if (this.soundBlocked) {
+        this.toggleSound();
+      }
+    };
+    video.addEventListener('click', tapped);
     document.addEventListener('fullscreenchange', fullScreen);
     video.addEventListener('enterpictureinpicture', entered);
     video.addEventListener('leavepictureinpicture', left);
     return () => {
+      video.removeEventListener('click', tapped);
       document.removeEventListener('fullscreenchange', fullScreen);
       video.removeEventListener('enterpictureinpicture', entered);
       video.removeEventListener('leavepictureinpicture', left);
