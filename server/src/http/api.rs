@@ -1,0 +1,80 @@
+//! `/api/sessions` and what is asked of one session.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use footlight_protocol::{CreateSession, EndReason, EndSession, SessionList, SessionStats};
+
+use super::App;
+use super::error::Failure;
+use super::extract::{Id, bearer, origin};
+use crate::config::TlsMode;
+
+/// `GET /api/sessions`.
+pub(super) async fn list(State(app): State<App>) -> impl IntoResponse {
+    let sessions: Json<SessionList> = Json(app.sessions.list());
+    ([(header::CACHE_CONTROL, "no-store")], sessions)
+}
+
+/// `POST /api/sessions`.
+pub(super) async fn create(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+    request: Result<Json<CreateSession>, JsonRejection>,
+) -> Result<Response, Failure> {
+    let Json(request) = request.map_err(|rejection| {
+        let code = match rejection.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            _ => "bad_json",
+        };
+        Failure::new(rejection.status(), code, rejection.body_text())
+    })?;
+    let origin = app
+        .config
+        .public_url
+        .clone()
+        .or_else(|| origin(&headers, &uri, app.config.tls != TlsMode::Off))
+        .ok_or_else(|| Failure::bad_request("bad_host", "the Host header names no host"))?;
+    let created = app.sessions.create(&request, |id| format!("{origin}/watch/{id}"))?;
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::CREATED, no_store, Json(created)).into_response())
+}
+
+/// `GET /ws/live/{id}/stats`.
+pub(super) async fn stats(State(app): State<App>, Id(id): Id) -> Result<Json<SessionStats>, Failure> {
+    let stats = app.sessions.stats(&id).await.ok_or_else(|| unknown_session(&id))?;
+    Ok(Json(stats))
+}
+
+/// `POST /ws/live/{id}/end`.
+pub(super) async fn end(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Failure> {
+    if !app.sessions.contains(&id) {
+        return Err(unknown_session(&id));
+    }
+    let owner = bearer(&headers)?.is_some_and(|bearer| app.sessions.owns(&id, &bearer));
+    if !owner {
+        return Err(crate::sessions::IngestError::Unauthorized.into());
+    }
+    // The body may be left out.
+    if !body.is_empty() {
+        let _: EndSession =
+            serde_json::from_slice(&body).map_err(|error| Failure::bad_request("bad_json", error.to_string()))?;
+    }
+    app.sessions.end(&id, EndReason::EndedByHost);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn unknown_session(id: &footlight_protocol::SessionId) -> Failure {
+    let message = format!("there is no session {id}; it may have ended");
+    Failure::new(StatusCode::NOT_FOUND, "session_not_found", message)
+}

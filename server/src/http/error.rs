@@ -1,0 +1,130 @@
+//! What a client sees when something was not done.
+//!
+//! Every error of the API is an [`ApiError`] as JSON with a fitting status. A 4xx names what was wrong with the request; a
+//! 5xx says whether trying again makes sense (`Retry-After`). What only the operator can use goes to the log.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use footlight_protocol::ApiError;
+
+use crate::media::MediaError;
+use crate::rooms::PublishRefusal;
+use crate::sessions::{AdmissionError, CreateError, IngestError};
+
+/// When a client may try again: a second is long for an overloaded worker, and short for a person.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry: false,
+        }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            retry: true,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+        }
+    }
+
+    fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = ApiError {
+            code: self.code.to_owned(),
+            message: self.message,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        if self.retry {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER.as_secs().into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 6750 §3.
+            let challenge = HeaderValue::from_static("Bearer realm=\"footlight\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        let message = error.to_string();
+        match error {
+            MediaError::BadOffer(_) => Self::bad_request("bad_offer", message),
+            MediaError::UnknownPeer => Self::not_found(message),
+            MediaError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", message),
+            other => {
+                tracing::warn!(error = %other, "media engine refused");
+                Self::unavailable("overloaded", message)
+            }
+        }
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Self {
+        let message = error.to_string();
+        match error {
+            CreateError::TooMany => Self::unavailable("too_many_sessions", message),
+            CreateError::Exists => Self::new(StatusCode::CONFLICT, "session_exists", message),
+            CreateError::Unauthorized => Self::unauthorized(message),
+            CreateError::Draining => Self::unavailable("shutting_down", message),
+        }
+    }
+}
+
+impl From<AdmissionError> for Failure {
+    fn from(error: AdmissionError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdmissionError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
+            AdmissionError::Unauthorized => Self::unauthorized(message),
+            AdmissionError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
+        }
+    }
+}
+
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
+        let message = error.to_string();
+        match error {
+            IngestError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
+            IngestError::Unauthorized => Self::unauthorized(message),
+            IngestError::Refused(PublishRefusal::OnAir) => Self::new(StatusCode::CONFLICT, "on_air", message),
+            IngestError::Refused(PublishRefusal::Ended) => Self::new(StatusCode::CONFLICT, "session_ended", message),
+            IngestError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
+            IngestError::Create(error) => error.into(),
+            IngestError::Media(error) => error.into(),
+        }
+    }
+}

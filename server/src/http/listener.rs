@@ -1,0 +1,284 @@
+//! The sockets of pages and signaling: accepting, TLS, and the limits that keep strangers from holding connections.
+//!
+//! HTTP/1.1 alone: its head is read under a timer from the first byte on, while hyper reads an HTTP/2 preface without one, and
+//! a page of a few files gains nothing from HTTP/2.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::error::Failure;
+use super::extract::origin;
+
+/// Connections that the system completes before they are accepted. A whole audience may arrive in the same second.
+const BACKLOG: u32 = 4096;
+
+/// How long a TLS handshake may take, from the first byte or its absence on.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request's head may take, and how long a connection may stay without a request. Longer than a phone on a bad
+/// network needs.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The largest request head, in bytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+/// How long sent data may stay unacknowledged, or a full receive window closed, before the system drops the connection
+/// (tcp(7), `TCP_USER_TIMEOUT`): a reader that stops reading would otherwise hold its connection for ever.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pause after a failed accept. Out of file descriptors, the next one fails at once as well, and a loop without a pause
+/// would take the core that could close some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A TLS connection begins with a handshake record (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another program has the port.
+    #[error(
+        "port {port} is in use on {ip}: is another server running? Stop it, or choose another port with --listen {ip}:PORT",
+        port = .0.port(), ip = .0.ip()
+    )]
+    InUse(SocketAddr),
+    /// Ports below 1024 belong to the system.
+    #[error(
+        "this user may not listen on {0}: ports below 1024 need a privilege (on Linux CAP_NET_BIND_SERVICE). Choose a higher one with --listen"
+    )]
+    Forbidden(SocketAddr),
+    /// No interface has this address.
+    #[error("this machine has no address {ip}: choose one that it has, or 0.0.0.0 for all, with --listen", ip = .0.ip())]
+    NoSuchAddress(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}. Choose another address with --listen")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl ListenError {
+    fn new(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse(address),
+            io::ErrorKind::PermissionDenied => Self::Forbidden(address),
+            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress(address),
+            _ => Self::Other { address, source },
+        }
+    }
+}
+
+/// The listening sockets.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// Counts a connection, WebSockets included: whoever goes on with the connection keeps a clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionPermit {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// What all connections share.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    redirect: Router,
+    tls: Option<TlsAcceptor>,
+    closing: CancellationToken,
+}
+
+impl Listener {
+    /// Opens the sockets. With `ipv6_optional`, a machine without IPv6 does without it.
+    pub fn bind(addresses: &[SocketAddr], ipv6_optional: bool) -> Result<Self, ListenError> {
+        let mut sockets = Vec::new();
+        let mut bound = Vec::new();
+        for &address in addresses {
+            let opened = listen(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
+            match opened {
+                Ok((address, socket)) => {
+                    sockets.push(socket);
+                    bound.push(address);
+                }
+                Err(error)
+                    if ipv6_optional && address.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse =>
+                {
+                    tracing::info!(%address, %error, "no IPv6 here");
+                }
+                Err(error) => return Err(ListenError::new(address, error)),
+            }
+        }
+        Ok(Self {
+            sockets,
+            addresses: bound,
+        })
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until `closing`, and then until the last connection has ended.
+    pub async fn serve(
+        self,
+        router: Router,
+        tls: Option<Arc<ServerConfig>>,
+        max_connections: usize,
+        closing: CancellationToken,
+    ) {
+        let limit = max_connections.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
+        let permits = Arc::new(Semaphore::new(limit));
+        let service = Service {
+            router,
+            redirect: Router::new().fallback(to_https),
+            tls: tls.map(TlsAcceptor::from),
+            closing,
+        };
+        let mut accepting = tokio::task::JoinSet::new();
+        for socket in self.sockets {
+            accepting.spawn(accept(socket, service.clone(), permits.clone()));
+        }
+        while accepting.join_next().await.is_some() {}
+        // Every connection holds a permit, so that having them all is being alone. The semaphore is never closed.
+        let _ = permits.acquire_many(limit as u32).await;
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that is started again at once gets its port; on Windows the option would let others take it as well.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        // IPv4 has its own socket; without this, [::] would contend with 0.0.0.0.
+        socket2::SockRef::from(&socket).set_only_v6(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) {
+    loop {
+        let next = async {
+            // At the limit newcomers wait in the backlog; idle connections end within HEAD_TIMEOUT.
+            let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((socket.accept().await?.0, permit))
+        };
+        let accepted = tokio::select! {
+            () = service.closing.cancelled() => return,
+            accepted = next => accepted,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let permit = ConnectionPermit {
+                    _permit: Arc::new(permit),
+                };
+                tokio::spawn(service.clone().connection(stream, permit));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Service {
+    async fn connection(self, stream: TcpStream, permit: ConnectionPermit) {
+        // Both only make a connection better; one that refuses them is served as it is.
+        let _ = stream.set_nodelay(true);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(STALL_TIMEOUT));
+        let Some(tls) = self.tls.clone() else {
+            let router = self.router.clone();
+            return self.http(stream, router, permit).await;
+        };
+        let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
+            let mut first = [0];
+            match stream.peek(&mut first).await {
+                Ok(1) if first[0] == TLS_HANDSHAKE => tls.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream))),
+                Ok(1) => Ok(Opened::Plain(stream)),
+                Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) => Err(error),
+            }
+        });
+        match opened.await {
+            Ok(Ok(Opened::Tls(stream))) => {
+                let router = self.router.clone();
+                self.http(*stream, router, permit).await;
+            }
+            // Somebody typed the address without https://.
+            Ok(Ok(Opened::Plain(stream))) => {
+                let redirect = self.redirect.clone();
+                self.http(stream, redirect, permit).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake timed out"),
+        }
+    }
+
+    async fn http<S>(self, stream: S, router: Router, permit: ConnectionPermit)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = tower::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(permit.clone());
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+enum Opened {
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Plain(TcpStream),
+}
+
+async fn to_https(headers: HeaderMap, uri: Uri) -> Response {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    match origin(&headers, &uri, true) {
+        Some(origin) => Redirect::permanent(&format!("{origin}{path}")).into_response(),
+        None => Failure::new(StatusCode::BAD_REQUEST, "https_only", "this port speaks https").into_response(),
+    }
+}

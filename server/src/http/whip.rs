@@ -1,0 +1,205 @@
+//! `POST /whip/{id}` (RFC 9725) and `POST /whep/{id}` (draft-ietf-wish-whep), and the resources that they make.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::error::Failure;
+use super::extract::{Id, bearer, is_content_type, parse_id};
+use super::{App, MAX_BODY_BYTES, sdp_fragment};
+use crate::sessions::{Negotiated, PublishRequest, Resource, ResourceKind, WatchRequest};
+
+const SDP: &str = "application/sdp";
+const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+
+/// What may be said of a publisher besides its offer. Programs that speak WHIP have a field for the URL and no other.
+#[derive(Debug, Deserialize)]
+pub(super) struct PublishQuery {
+    title: Option<String>,
+    username: Option<String>,
+}
+
+/// What may be said of a player besides its offer.
+#[derive(Debug, Deserialize)]
+pub(super) struct WatchQuery {
+    username: Option<String>,
+    preview: Option<bool>,
+}
+
+/// A body of SDP.
+pub(super) struct Offer(String);
+
+impl<S: Send + Sync> FromRequest<S> for Offer {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        if !is_content_type(request.headers(), SDP) {
+            let message = format!("the body must be an SDP offer of content type {SDP}");
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message));
+        }
+        let offer = text_body(request, state).await?;
+        if offer.trim().is_empty() {
+            return Err(Failure::bad_request(
+                "bad_offer",
+                "the body is empty: the client offers and this server answers",
+            ));
+        }
+        Ok(Self(offer))
+    }
+}
+
+async fn text_body<S: Send + Sync>(request: Request, state: &S) -> Result<String, Failure> {
+    let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+        }
+        _ => Failure::bad_request("bad_body", rejection.body_text()),
+    })?;
+    String::from_utf8(body.into()).map_err(|_| Failure::bad_request("bad_body", "the body is not UTF-8"))
+}
+
+/// Publishes.
+pub(super) async fn publish(
+    State(app): State<App>,
+    Id(session): Id,
+    Query(query): Query<PublishQuery>,
+    headers: HeaderMap,
+    Offer(offer): Offer,
+) -> Result<Response, Failure> {
+    let request = PublishRequest {
+        session,
+        bearer: bearer(&headers)?,
+        title: query.title,
+        username: query.username,
+        offer,
+    };
+    Ok(created(&app, app.sessions.publish(request).await?))
+}
+
+/// Watches.
+pub(super) async fn watch(
+    State(app): State<App>,
+    Id(session): Id,
+    Query(query): Query<WatchQuery>,
+    Offer(offer): Offer,
+) -> Result<Response, Failure> {
+    let request = WatchRequest {
+        session,
+        username: query.username,
+        preview: query.preview.unwrap_or(false),
+        offer,
+    };
+    Ok(created(&app, app.sessions.watch(request).await?))
+}
+
+/// RFC 9725 §4.2.
+fn created(app: &App, negotiated: Negotiated) -> Response {
+    let Negotiated { answer, resource } = negotiated;
+    let kind = match resource.kind {
+        ResourceKind::Whip => "whip",
+        ResourceKind::Whep => "whep",
+    };
+    let location = format!("/{kind}/{}/{}", resource.session, resource.name);
+    let headers = [
+        (header::CONTENT_TYPE, SDP.to_owned()),
+        (header::LOCATION, location),
+        (header::ETAG, resource.etag),
+        (header::HeaderName::from_static("accept-patch"), SDP_FRAGMENT.to_owned()),
+        // The answer holds this connection's own credentials.
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let mut response = (StatusCode::CREATED, headers, answer).into_response();
+    for server in &app.config.ice_servers {
+        // The configuration refuses what a header cannot hold.
+        if let Ok(link) = HeaderValue::from_str(&server.link()) {
+            response.headers_mut().append(header::LINK, link);
+        }
+    }
+    response
+}
+
+/// `OPTIONS` of an endpoint or a resource: what may be sent there. CORS preflights are answered on the way here.
+pub(super) async fn options() -> Response {
+    let headers = [
+        (header::HeaderName::from_static("accept-post"), SDP),
+        (header::HeaderName::from_static("accept-patch"), SDP_FRAGMENT),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// The resource that a URL names.
+pub(super) struct Named(Resource);
+
+impl FromRequestParts<App> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Path((session, name)) = Path::<(String, String)>::from_request_parts(parts, app)
+            .await
+            .map_err(|error| Failure::bad_request("bad_id", error.to_string()))?;
+        let kind = if parts.uri.path().starts_with("/whip/") {
+            ResourceKind::Whip
+        } else {
+            ResourceKind::Whep
+        };
+        let resource = app.sessions.resource(kind, &parse_id(session)?, &name);
+        resource.map(Self).ok_or_else(|| {
+            let ended = if parts.method == Method::DELETE { "already" } else { "meanwhile" };
+            Failure::not_found(format!("there is no such connection; it may have ended {ended}"))
+        })
+    }
+}
+
+/// Ends a connection.
+pub(super) async fn delete(State(app): State<App>, Named(resource): Named) -> StatusCode {
+    app.sessions.close(&resource);
+    StatusCode::OK
+}
+
+/// Adds candidates, or restarts ICE (RFC 9725 §4.3).
+pub(super) async fn patch(
+    State(app): State<App>,
+    Named(resource): Named,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Failure> {
+    if !is_content_type(&headers, SDP_FRAGMENT) {
+        let message = format!("a change must be of content type {SDP_FRAGMENT}");
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message));
+    }
+    let Some(condition) = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()) else {
+        return Err(Failure::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "if_match_missing",
+            "If-Match must name the connection's entity tag, or be * to restart ICE",
+        ));
+    };
+    let fragment = sdp_fragment::parse(&text_body(request, &app).await?)
+        .map_err(|error| Failure::bad_request("bad_fragment", error.to_string()))?;
+    match (condition.trim(), fragment.ufrag, fragment.pwd) {
+        ("*", Some(ufrag), Some(pwd)) => {
+            let (credentials, etag) = app.sessions.restart_ice(&resource, ufrag, pwd).await?;
+            app.sessions.trickle(&resource, fragment.candidates);
+            let headers = [(header::CONTENT_TYPE, SDP_FRAGMENT.to_owned()), (header::ETAG, etag)];
+            let body = sdp_fragment::restarted(&credentials.ufrag, &credentials.pwd);
+            Ok((StatusCode::OK, headers, body).into_response())
+        }
+        ("*", ..) => Err(Failure::bad_request(
+            "bad_fragment",
+            "an ICE restart brings a new ice-ufrag and ice-pwd",
+        )),
+        (tags, ..) if tags.split(',').any(|tag| tag.trim() == resource.etag) => {
+            app.sessions.trickle(&resource, fragment.candidates);
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        _ => Err(Failure::new(
+            StatusCode::PRECONDITION_FAILED,
+            "if_match",
+            "these candidates belong to an ICE session that is no longer the current one",
+        )),
+    }
+}

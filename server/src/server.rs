@@ -1,0 +1,186 @@
+//! The whole server in one process: from a [`Config`] to something that serves.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, TlsMode};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::http::{self, App, ListenError, Listener};
+use crate::media::{Media, MediaConfig, MediaError};
+use crate::metrics::Metrics;
+use crate::sessions::{Limits, Sessions};
+use crate::tls::{self, Names, TlsError};
+use crate::token::HostKey;
+
+/// Why the server does not start. Each names the thing and a way on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The port of pages and signaling.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The port of media.
+    #[error("{0}. The media port is chosen with --media-port")]
+    Media(#[from] MediaError),
+}
+
+/// A running server. Dropping it stops it at once; [`Server::drain`] is the way to stop it.
+#[derive(Debug)]
+pub struct Server {
+    config: Arc<Config>,
+    addresses: Vec<SocketAddr>,
+    fingerprint: Option<String>,
+    media: Media,
+    sessions: Sessions,
+    closing: CancellationToken,
+    serving: JoinHandle<()>,
+    events: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the data folder and the ports, and serves. It is ready when this returns.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let data = DataDir::open(config.data_dir.as_deref())?;
+        let key = HostKey::load_or_create(&data)?;
+        let names = Names::of_this_machine(own_addresses().into_iter().chain(config.advertise.iter().copied()));
+        let identity = tls::identity(&config.tls, &data, &names)?;
+        let listener = Listener::bind(&config.listen, config.listen_is_default)?;
+        let addresses = listener.addresses().to_vec();
+        let (media, reports) = Media::start(media_config(&config, &addresses))?;
+        let limits = Limits {
+            sessions: config.max_sessions,
+            participants: config.max_participants,
+            idle: config.session_idle,
+        };
+        let sessions = Sessions::new(media.clone(), key, limits);
+        let config = Arc::new(config);
+        let app = App {
+            sessions: sessions.clone(),
+            media: media.clone(),
+            config: config.clone(),
+            metrics: Arc::new(Metrics::new(sessions.clone(), media.clone())),
+        };
+        let closing = CancellationToken::new();
+        let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
+        let serving = tokio::spawn(listener.serve(
+            http::router(app),
+            identity.map(|identity| identity.config),
+            config.max_connections,
+            closing.clone(),
+        ));
+        let events = tokio::spawn(sessions.clone().run(reports));
+        Ok(Self {
+            config,
+            addresses,
+            fingerprint,
+            media,
+            sessions,
+            closing,
+            serving,
+            events,
+        })
+    }
+
+    /// What it was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it listens for pages and signaling.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The media engine.
+    pub fn media(&self) -> &Media {
+        &self.media
+    }
+
+    /// SHA-256 of the certificate; `None` without TLS.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// `https`, or `http` without TLS.
+    pub fn scheme(&self) -> &'static str {
+        if self.config.tls == TlsMode::Off { "http" } else { "https" }
+    }
+
+    /// The addresses to open in a browser, the one that other devices can use first.
+    pub fn urls(&self) -> Vec<String> {
+        if let Some(url) = &self.config.public_url {
+            return vec![url.clone()];
+        }
+        let mut hosts = BTreeSet::new();
+        for address in &self.addresses {
+            if address.ip().is_unspecified() {
+                let same_family = own_addresses().into_iter().filter(|ip| ip.is_ipv4() == address.is_ipv4());
+                hosts.extend(same_family.map(|ip| SocketAddr::new(ip, address.port())));
+            } else {
+                hosts.insert(*address);
+            }
+        }
+        let mut hosts: Vec<SocketAddr> = hosts.into_iter().collect();
+        hosts.sort_by_key(|host| (host.ip().is_loopback(), host.is_ipv6()));
+        hosts.iter().map(|host| format!("{}://{host}", self.scheme())).collect()
+    }
+
+    /// Stops: no longer ready, viewers told, connections closed, media stopped. Takes at most the configured time.
+    pub async fn drain(self) {
+        let Self {
+            config,
+            media,
+            sessions,
+            closing,
+            serving,
+            events,
+            ..
+        } = self;
+        sessions.drain();
+        let stopped = tokio::time::timeout(config.drain, async {
+            closing.cancel();
+            // The listener's task ends when its last connection has; that it panicked is logged by the runtime.
+            let _ = serving.await;
+            media.shutdown().await;
+        });
+        if stopped.await.is_err() {
+            tracing::warn!(seconds = config.drain.as_secs(), "not everything ended in time");
+        }
+        events.abort();
+    }
+}
+
+fn media_config(config: &Config, addresses: &[SocketAddr]) -> MediaConfig {
+    let bind: BTreeSet<IpAddr> = if config.media_listen.is_empty() {
+        addresses.iter().map(SocketAddr::ip).collect()
+    } else {
+        config.media_listen.iter().copied().collect()
+    };
+    MediaConfig {
+        bind: bind.into_iter().collect(),
+        port: config.media_port,
+        advertise: config.advertise.clone(),
+        workers: match config.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        },
+        ice_tcp: config.ice_tcp,
+    }
+}
+
+/// The addresses under which this machine can be reached. Link-local IPv6 addresses are left out: they need a zone, which
+/// no URL can carry (RFC 9844).
+fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let addresses = interfaces.iter().filter(|interface| !interface.is_link_local());
+    addresses.map(if_addrs::Interface::ip).collect()
+}

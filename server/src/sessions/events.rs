@@ -1,0 +1,123 @@
+//! What the media workers report, and the passing of time.
+
+use std::time::Duration;
+
+use footlight_protocol::ServerEvent;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::peers::{Peer, Purpose};
+use super::registry::Sessions;
+use crate::media::{MediaEvent, PeerId};
+use crate::rooms::Command;
+
+/// How often time passes in the rooms: as often as a big one tells its presence.
+const TICK: Duration = Duration::from_millis(250);
+
+impl Sessions {
+    /// Handles the media workers' reports until they end.
+    pub async fn run(self, mut events: mpsc::Receiver<MediaEvent>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.media_event(event),
+                    None => break,
+                },
+                _ = tick.tick() => self.tick(),
+            }
+        }
+    }
+
+    fn media_event(&self, event: MediaEvent) {
+        let id = peer_of(&event);
+        let peer = {
+            let mut peers = self.0.peers.lock();
+            let Some(peer) = peers.get(id) else {
+                peers.defer(id, event);
+                return;
+            };
+            peer
+        };
+        self.handle(id, &peer, event);
+    }
+
+    /// Enters a peer, and handles what was reported of it before its number was known here.
+    pub(super) fn enter(&self, id: PeerId, peer: Peer) {
+        let early = self.0.peers.lock().enter(id, peer.clone());
+        for event in early {
+            self.handle(id, &peer, event);
+        }
+    }
+
+    fn handle(&self, id: PeerId, peer: &Peer, event: MediaEvent) {
+        let session = &peer.session.id;
+        match event {
+            MediaEvent::Connected { .. } => tracing::info!(%session, peer = ?id, "peer connected"),
+            MediaEvent::Closed { reason, .. } => {
+                tracing::info!(%session, peer = ?id, ?reason, "peer closed");
+                self.peer_gone(id);
+            }
+            MediaEvent::TrackStarted { kind, codec, .. } => {
+                tracing::info!(%session, peer = ?id, ?kind, %codec, "track started");
+                if let Purpose::Publish(publication) = peer.purpose {
+                    peer.session.command(Command::MediaStarted { publication });
+                }
+            }
+            MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = ?id, "track stopped"),
+            MediaEvent::SlotAssigned {
+                mid,
+                user,
+                kind,
+                source,
+                ..
+            } => {
+                if let Purpose::Subscribe(viewer) = &peer.purpose {
+                    let assigned = ServerEvent::SlotAssigned {
+                        mid,
+                        user_id: user,
+                        kind,
+                        source,
+                    };
+                    peer.session.tell(viewer, assigned);
+                }
+            }
+            MediaEvent::CodecUnsupported { mid, codec, .. } => {
+                tracing::info!(%session, peer = ?id, mid, %codec, "codec not offered by the viewer");
+                if let Purpose::Subscribe(viewer) = &peer.purpose {
+                    let error = ServerEvent::Error {
+                        code: "codec_unsupported".to_owned(),
+                        message: format!("this stream is {codec}, which your browser did not offer to play"),
+                        action: None,
+                    };
+                    peer.session.tell(viewer, error);
+                }
+            }
+        }
+    }
+
+    /// Frees everything that a peer held. The second time it does nothing.
+    pub(super) fn peer_gone(&self, id: PeerId) {
+        let Some(peer) = self.0.peers.lock().remove(id) else {
+            return;
+        };
+        match peer.purpose {
+            Purpose::Publish(publication) => peer.session.command(Command::PublishStopped { publication }),
+            Purpose::Watch(user) => peer.session.command(Command::Leave { user }),
+            Purpose::Subscribe(_) | Purpose::Preview => {}
+        }
+        peer.session.remove_peer(id);
+    }
+}
+
+fn peer_of(event: &MediaEvent) -> PeerId {
+    match event {
+        MediaEvent::Connected { peer, .. }
+        | MediaEvent::Closed { peer, .. }
+        | MediaEvent::TrackStarted { peer, .. }
+        | MediaEvent::TrackStopped { peer, .. }
+        | MediaEvent::SlotAssigned { peer, .. }
+        | MediaEvent::CodecUnsupported { peer, .. } => *peer,
+    }
+}

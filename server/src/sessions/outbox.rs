@@ -1,0 +1,75 @@
+//! What waits to be sent to one participant.
+
+use axum::extract::ws::Utf8Bytes;
+use tokio::sync::mpsc;
+
+/// Messages that may wait for one participant. Presence is merged to four a second and everything else is rare, so that
+/// this many means that the other side has read nothing for some ten seconds. At some 200 bytes each, shared between the
+/// participants that get the same one, it is at most a few dozen KiB.
+const CAPACITY: usize = 64;
+
+/// Why the server closes a participant's WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// It did not read what it was sent.
+    TooSlow,
+    /// The same participant has a newer connection.
+    Replaced,
+}
+
+/// The sending end, kept by the session. Dropping it lets the other end send what waits and then close.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queue: mpsc::Sender<Utf8Bytes>,
+    closing: mpsc::Sender<Closing>,
+}
+
+/// The receiving end, kept by the task that owns the socket.
+#[derive(Debug)]
+pub struct Mail {
+    /// Encoded messages; the end of the queue means that the session is over.
+    pub queue: mpsc::Receiver<Utf8Bytes>,
+    /// Overtakes the queue.
+    pub closing: mpsc::Receiver<Closing>,
+}
+
+impl Outbox {
+    pub(super) fn new() -> (Self, Mail) {
+        let (queue, queue_end) = mpsc::channel(CAPACITY);
+        let (closing, closing_end) = mpsc::channel(1);
+        let mail = Mail {
+            queue: queue_end,
+            closing: closing_end,
+        };
+        (Self { queue, closing }, mail)
+    }
+
+    /// Never waits: a participant that reads too slowly is closed, and may come back for the state as it then is.
+    pub(super) fn push(&self, message: Utf8Bytes) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(message) {
+            self.close(Closing::TooSlow);
+        }
+    }
+
+    pub(super) fn close(&self, why: Closing) {
+        // A full channel holds an earlier reason to close, which stands.
+        let _ = self.closing.try_send(why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_nothing_is_closed_and_blocks_nobody() {
+        let (outbox, mut mail) = Outbox::new();
+        for _ in 0..CAPACITY {
+            outbox.push("x".into());
+        }
+        assert!(mail.closing.try_recv().is_err());
+        outbox.push("one too many".into());
+        outbox.push("and another".into());
+        assert_eq!(mail.closing.try_recv(), Ok(Closing::TooSlow));
+    }
+}

@@ -1,0 +1,204 @@
+//! One participant's WebSocket, from the handshake to the close.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use footlight_protocol::{
+    ClientMessage, Connection, ServerEvent, SessionDescription, SignalData, SignalType,
+};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tungstenite::Error as WireError;
+
+use super::flood::Allowance;
+use super::message;
+use crate::media::MediaError;
+use crate::sessions::{Admission, Closing, Mail, Seat, SignalError};
+
+/// How often the server pings. Home routers forget a silent connection after a minute or two.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long a connection may be silent, not even answering pings, before it is given up: three pings.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long one message may take to be handed to the system: it does as soon as the other side reads.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the other side may take to answer a close (RFC 6455 §7.1.1).
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// In the range for private use (RFC 6455 §7.4.2): the same participant has a newer connection, so do not come back.
+const REPLACED: u16 = 4001;
+
+/// Why the server closes.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    code: u16,
+    reason: &'static str,
+}
+
+const fn end(code: u16, reason: &'static str) -> Option<End> {
+    Some(End { code, reason })
+}
+
+/// Serves the connection until one side has enough of it.
+pub(super) async fn run(socket: WebSocket, admission: Admission) {
+    let (mut sink, mut stream) = socket.split();
+    let Some((seat, mut mail)) = admission.take() else {
+        close(&mut sink, &mut stream, end(close_code::AGAIN, "the session is full or has ended")).await;
+        return;
+    };
+    tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), "participant connected");
+    let ended = tokio::select! {
+        ended = read(&mut stream, &seat) => ended,
+        ended = write(&mut sink, &mut mail) => ended,
+    };
+    tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), ?ended, "participant disconnected");
+    // Left before the close is over: the others need not wait for this one's manners.
+    drop(seat);
+    close(&mut sink, &mut stream, ended).await;
+}
+
+/// `None` where the other side is gone and there is nobody to say good-bye to.
+async fn write(sink: &mut SplitSink<WebSocket, Message>, mail: &mut Mail) -> Option<End> {
+    let mut ping = interval(PING_INTERVAL);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            biased;
+            Some(closing) = mail.closing.recv() => return end_of(closing),
+            message = mail.queue.recv() => match message {
+                Some(text) => Message::Text(text),
+                None => return end(close_code::NORMAL, "the session has ended"),
+            },
+            _ = ping.tick() => Message::Ping(bytes::Bytes::new()),
+        };
+        // A reader that stops reading is noticed while its queue fills up behind the message that does not go out.
+        tokio::select! {
+            sent = timeout(SEND_TIMEOUT, sink.send(message)) => match sent {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return None,
+                Err(_) => return end_of(Closing::TooSlow),
+            },
+            Some(closing) = mail.closing.recv() => return end_of(closing),
+        }
+    }
+}
+
+fn end_of(closing: Closing) -> Option<End> {
+    match closing {
+        Closing::TooSlow => end(close_code::AGAIN, "too many messages were left unread"),
+        Closing::Replaced => end(REPLACED, "replaced by a newer connection"),
+    }
+}
+
+async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
+    let mut allowance = Allowance::new(Instant::now());
+    loop {
+        let text = match timeout(SILENCE_TIMEOUT, stream.next()).await {
+            Err(_) => return end(close_code::AWAY, "nothing was heard for too long"),
+            Ok(None | Some(Ok(Message::Close(_)))) => return None,
+            Ok(Some(Err(error))) => return end_of_error(error),
+            Ok(Some(Ok(Message::Binary(_)))) => return end(close_code::UNSUPPORTED, "messages are text"),
+            // Counted like messages: a flood of pings has to be answered as well.
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
+            Ok(Some(Ok(Message::Text(text)))) => Some(text),
+        };
+        let sensible = match text {
+            Some(text) => receive(&text, seat).await,
+            None => true,
+        };
+        if !allowance.spend(sensible, Instant::now()) {
+            return end(close_code::POLICY, "too many messages");
+        }
+    }
+}
+
+/// What the WebSocket layer refused. axum hides its error type, which is tungstenite's.
+fn end_of_error(error: axum::Error) -> Option<End> {
+    match error.into_inner().downcast_ref::<WireError>() {
+        Some(WireError::Capacity(_)) => end(close_code::SIZE, "a frame may have 64 KiB at most"),
+        Some(WireError::Protocol(_)) => end(close_code::PROTOCOL, "this is not RFC 6455"),
+        Some(WireError::Utf8(_)) => end(close_code::INVALID, "text is UTF-8"),
+        _ => None,
+    }
+}
+
+/// Does what a message asks for; `false` where it made no sense.
+async fn receive(text: &Utf8Bytes, seat: &Seat) -> bool {
+    match message::read(text) {
+        Ok(ClientMessage::Ping) => seat.tell(ServerEvent::Pong),
+        Ok(ClientMessage::KeepAlive) => {}
+        Ok(ClientMessage::WebrtcSignal {
+            connection,
+            signal_type,
+            signal_data,
+        }) => {
+            if let Err(error) = signal(connection, signal_type, signal_data, seat).await {
+                seat.tell(error_of(&error));
+                return false;
+            }
+        }
+        Err(problem) => {
+            seat.tell(problem.into());
+            return false;
+        }
+    }
+    true
+}
+
+async fn signal(
+    connection: Connection,
+    signal_type: SignalType,
+    data: SignalData,
+    seat: &Seat,
+) -> Result<(), SignalError> {
+    match (signal_type, data) {
+        (SignalType::IceCandidate, SignalData::Candidate(candidate)) => {
+            seat.add_candidate(connection, candidate.candidate)
+        }
+        (SignalType::Offer, SignalData::Description(offer)) => {
+            let sdp = seat.answer(connection, offer.sdp).await?;
+            seat.tell(ServerEvent::WebrtcSignal {
+                session_id: seat.session_id().clone(),
+                connection,
+                to_user_id: seat.user_id().clone(),
+                signal_type: SignalType::Answer,
+                signal_data: SignalData::Description(SessionDescription { sdp }),
+            });
+            Ok(())
+        }
+        _ => Err(SignalError::Mismatch),
+    }
+}
+
+fn error_of(error: &SignalError) -> ServerEvent {
+    let code = match error {
+        SignalError::Forbidden => "forbidden",
+        SignalError::Mismatch => "bad_message",
+        SignalError::NoConnection => "no_connection",
+        SignalError::Ended => "session_ended",
+        SignalError::Media(MediaError::BadOffer(_)) => "bad_offer",
+        SignalError::Media(_) => "media_unavailable",
+    };
+    ServerEvent::Error {
+        code: code.to_owned(),
+        message: error.to_string(),
+        action: Some("webrtc_signal".to_owned()),
+    }
+}
+
+/// Says why, and waits a moment for the answer: closing a socket with unread data in it would take the reason back.
+async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, why: Option<End>) {
+    let frame = why.map(|End { code, reason }| CloseFrame {
+        code,
+        reason: reason.into(),
+    });
+    let _ = timeout(CLOSE_TIMEOUT, async {
+        if sink.send(Message::Close(frame)).await.is_ok() {
+            while let Some(Ok(_)) = stream.next().await {}
+        }
+    })
+    .await;
+}
