@@ -57,7 +57,10 @@ impl MediaClock {
     /// A clock that starts now.
     pub fn start() -> Self {
         let origin_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { origin: Instant::now(), origin_unix }
+        Self {
+            origin: Instant::now(),
+            origin_unix,
+        }
     }
 
     /// The current moment.
@@ -103,7 +106,10 @@ mod tests {
     use super::*;
 
     fn clock_at(unix: Duration) -> MediaClock {
-        MediaClock { origin: Instant::now(), origin_unix: unix }
+        MediaClock {
+            origin: Instant::now(),
+            origin_unix: unix,
+        }
     }
 
     #[test]
@@ -117,7 +123,10 @@ mod tests {
     #[test]
     fn strip_time_is_unix_milliseconds_modulo_two_to_the_32() {
         let clock = clock_at(Duration::from_millis((7 << 32) + 41));
-        assert_eq!(clock.unix_ms(MediaTime::from_duration(Duration::from_micros(1_999))), 42);
+        assert_eq!(
+            clock.unix_ms(MediaTime::from_duration(Duration::from_micros(1_999))),
+            42
+        );
     }
 
     #[test]
@@ -125,7 +134,12 @@ mod tests {
         let clock = MediaClock::start();
         let time = MediaTime::from_duration(Duration::from_millis(1234));
         assert_eq!(clock.at(clock.instant(time)), time);
-        assert_eq!(clock.at(Instant::now().checked_sub(Duration::from_secs(1)).expect("booted over a second ago")), MediaTime::default());
+        assert_eq!(
+            clock.at(Instant::now()
+                .checked_sub(Duration::from_secs(1))
+                .expect("booted over a second ago")),
+            MediaTime::default()
+        );
     }
 
     #[test]

@@ -13,5 +13,8 @@ pub mod audio;
 pub mod clock;
 pub mod devices;
 pub mod pipeline;
+pub mod source;
+pub mod publish;
+pub mod trust;
 pub mod units;
 pub mod video;

@@ -85,7 +85,11 @@ impl Bitrate {
 impl fmt::Display for Bitrate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bps = f64::from(self.0);
-        if self.0 >= 1_000_000 { write!(f, "{:.2} Mb/s", bps / 1e6) } else { write!(f, "{:.0} kb/s", bps / 1e3) }
+        if self.0 >= 1_000_000 {
+            write!(f, "{:.2} Mb/s", bps / 1e6)
+        } else {
+            write!(f, "{:.0} kb/s", bps / 1e3)
+        }
     }
 }
 

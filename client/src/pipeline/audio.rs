@@ -1,0 +1,176 @@
+//! The audio encode thread: packets of samples in, Opus packets out.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use tokio::sync::mpsc;
+
+use super::{PipelineError, config::EncodedAudio, stats::AudioStats};
+use crate::{
+    audio::{
+        self, AudioCapture, PACKET_SAMPLES, PACKET_VALUES,
+        encoder::{self, Encoder},
+        level::LevelMeter,
+    },
+    clock::MediaClock,
+    source::{AudioSource, StateCell},
+    units::Bitrate,
+};
+
+/// Opus packets that wait for the network: a fifth of a second, as for video.
+pub(super) const QUEUE: usize = 10;
+
+/// What both the owner and the thread know.
+#[derive(Debug)]
+struct Shared {
+    stop: AtomicBool,
+    muted: AtomicBool,
+    expected_loss: AtomicU8,
+    /// Bits of an `f32` in dBFS.
+    level: AtomicU32,
+    encoded: AtomicU64,
+    dropped: AtomicU64,
+    overruns: AtomicU64,
+}
+
+/// The running audio half of a pipeline.
+#[derive(Debug)]
+pub(super) struct AudioTrack {
+    name: String,
+    state: StateCell,
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl AudioTrack {
+    pub(super) fn start(
+        source: &AudioSource,
+        clock: MediaClock,
+        bitrate: Bitrate,
+        output: mpsc::Sender<EncodedAudio>,
+    ) -> Result<Self, PipelineError> {
+        let state = StateCell::default();
+        let capture = audio::start(source, clock, &state)?;
+        let name = capture.name().to_owned();
+        let encoder = Encoder::new(bitrate)?;
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::new(false),
+            muted: AtomicBool::new(false),
+            expected_loss: AtomicU8::new(encoder::INITIAL_EXPECTED_LOSS),
+            level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
+            encoded: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            overruns: AtomicU64::new(0),
+        });
+        let task = Task {
+            capture,
+            encoder,
+            output,
+            shared: Arc::clone(&shared),
+            level: LevelMeter::default(),
+        };
+        let thread = thread::Builder::new()
+            .name("audio-encode".into())
+            .spawn(move || task.run())
+            .map_err(PipelineError::Thread)?;
+        Ok(Self {
+            name,
+            state,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn set_muted(&self, muted: bool) {
+        self.shared.muted.store(muted, Ordering::Release);
+    }
+
+    pub(super) fn muted(&self) -> bool {
+        self.shared.muted.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_expected_loss(&self, percent: u8) {
+        self.shared.expected_loss.store(percent, Ordering::Release);
+    }
+
+    pub(super) fn level(&self) -> f32 {
+        f32::from_bits(self.shared.level.load(Ordering::Acquire))
+    }
+
+    pub(super) fn stats(&self) -> AudioStats {
+        AudioStats {
+            source: self.name.clone(),
+            state: self.state.get(),
+            muted: self.muted(),
+            packets_encoded: self.shared.encoded.load(Ordering::Acquire),
+            packets_dropped: self.shared.dropped.load(Ordering::Acquire),
+            overruns: self.shared.overruns.load(Ordering::Acquire),
+        }
+    }
+}
+
+impl Drop for AudioTrack {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the audio encode thread panicked");
+        }
+    }
+}
+
+/// The thread's own state.
+struct Task {
+    capture: Box<dyn AudioCapture>,
+    encoder: Encoder,
+    output: mpsc::Sender<EncodedAudio>,
+    shared: Arc<Shared>,
+    level: LevelMeter,
+}
+
+impl Task {
+    fn run(mut self) {
+        let mut packet = [0.0; PACKET_VALUES];
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let capture = self.capture.read(&mut packet);
+            self.shared.overruns.store(self.capture.overruns(), Ordering::Release);
+            // Measured before mute, so that a meter can tell somebody that they speak while muted.
+            self.shared
+                .level
+                .store(self.level.update(&packet).to_bits(), Ordering::Release);
+            if self.shared.muted.load(Ordering::Acquire) {
+                packet.fill(0.0);
+            }
+            let loss = self.shared.expected_loss.load(Ordering::Acquire);
+            let encoded = self
+                .encoder
+                .set_expected_loss(loss)
+                .and_then(|()| self.encoder.encode(&packet));
+            let data = match encoded {
+                Ok(data) => data,
+                Err(error) => {
+                    tracing::error!(%error, "a packet of sound was not encoded");
+                    continue;
+                }
+            };
+            self.shared.encoded.fetch_add(1, Ordering::AcqRel);
+            match self.output.try_send(EncodedAudio {
+                data,
+                capture,
+                samples: PACKET_SAMPLES as u32,
+            }) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    self.shared.dropped.fetch_add(1, Ordering::AcqRel);
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What can be captured from, and how a source is doing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::devices::DeviceChoice;
+
+/// Where the picture comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoSource {
+    /// A camera.
+    Camera(DeviceChoice),
+    /// A screen (feature `screen`).
+    Screen(DeviceChoice),
+    /// The test pattern, see [`crate::video::pattern`].
+    Pattern,
+}
+
+/// Where the sound comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioSource {
+    /// A microphone.
+    Microphone(DeviceChoice),
+    /// The test tone, see [`crate::audio::tone`].
+    Tone,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SourceState {
+    /// Opened, nothing has come out yet.
+    #[default]
+    Starting,
+    /// Delivering.
+    Live,
+    /// Gone or stalled; the pipeline shows a card or sends silence, and keeps trying to reopen it.
+    Lost {
+        /// What happened, for people.
+        why: String,
+    },
+}
+
+/// A source's state, shared between the threads that change it and those that look.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StateCell(Arc<Mutex<SourceState>>);
+
+impl StateCell {
+    pub(crate) fn get(&self) -> SourceState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Called for each picture or packet: writes, and logs, only when something changed.
+    pub(crate) fn set_live(&self, name: &str) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state != SourceState::Live {
+            tracing::info!(source = name, "source is live");
+            *state = SourceState::Live;
+        }
+    }
+
+    /// Keeps the first reason while the source stays lost, since later ones only say that it is still away.
+    pub(crate) fn set_lost(&self, name: &str, why: &str) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*state, SourceState::Lost { .. }) {
+            tracing::warn!(source = name, why, "source is lost");
+            *state = SourceState::Lost { why: why.to_owned() };
+        }
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            SourceState::Lost { .. }
+        )
+    }
+}
