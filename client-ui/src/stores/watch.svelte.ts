@@ -21,6 +21,8 @@ export class Watch {
   /** The last minute, oldest first. */
   history = $state.raw<readonly Figures[]>([]);
   figures = $derived(this.history.at(-1) ?? null);
+  /** Called while the subscription that is shown can still be painted, right before it is closed. */
+  beforeRelease: () => void = () => undefined;
   #connection: WatchConnection | null = null;
   #sample: MediaSample | null = null;
 
@@ -83,6 +85,9 @@ export class Watch {
         },
         room: (room) => (this.room = room),
         subscription: (subscription) => {
+          if (subscription === null) {
+            this.beforeRelease();
+          }
           this.subscription = subscription;
           this.#sample = null;
         },
