@@ -1,2 +1,9 @@
-//! Placeholder.
-fn main() {}
+//! The command `footlight`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -109,6 +109,10 @@ impl ServerAddress {
         self.joined(&["whip", session.as_str()])
     }
 
+    pub(crate) fn end_url(&self, session: &SessionId) -> Url {
+        self.joined(&["ws", "live", session.as_str(), "end"])
+    }
+
     /// `ws` or `wss`, as the server's own scheme.
     pub(crate) fn websocket_url(&self, session: &SessionId) -> Url {
         let mut url = self.joined(&["ws", "live", session.as_str()]);

@@ -190,8 +190,8 @@ impl Peer {
     }
 
     /// Takes the server's answer, and says where packets go.
-    pub(crate) async fn accept(&self, answer: String, sent: Arc<SentCounters>) -> Result<Outlets> {
-        let answer = RTCSessionDescription::answer(answer)?;
+    pub(crate) async fn accept(&self, answer: &str, sent: Arc<SentCounters>) -> Result<Outlets> {
+        let answer = RTCSessionDescription::answer(answer.to_owned())?;
         self.connection.set_remote_description(answer).await?;
         Ok(Outlets {
             video: self.outlet(self.video.as_ref(), MIME_TYPE_H264).await?,

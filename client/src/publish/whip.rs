@@ -1,11 +1,13 @@
 //! The HTTP side of publishing: sessions are created, and media is negotiated by WHIP (RFC 9725).
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use footlight_protocol::{ApiError, CreateSession, SessionCreated};
+use footlight_protocol::{ApiError, CreateSession, EndSession, SessionCreated, SessionId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use rustls::ClientConfig;
 
 use crate::publish::address::ServerAddress;
 use crate::trust::{Trust, TrustError};
@@ -64,7 +66,7 @@ impl SignalingError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Untrusted(_) | Self::Protocol(_) => false,
-            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 404 | 408 | 425 | 429),
+            Self::Refused { status, .. } => (*status >= 500 && *status != 501) || matches!(*status, 404 | 408 | 425 | 429),
         }
     }
 
@@ -87,6 +89,7 @@ impl SignalingError {
 #[derive(Debug, Clone)]
 pub(crate) struct SignalingClient {
     http: Client,
+    tls: Arc<ClientConfig>,
     server: String,
 }
 
@@ -113,13 +116,22 @@ impl SignalingClient {
             .client_config(host, &server)
             .map_err(|error| failed(error.to_string()))?;
         let http = Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls.clone())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Self { http, server })
+        Ok(Self {
+            http,
+            tls: Arc::new(tls),
+            server,
+        })
+    }
+
+    /// The TLS configuration for other connections to the same server; `None` where `url` goes without TLS.
+    pub(crate) fn tls_for(&self, url: &Url) -> Option<Arc<ClientConfig>> {
+        matches!(url.scheme(), "https" | "wss").then(|| Arc::clone(&self.tls))
     }
 
     /// `POST /api/sessions`.
@@ -170,6 +182,20 @@ impl SignalingClient {
         let request = self.http.delete(session.location.clone()).timeout(DELETE_TIMEOUT);
         if let Err(error) = self.send(authorize(request, bearer)).await {
             tracing::debug!(%error, etag = session.etag, "WHIP session not deleted");
+        }
+    }
+
+    /// `POST /ws/live/{id}/end`. A session that cannot be ended now ends by itself for want of activity.
+    pub(crate) async fn end_session(
+        &self,
+        address: &ServerAddress,
+        session: &SessionId,
+        token: &str,
+        farewell: &EndSession,
+    ) {
+        let request = self.http.post(address.end_url(session)).timeout(DELETE_TIMEOUT).json(farewell);
+        if let Err(error) = self.send(request.bearer_auth(token)).await {
+            tracing::debug!(%error, %session, "session not ended");
         }
     }
 

@@ -1,0 +1,58 @@
+//! `footlight`: arguments in, words and exit codes out.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | ended as asked |
+//! | 1 | something went wrong while live, or on this machine |
+//! | 2 | the command line makes no sense |
+//! | 3 | the server was not reached, or refused |
+//! | 4 | a device that was asked for is not there, or cannot be opened |
+
+mod arguments;
+mod devices;
+mod keys;
+mod live_line;
+mod publish;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use footlight_client::publish::PublishError;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+
+const FAILED: u8 = 1;
+const SERVER: u8 = 3;
+const DEVICE: u8 = 4;
+
+/// Runs the command that the process was started with.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Logs go to the error stream, so that the output stays readable for programs.
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off,footlight_client=warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match arguments.command {
+        Command::Devices(options) => devices::run(&options),
+        Command::Publish(options) => publish::run(*options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("footlight: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(match error.downcast_ref::<PublishError>() {
+        Some(PublishError::Signaling(_) | PublishError::NoMediaPath) => SERVER,
+        Some(PublishError::Pipeline(_)) => DEVICE,
+        _ => FAILED,
+    })
+}
