@@ -32,7 +32,11 @@ export function watchPath(sessionId: string): string {
 export type LinkClick = Pick<MouseEvent, 'button' | 'metaKey' | 'ctrlKey' | 'shiftKey' | 'altKey' | 'defaultPrevented'>;
 
 /** Whether a click on a link is ours to follow; new tabs, downloads and other servers are the browser's. */
-export function isOurs(click: LinkClick, link: Pick<HTMLAnchorElement, 'origin' | 'target' | 'pathname'>, origin: string): boolean {
+export function isOurs(
+  click: LinkClick,
+  link: Pick<HTMLAnchorElement, 'origin' | 'target' | 'pathname'>,
+  origin: string,
+): boolean {
   const plain = click.button === 0 && !click.metaKey && !click.ctrlKey && !click.shiftKey && !click.altKey;
   return (
     plain &&

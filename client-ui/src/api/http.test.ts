@@ -45,7 +45,12 @@ describe('liveSessions', () => {
 
 describe('videoCodecsOnAir', () => {
   it('names the codecs of the pictures', async () => {
-    answering(200, { tracks: [{ kind: 'audio', codec: 'opus' }, { kind: 'video', codec: 'h264' }] });
+    answering(200, {
+      tracks: [
+        { kind: 'audio', codec: 'opus' },
+        { kind: 'video', codec: 'h264' },
+      ],
+    });
     expect(await videoCodecsOnAir('show')).toEqual(['H264']);
     answering(404, 'nothing');
     expect(await videoCodecsOnAir('show')).toEqual([]);

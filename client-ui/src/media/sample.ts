@@ -50,7 +50,9 @@ function selectedPair(entries: ReadonlyMap<string, Entry>): Entry | undefined {
   const named = all.map((entry) => textIn(entry, 'selectedCandidatePairId')).find((id) => id !== null);
   return (
     (named === undefined || named === null ? undefined : entries.get(named)) ??
-    all.find((entry) => entry['type'] === 'candidate-pair' && entry['nominated'] === true && entry['state'] === 'succeeded')
+    all.find(
+      (entry) => entry['type'] === 'candidate-pair' && entry['nominated'] === true && entry['state'] === 'succeeded',
+    )
   );
 }
 

@@ -5,6 +5,8 @@ export function preferStereo(sdp: string): string {
   const payloadTypes = new Set([...sdp.matchAll(/^a=rtpmap:(\d+) opus\/48000\/2/gim)].map((match) => match[1]));
   return sdp.replace(/^a=fmtp:(\d+) (.*)$/gm, (line, payloadType: string, parameters: string) => {
     const ours = payloadTypes.has(payloadType) && !/(^|;)\s*stereo=/.test(parameters);
-    return ours ? line.replace(parameters, `${parameters.trimEnd()};stereo=1${/\r$/.test(parameters) ? '\r' : ''}`) : line;
+    return ours
+      ? line.replace(parameters, `${parameters.trimEnd()};stereo=1${/\r$/.test(parameters) ? '\r' : ''}`)
+      : line;
   });
 }

@@ -21,7 +21,10 @@ describe('parseServerMessage', () => {
     ['a name from the prototype', JSON.stringify({ type: 'toString', timestamp })],
     ['no time stamp', JSON.stringify({ type: 'pong' })],
     ['a missing field', JSON.stringify({ type: 'user_left', user_id: 'u', timestamp })],
-    ['a negative count', JSON.stringify({ type: 'user_left', user_id: 'u', username: 'A', viewer_count: -1, timestamp })],
+    [
+      'a negative count',
+      JSON.stringify({ type: 'user_left', user_id: 'u', username: 'A', viewer_count: -1, timestamp }),
+    ],
     ['a binary frame', new ArrayBuffer(4)],
     ['an oversized frame', JSON.stringify({ type: 'pong', timestamp, pad: 'x'.repeat(70_000) })],
   ])('ignores %s', (_, frame) => {

@@ -1,13 +1,6 @@
 /** What the watch page shows, and its `data-state`. */
 export type Phase =
-  | 'connecting'
-  | 'waiting'
-  | 'live'
-  | 'reconnecting'
-  | 'ended'
-  | 'not-found'
-  | 'unsupported'
-  | 'offline';
+  'connecting' | 'waiting' | 'live' | 'reconnecting' | 'ended' | 'not-found' | 'unsupported' | 'offline';
 
 /** The way to the server. `absent`: it answers, and knows no such session. `ended`: it said so. */
 export type Link = 'opening' | 'open' | 'down' | 'absent' | 'ended';

@@ -50,7 +50,9 @@ describe('room', () => {
   it('follows viewers as they come and go', () => {
     const joined: ServerEvent = { type: 'user_joined', user_id: 'x', username: 'X', role: 'viewer', viewer_count: 5 };
     expect(after([opening, joined]).viewers).toBe(5);
-    expect(after([opening, joined, { type: 'user_left', user_id: 'x', username: 'X', viewer_count: 4 }]).viewers).toBe(4);
+    expect(after([opening, joined, { type: 'user_left', user_id: 'x', username: 'X', viewer_count: 4 }]).viewers).toBe(
+      4,
+    );
   });
 
   it('takes an assigned slot for somebody on air', () => {

@@ -1,5 +1,6 @@
 /** What a key does on the watch page. */
-export type ShortcutAction = 'sound' | 'full-screen' | 'picture-in-picture' | 'statistics' | 'louder' | 'quieter' | 'help';
+export type ShortcutAction =
+  'sound' | 'full-screen' | 'picture-in-picture' | 'statistics' | 'louder' | 'quieter' | 'help';
 
 interface Shortcut {
   readonly action: ShortcutAction;

@@ -37,7 +37,8 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
     case 'not-found':
       return {
         headline: 'No stream at this address',
-        explanation: 'It may be over, or not have begun. Check the link; if the stream starts, it plays here by itself.',
+        explanation:
+          'It may be over, or not have begun. Check the link; if the stream starts, it plays here by itself.',
       };
     case 'offline':
       return {
@@ -54,7 +55,8 @@ function unsupportedWords(facts: Facts | null): StateWords {
   if (codec === null) {
     return {
       headline: 'This browser cannot play live video',
-      explanation: 'It has no WebRTC, or it is switched off. Open this page in a current Chrome, Edge, Firefox or Safari.',
+      explanation:
+        'It has no WebRTC, or it is switched off. Open this page in a current Chrome, Edge, Firefox or Safari.',
     };
   }
   const name = codec === 'H264' ? 'H.264' : codec;
