@@ -24,6 +24,10 @@ pub const MAX_PEERS: usize = 4096;
 /// A peer that has not connected by then is closed: a browser gives up trying after 30 s as well.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Least time between two wake-ups of one peer. An engine with something to say and nowhere to send it asks to be woken at
+/// once, again and again.
+pub(crate) const LEAST_SLEEP: Duration = Duration::from_millis(1);
+
 /// What a peer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -409,7 +413,7 @@ impl Sfu {
             } else {
                 peer.deadline.min(peer.created_at + CONNECT_TIMEOUT)
             };
-            self.timers.set(id, deadline);
+            self.timers.set(id, deadline.max(now + LEAST_SLEEP));
         } else {
             self.close_peer(id, CloseReason::Failed, now);
         }

@@ -9,7 +9,7 @@ use crate::assign::{Change, SlotState, assign};
 use crate::peer::{EgressFigures, Role};
 use crate::relay::{Control, Recipient, RelayMessage};
 use crate::session::Session;
-use crate::sfu::Sfu;
+use crate::sfu::{LEAST_SLEEP, Sfu};
 use crate::slot::{Plan, Slot};
 use crate::track::{TrackInfo, TrackPacket, Viewer};
 use crate::{IngestStats, PeerId, SessionId, SfuEvent, TrackId, TrackStats, ViewerStats, codec};
@@ -38,8 +38,8 @@ impl Sfu {
                     if peer.send(forward, now, &mut self.out) {
                         self.counters.forwarded += 1;
                     }
-                    // A dead one is found by its timer, which is due at once.
-                    self.timers.set(viewer.peer, peer.deadline);
+                    // A dead one is found when its timer comes up.
+                    self.timers.set(viewer.peer, peer.deadline.max(now + LEAST_SLEEP));
                 }
                 Plan::Drop => self.counters.dropped += 1,
                 Plan::Wait { ask } => {

@@ -96,15 +96,20 @@ mod tests {
             let mut unanswered_since: Option<Instant> = None;
             for (pause, request) in steps {
                 now += Duration::from_millis(pause);
-                let mut sends = throttle.take_due(now);
-                if request {
-                    unanswered_since.get_or_insert(now);
-                    sends |= throttle.request(now) == Verdict::Send;
-                }
-                if sends {
-                    prop_assert!(sent.is_none_or(|at| now - at >= KEYFRAME_INTERVAL));
-                    sent = Some(now);
+                let mut sends = u32::from(throttle.take_due(now));
+                if sends > 0 {
                     unanswered_since = None;
+                }
+                if request {
+                    if throttle.request(now) == Verdict::Send {
+                        sends += 1;
+                    } else {
+                        unanswered_since.get_or_insert(now);
+                    }
+                }
+                if sends > 0 {
+                    prop_assert!(sends == 1 && sent.is_none_or(|at| now - at >= KEYFRAME_INTERVAL));
+                    sent = Some(now);
                 }
                 prop_assert_eq!(throttle.due().is_some(), unanswered_since.is_some());
             }

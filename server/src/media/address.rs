@@ -1,0 +1,142 @@
+//! At which addresses the media port is reached, and by which of them a datagram came.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+
+use footlight_sfu::{Candidate, TcpType};
+
+/// Most advertised addresses. A browser tries each with each of its own; a machine with dozens of container networks would slow every join.
+const MAX_ADVERTISED: usize = 16;
+
+/// The addresses in answers, and the machine's own.
+#[derive(Debug, Clone)]
+pub(super) struct Addresses {
+    port: u16,
+    advertised: Vec<IpAddr>,
+    local: HashSet<IpAddr>,
+}
+
+impl Addresses {
+    /// `advertise`, or where that is empty what the interfaces have that `bind` covers, loopback last.
+    pub(super) fn new(bind: &[IpAddr], advertise: &[IpAddr], port: u16) -> Self {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the interfaces' addresses cannot be read");
+            Vec::new()
+        });
+        let local: HashSet<_> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+        let mut advertised: Vec<IpAddr> = if advertise.is_empty() {
+            let mut found: Vec<_> = local
+                .iter()
+                .copied()
+                .filter(|ip| covers(bind, *ip) && is_usable(*ip))
+                .collect();
+            let loopback = IpAddr::from([127, 0, 0, 1]);
+            if covers(bind, loopback) && !found.contains(&loopback) {
+                found.push(loopback);
+            }
+            found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
+            found
+        } else {
+            advertise.to_vec()
+        };
+        advertised.truncate(MAX_ADVERTISED);
+        Self {
+            port,
+            advertised,
+            local,
+        }
+    }
+
+    pub(super) fn advertised(&self) -> Vec<SocketAddr> {
+        self.advertised
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, self.port))
+            .collect()
+    }
+
+    /// Host candidates for answers: UDP, and TCP passive (RFC 6544 §4.5) if `tcp`.
+    pub(super) fn candidates(&self, tcp: bool) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for address in self.advertised() {
+            let builder = Candidate::builder();
+            let over_tcp = tcp.then(|| {
+                Candidate::builder()
+                    .tcp()
+                    .host(address)
+                    .tcptype(TcpType::Passive)
+                    .build()
+            });
+            for candidate in std::iter::once(builder.udp().host(address).build()).chain(over_tcp) {
+                match candidate {
+                    Ok(candidate) => candidates.push(candidate),
+                    Err(error) => tracing::warn!(%address, %error, "address cannot be advertised"),
+                }
+            }
+        }
+        candidates
+    }
+
+    /// The advertised address behind `ip`, to which a datagram came: itself, or where a router translates (1:1 NAT) the first of its family.
+    pub(super) fn destination(&self, ip: IpAddr) -> SocketAddr {
+        let ip = ip.to_canonical();
+        let known = self.advertised.iter().find(|known| **known == ip);
+        let translated = || self.advertised.iter().find(|known| known.is_ipv4() == ip.is_ipv4());
+        SocketAddr::new(known.or_else(translated).copied().unwrap_or(ip), self.port)
+    }
+
+    /// The source address to ask the kernel for; `None` where `advertised` is not the machine's own.
+    pub(super) fn source(&self, advertised: IpAddr) -> Option<IpAddr> {
+        (advertised.is_loopback() || self.local.contains(&advertised)).then_some(advertised)
+    }
+}
+
+fn covers(bind: &[IpAddr], ip: IpAddr) -> bool {
+    bind.iter()
+        .any(|bound| *bound == ip || (bound.is_unspecified() && bound.is_ipv4() == ip.is_ipv4()))
+}
+
+/// Link-local addresses need a scope that SDP cannot carry (RFC 8839 §4.1.1.2 forbids them for IPv6 as a rule).
+fn is_usable(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_link_local() && !ip.is_unspecified(),
+        IpAddr::V6(ip) => !ip.is_unicast_link_local() && !ip.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn what_is_advertised_is_what_was_asked_for() {
+        let addresses = Addresses::new(&[ip("0.0.0.0")], &[ip("203.0.113.7")], 8444);
+        assert_eq!(
+            addresses.advertised(),
+            ["203.0.113.7:8444".parse().expect("an address")]
+        );
+        assert_eq!(addresses.candidates(true).len(), 2);
+        assert_eq!(addresses.candidates(false).len(), 1);
+        // A datagram to the private address behind the translation belongs to the advertised one.
+        assert_eq!(addresses.destination(ip("10.0.0.4")).ip(), ip("203.0.113.7"));
+        assert_eq!(addresses.source(ip("203.0.113.7")), None);
+    }
+
+    #[test]
+    fn loopback_is_there_and_last() {
+        let addresses = Addresses::new(&[ip("0.0.0.0")], &[], 1);
+        assert_eq!(addresses.advertised.last(), Some(&ip("127.0.0.1")));
+        assert!(addresses.advertised.iter().all(IpAddr::is_ipv4));
+        assert_eq!(addresses.destination(ip("127.0.0.1")).ip(), ip("127.0.0.1"));
+        assert_eq!(addresses.source(ip("127.0.0.1")), Some(ip("127.0.0.1")));
+    }
+
+    #[test]
+    fn a_bound_address_is_the_only_one() {
+        let addresses = Addresses::new(&[ip("127.0.0.1")], &[], 1);
+        assert_eq!(addresses.advertised, [ip("127.0.0.1")]);
+    }
+}

@@ -1,0 +1,290 @@
+//! The media engine as the async world sees it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use footlight_protocol::{Connection, SessionId, TrackStats, UserId};
+use footlight_sfu::{Direction, IceCreds, Identity, PeerId, Sfu, SfuConfig, WorkerId};
+use mio::{Poll, Waker};
+use tokio::sync::{mpsc, oneshot};
+
+use super::address::Addresses;
+use super::counters::{MediaSnapshot, WorkerCounters};
+use super::event;
+use super::mail::{Address, Colleagues, Command, mailbox};
+use super::worker::{Parts, WAKE, Worker};
+use super::{MediaError, MediaEvent, socket};
+
+/// Events that wait for the sessions. A thousand viewers that join at once cause some four thousand.
+const EVENT_CAPACITY: usize = 4096;
+
+/// How the media engine is set up.
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// Where to listen; several for several families.
+    pub bind: Vec<IpAddr>,
+    /// For UDP and TCP; 0 for any.
+    pub port: u16,
+    /// The addresses in answers; empty for those of the machine's interfaces.
+    pub advertise: Vec<IpAddr>,
+    /// Threads, at least 1.
+    pub workers: usize,
+    /// Whether to offer ICE-TCP (RFC 6544).
+    pub ice_tcp: bool,
+}
+
+/// What [`Media::accept`] needs.
+#[derive(Debug, Clone)]
+pub struct PeerRequest {
+    /// Whose media it gets, or adds to.
+    pub session: SessionId,
+    /// Who it is. A second publisher of the same user replaces the first.
+    pub user: UserId,
+    /// Which way media flows.
+    pub connection: Connection,
+    /// SDP.
+    pub offer: String,
+}
+
+/// A peer that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its name from now on.
+    pub peer: PeerId,
+    /// SDP.
+    pub answer: String,
+}
+
+/// RFC 8839 §5.4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub pwd: String,
+}
+
+/// The media engine. Clones share it; the last one that goes stops it.
+#[derive(Debug, Clone)]
+pub struct Media(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    port: u16,
+    candidates: Vec<SocketAddr>,
+    workers: Vec<Address>,
+    counters: Vec<Arc<WorkerCounters>>,
+    /// Peers go to the workers in turn.
+    turn: AtomicUsize,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            // One that is stopped already has no mailbox any more.
+            let _ = worker.command(Command::Shutdown { reply: None });
+        }
+    }
+}
+
+impl Media {
+    /// Opens the sockets and starts the workers. Their events come from the receiver.
+    pub fn start(config: MediaConfig) -> Result<(Self, mpsc::Receiver<MediaEvent>), MediaError> {
+        let workers = config.workers.clamp(1, socket::worker_limit());
+        let (port, sockets) = socket::open(&config.bind, config.port, workers, config.ice_tcp)?;
+        let addresses = Addresses::new(&config.bind, &config.advertise, port);
+        let candidates = addresses.candidates(config.ice_tcp);
+        if candidates.is_empty() {
+            return Err(MediaError::NoAddress);
+        }
+        let identity = Identity::generate().ok_or(MediaError::NoIdentity)?;
+        let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
+
+        let mut polls = Vec::new();
+        let mut mail = Vec::new();
+        for _ in 0..workers {
+            let poll = Poll::new().map_err(MediaError::Start)?;
+            let waker = Waker::new(poll.registry(), WAKE).map_err(MediaError::Start)?;
+            polls.push(poll);
+            mail.push(mailbox(waker));
+        }
+        let (workers, mailboxes): (Vec<Address>, Vec<_>) = mail.into_iter().unzip();
+        let counters: Vec<_> = workers.iter().map(|_| Arc::new(WorkerCounters::default())).collect();
+        let media = Self(Arc::new(Shared {
+            port,
+            candidates: addresses.advertised(),
+            workers: workers.clone(),
+            counters: counters.clone(),
+            turn: AtomicUsize::new(0),
+        }));
+
+        let each = polls.into_iter().zip(sockets).zip(mailboxes).zip(counters);
+        for (index, (((poll, sockets), mailbox), counters)) in each.enumerate() {
+            let worker = WorkerId(index as u8);
+            let parts = Parts {
+                sfu: Sfu::new(SfuConfig {
+                    worker,
+                    candidates: candidates.clone(),
+                    identity: identity.clone(),
+                }),
+                poll,
+                sockets,
+                addresses: addresses.clone(),
+                mailbox,
+                colleagues: Colleagues::new(worker, workers.clone()),
+                events: events.clone(),
+                counters,
+            };
+            spawn(index, parts).map_err(MediaError::Start)?;
+        }
+        tracing::info!(port, workers = workers.len(), candidates = ?media.0.candidates, "media port open");
+        Ok((media, receiver))
+    }
+
+    /// The media port, for UDP and TCP.
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// The addresses in answers.
+    pub fn candidates(&self) -> &[SocketAddr] {
+        &self.0.candidates
+    }
+
+    /// Makes a peer and the answer to its offer.
+    pub async fn accept(&self, request: PeerRequest) -> Result<Accepted, MediaError> {
+        let turn = self.0.turn.fetch_add(1, Relaxed) % self.0.workers.len();
+        let direction = match request.connection {
+            Connection::Publish => Direction::Publish,
+            Connection::Subscribe => Direction::Subscribe,
+        };
+        let (reply, replied) = oneshot::channel();
+        self.0.workers[turn].command(Command::Accept {
+            session: request.session,
+            user: request.user,
+            direction,
+            offer: request.offer,
+            reply,
+        })?;
+        let (peer, answer) = replied.await.map_err(|_| MediaError::Stopped)??;
+        Ok(Accepted { peer, answer })
+    }
+
+    /// Answers a new offer on the same connection: more slots, or an ICE restart.
+    pub async fn reoffer(&self, peer: PeerId, offer: String) -> Result<String, MediaError> {
+        let (reply, replied) = oneshot::channel();
+        self.worker_of(peer)?.command(Command::Reoffer { peer, offer, reply })?;
+        replied.await.map_err(|_| MediaError::Stopped)?
+    }
+
+    /// Restarts ICE with the remote's new credentials, as a WHIP or WHEP `PATCH` does. Our own new ones.
+    pub async fn restart_ice(&self, peer: PeerId, ufrag: String, pwd: String) -> Result<IceCredentials, MediaError> {
+        let (reply, replied) = oneshot::channel();
+        let remote = IceCreds { ufrag, pass: pwd };
+        self.worker_of(peer)?
+            .command(Command::RestartIce { peer, remote, reply })?;
+        let local = replied.await.map_err(|_| MediaError::Stopped)??;
+        Ok(IceCredentials {
+            ufrag: local.ufrag,
+            pwd: local.pass,
+        })
+    }
+
+    /// Adds a trickled candidate line. One that makes no sense is ignored: ICE goes on with the others (RFC 8838 §11).
+    pub fn add_remote_candidate(&self, peer: PeerId, candidate: String) {
+        self.tell(peer, Command::AddCandidate { peer, candidate });
+    }
+
+    /// Closes a peer, telling the remote. Nothing happens for one that is gone.
+    pub fn close(&self, peer: PeerId) {
+        self.tell(peer, Command::Close { peer });
+    }
+
+    /// Figures of all workers, as they stood at the end of their last round.
+    pub fn snapshot(&self) -> MediaSnapshot {
+        MediaSnapshot::of(self.0.counters.iter().map(Arc::as_ref))
+    }
+
+    /// The published tracks of a session.
+    pub async fn session_stats(&self, session: &SessionId) -> Vec<TrackStats> {
+        let mut replies = Vec::new();
+        for worker in &self.0.workers {
+            let (reply, replied) = oneshot::channel();
+            let session = session.clone();
+            // A worker that is overloaded is left out: its viewers are missing from the sum.
+            if worker.command(Command::TrackStats { session, reply }).is_ok() {
+                replies.push(replied);
+            }
+        }
+        let mut seen = Vec::new();
+        for replied in replies {
+            seen.extend(replied.await.unwrap_or_default());
+        }
+        let mut tracks = Vec::new();
+        for track in &seen {
+            let Some(ingest) = track.ingest else { continue };
+            let Ok(user_id) = track.user.as_str().parse() else {
+                continue;
+            };
+            let receivers = seen
+                .iter()
+                .filter(|other| other.track == track.track)
+                .map(|other| other.receivers);
+            tracks.push((
+                track.track,
+                TrackStats {
+                    user_id,
+                    kind: event::kind(track.kind),
+                    codec: track.codec.to_owned(),
+                    bitrate_bps: ingest.bits_per_second,
+                    loss: ingest.loss,
+                    round_trip_ms: ingest.round_trip.map(|time| time.as_secs_f32() * 1000.0),
+                    receivers: receivers.sum(),
+                },
+            ));
+        }
+        // Workers answer in any order, the same tracks shall be shown in the same.
+        tracks.sort_by_key(|(track, _)| *track);
+        tracks.into_iter().map(|(_, stats)| stats).collect()
+    }
+
+    /// Closes all peers and stops the workers. Returns when they have stopped.
+    pub async fn shutdown(&self) {
+        for worker in &self.0.workers {
+            let stopped = loop {
+                let (reply, stopped) = oneshot::channel();
+                match worker.command(Command::Shutdown { reply: Some(reply) }) {
+                    // This one must arrive: where the mailbox is full, as soon as there is room.
+                    Err(MediaError::Overloaded) => tokio::time::sleep(Duration::from_millis(1)).await,
+                    _ => break stopped,
+                }
+            };
+            // The worker drops its end last of all it has.
+            let _ = stopped.await;
+        }
+    }
+
+    fn worker_of(&self, peer: PeerId) -> Result<&Address, MediaError> {
+        self.0
+            .workers
+            .get(usize::from(peer.worker().0))
+            .ok_or(MediaError::UnknownPeer)
+    }
+
+    fn tell(&self, peer: PeerId, command: Command) {
+        if let Err(error) = self.worker_of(peer).and_then(|worker| worker.command(command)) {
+            tracing::warn!(%peer, %error, "command not taken");
+        }
+    }
+}
+
+fn spawn(index: usize, parts: Parts) -> io::Result<()> {
+    let worker = Worker::new(parts)?;
+    std::thread::Builder::new()
+        .name(format!("media-{index}"))
+        .spawn(move || worker.run())
+        .map(drop)
+}

@@ -1,0 +1,263 @@
+//! A WebRTC client on real sockets: publishes a synthetic picture and tone, or watches.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use footlight_protocol::Connection;
+use footlight_server::media::{Media, PeerId, PeerRequest};
+use str0m::change::SdpAnswer;
+use str0m::format::Codec;
+use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+
+/// The first byte of an H.264 keyframe (IDR) and of an ordinary frame.
+pub const IDR: u8 = 0x65;
+pub const SLICE: u8 = 0x41;
+
+/// A test that takes longer has failed; nothing is asserted about how fast it is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+enum Link {
+    Udp(UdpSocket),
+    Tcp(TcpStream, SocketAddr, Vec<u8>),
+}
+
+pub struct Client {
+    rtc: Rtc,
+    link: Link,
+    local: SocketAddr,
+    mids: Vec<(Mid, MediaKind)>,
+    pub peer: PeerId,
+    pub is_connected: bool,
+    pub received: Vec<RtpPacket>,
+    asked: usize,
+    answered: usize,
+    sequence_number: u64,
+    frame: u32,
+}
+
+/// How a client reaches the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    Udp,
+    Tcp,
+}
+
+impl Client {
+    pub async fn join(media: &Media, session: &str, user: &str, connection: Connection, over: Over) -> Self {
+        let server = SocketAddr::from(([127, 0, 0, 1], media.port()));
+        let (link, local, candidate) = match over {
+            Over::Udp => {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+                let local = socket.local_addr().expect("bound");
+                (Link::Udp(socket), local, Candidate::host(local, "udp"))
+            }
+            Over::Tcp => {
+                let stream = TcpStream::connect(server).await.expect("a connection");
+                let local = stream.local_addr().expect("bound");
+                let candidate = Candidate::builder().tcp().host(local).tcptype(TcpType::Active).build();
+                (Link::Tcp(stream, server, Vec::new()), local, candidate)
+            }
+        };
+        let config = Rtc::builder().set_rtp_mode(true).clear_codecs();
+        let mut rtc = config.enable_opus(true, false).enable_h264(true).build(Instant::now());
+        rtc.add_local_candidate(candidate.expect("a candidate"));
+        let direction = match connection {
+            Connection::Publish => Direction::SendOnly,
+            Connection::Subscribe => Direction::RecvOnly,
+        };
+        let mut api = rtc.sdp_api();
+        let kinds = [MediaKind::Audio, MediaKind::Video];
+        let mids = kinds.map(|kind| (api.add_media(kind, direction, None, None, None), kind));
+        let (offer, pending) = api.apply().expect("changes");
+        let request = PeerRequest {
+            session: session.parse().expect("an id"),
+            user: user.parse().expect("an id"),
+            connection,
+            offer: offer.to_sdp_string(),
+        };
+        let accepted = media.accept(request).await.expect("a good offer");
+        let answer = SdpAnswer::from_sdp_string(&accepted.answer).expect("SDP");
+        rtc.sdp_api()
+            .accept_answer(pending, answer)
+            .expect("an answer to the offer");
+        Self {
+            rtc,
+            link,
+            local,
+            mids: mids.to_vec(),
+            peer: accepted.peer,
+            is_connected: false,
+            received: Vec::new(),
+            asked: 0,
+            answered: 0,
+            sequence_number: 1_000,
+            frame: 0,
+        }
+    }
+
+    /// Takes part until `done`.
+    pub async fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        let run = async {
+            while !done(self) {
+                self.step().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, run).await.expect("it happens in time");
+    }
+
+    /// Publishes for as long as it is polled: 50 pictures and tones a second, each picture `packets` packets.
+    pub async fn publish(&mut self, packets: usize) {
+        let mut frames = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            tokio::select! {
+                () = self.step() => {}
+                _ = frames.tick() => {
+                    if self.is_connected {
+                        self.send_frame(packets);
+                        self.write(MediaKind::Audio, self.frame * 960, vec![7; 60], true);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_frame(&mut self, packets: usize) {
+        let is_keyframe = self.frame == 0 || self.asked > self.answered;
+        self.answered = self.asked;
+        self.frame += 1;
+        for packet in 0..packets {
+            let mut payload = vec![if is_keyframe && packet == 0 { IDR } else { SLICE }; 1_000];
+            payload[1..5].copy_from_slice(&self.frame.to_be_bytes());
+            self.write(MediaKind::Video, self.frame * 1_800, payload, packet + 1 == packets);
+        }
+    }
+
+    fn write(&mut self, kind: MediaKind, timestamp: u32, payload: Vec<u8>, marker: bool) {
+        let mid = self.mids.iter().find(|(_, k)| *k == kind).expect("a section").0;
+        let pt = self.payload_type(kind);
+        self.sequence_number += 1;
+        let write = RtpWrite::new(pt, self.sequence_number.into(), timestamp, Instant::now(), payload);
+        let mut direct = self.rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, None).expect("a stream");
+        stream.write_rtp(write.marker(marker).nackable(kind.is_video()));
+        self.drain();
+        self.rtc
+            .handle_input(Input::Timeout(Instant::now()))
+            .expect("a client's timeout");
+        self.drain();
+    }
+
+    fn payload_type(&self, kind: MediaKind) -> Pt {
+        let params = self.rtc.codec_config().find(|p| {
+            let is_mode_one = p.spec().codec != Codec::H264 || p.spec().format.packetization_mode == Some(1);
+            p.spec().codec.kind() == kind && is_mode_one
+        });
+        params.expect("a codec of the kind").pt()
+    }
+
+    /// Waits for a datagram or a deadline, whichever is first. Nothing is lost when it is cancelled.
+    async fn step(&mut self) {
+        let deadline = self.drain();
+        let mut buffer = [0; 2_000];
+        let frame = tokio::time::timeout_at(deadline.into(), self.link.receive(&mut buffer)).await;
+        let now = Instant::now();
+        let input = match frame {
+            Err(_) => Input::Timeout(now),
+            Ok((source, length)) => {
+                let protocol = match self.link {
+                    Link::Udp(_) => Protocol::Udp,
+                    Link::Tcp(..) => Protocol::Tcp,
+                };
+                match Receive::new(protocol, source, self.local, &buffer[..length]) {
+                    Ok(received) => Input::Receive(now, received),
+                    Err(_) => return,
+                }
+            }
+        };
+        self.rtc.handle_input(input).expect("the server sends nothing wrong");
+        self.drain();
+    }
+
+    fn drain(&mut self) -> Instant {
+        loop {
+            match self.rtc.poll_output().expect("a client without errors") {
+                Output::Timeout(at) => return at,
+                Output::Transmit(transmit) => self.link.send(transmit.destination, &transmit.contents),
+                Output::Event(Event::Connected) => self.is_connected = true,
+                Output::Event(Event::RtpPacket(packet)) => self.received.push(packet),
+                Output::Event(Event::KeyframeRequest(_)) => self.asked += 1,
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    pub fn pictures(&self) -> Vec<&RtpPacket> {
+        self.received
+            .iter()
+            .filter(|packet| packet.payload.len() > 100)
+            .collect()
+    }
+
+    pub fn tones(&self) -> usize {
+        self.received.iter().filter(|packet| packet.payload.len() == 60).count()
+    }
+
+    /// Keeps the connection but takes nothing from it any more.
+    pub fn stall(self) -> Option<TcpStream> {
+        match self.link {
+            Link::Tcp(stream, ..) => Some(stream),
+            Link::Udp(_) => None,
+        }
+    }
+}
+
+impl Link {
+    fn send(&mut self, destination: SocketAddr, datagram: &[u8]) {
+        match self {
+            // A full socket buffer drops, as a network would.
+            Self::Udp(socket) => drop(socket.try_send_to(datagram, destination)),
+            Self::Tcp(stream, ..) => {
+                let mut frame = (datagram.len() as u16).to_be_bytes().to_vec();
+                frame.extend_from_slice(datagram);
+                // What a viewer says is far less than a socket's buffer: it goes whole.
+                let sent = stream.try_write(&frame).expect("room in the socket's buffer");
+                assert_eq!(sent, frame.len());
+            }
+        }
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> (SocketAddr, usize) {
+        match self {
+            Self::Udp(socket) => {
+                let (length, source) = socket.recv_from(buffer).await.expect("a datagram");
+                (source, length)
+            }
+            Self::Tcp(stream, server, read) => loop {
+                if let [high, low, rest @ ..] = read.as_slice() {
+                    let length = usize::from(u16::from_be_bytes([*high, *low]));
+                    if let Some(frame) = rest.get(..length) {
+                        buffer[..length].copy_from_slice(frame);
+                        read.drain(..2 + length);
+                        return (*server, length);
+                    }
+                }
+                let count = stream.read_buf(read).await.expect("an open connection");
+                assert!(count > 0, "the server closed the connection");
+            },
+        }
+    }
+}
+
+/// Writes raw bytes over a new connection to `address` and keeps it.
+pub async fn raw_tcp(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(bytes).await.expect("written");
+    stream
+}
