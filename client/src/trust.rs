@@ -108,10 +108,16 @@ impl Trust {
             reason,
         };
         let Some(known) = &self.known_servers else {
-            return Err(no_memory("known_servers".to_owned(), "there is no configuration folder".to_owned()));
+            return Err(no_memory(
+                "known_servers".to_owned(),
+                "there is no configuration folder".to_owned(),
+            ));
         };
         let file = || known.path().display().to_string();
-        match known.find(authority).map_err(|error| no_memory(file(), error.to_string()))? {
+        match known
+            .find(authority)
+            .map_err(|error| no_memory(file(), error.to_string()))?
+        {
             Some(expected) if expected == received => Ok(()),
             Some(expected) => Err(TrustError::Changed {
                 authority: authority.to_owned(),

@@ -45,7 +45,9 @@ pub(super) struct DevicesOptions {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("video").multiple(false), group = ArgGroup::new("audio").multiple(false))]
-#[command(after_help = "Exit codes: 0 ended as asked, 1 failed, 2 bad command line, 3 server not reached or refused, 4 device missing")]
+#[command(
+    after_help = "Exit codes: 0 ended as asked, 1 failed, 2 bad command line, 3 server not reached or refused, 4 device missing"
+)]
 pub(super) struct PublishOptions {
     /// The server (https://host:8443), or a …/watch/ID or …/whip/ID of it.
     address: ServerAddress,
@@ -149,7 +151,9 @@ fn size(text: &str) -> Result<Resolution, String> {
     if sides.iter().all(|side| (MIN_SIDE..=MAX_SIDE).contains(side)) {
         Ok(size)
     } else {
-        Err(format!("a picture has between {MIN_SIDE} and {MAX_SIDE} pixels on each side"))
+        Err(format!(
+            "a picture has between {MIN_SIDE} and {MAX_SIDE} pixels on each side"
+        ))
     }
 }
 
@@ -183,7 +187,10 @@ mod tests {
     fn the_first_camera_and_the_default_microphone_are_taken_where_nothing_is_said() {
         let config = parse("https://host").expect("a good command line");
         assert_eq!(config.pipeline.video, Some(VideoSource::Camera(DeviceChoice::Default)));
-        assert_eq!(config.pipeline.audio, Some(AudioSource::Microphone(DeviceChoice::Default)));
+        assert_eq!(
+            config.pipeline.audio,
+            Some(AudioSource::Microphone(DeviceChoice::Default))
+        );
         assert_eq!((config.pipeline.size, config.pipeline.fps), (Resolution::HD, 30));
         assert_eq!(config.pipeline.max_bitrate, Bitrate::from_kbps(2500));
     }
@@ -195,7 +202,10 @@ mod tests {
         assert_eq!(config.pipeline.video, Some(VideoSource::Screen(screen)));
         assert_eq!(config.pipeline.audio, Some(AudioSource::Tone));
         let config = parse("https://host --pattern --no-audio").expect("a good command line");
-        assert_eq!((config.pipeline.video, config.pipeline.audio), (Some(VideoSource::Pattern), None));
+        assert_eq!(
+            (config.pipeline.video, config.pipeline.audio),
+            (Some(VideoSource::Pattern), None)
+        );
         assert!(refusal("https://host --pattern --camera 0").contains("cannot be used with"));
         assert!(refusal("https://host --tone --no-audio").contains("cannot be used with"));
     }
@@ -215,7 +225,12 @@ mod tests {
 
     #[test]
     fn a_token_goes_with_a_session() {
-        let resume = |arguments: &str| parse(arguments).expect("a good command line").resume.expect("a session");
+        let resume = |arguments: &str| {
+            parse(arguments)
+                .expect("a good command line")
+                .resume
+                .expect("a session")
+        };
         assert_eq!(resume("https://host --session a --token t").session.as_str(), "a");
         assert_eq!(resume("https://host/watch/b --token t").session.as_str(), "b");
         assert!(refusal("https://host --token t").contains("--session"));

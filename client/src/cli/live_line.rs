@@ -20,14 +20,21 @@ pub(super) fn live_line(status: &Status) -> String {
 }
 
 fn live(status: &Status) -> String {
-    let viewers = status.viewers.map_or_else(|| "?".to_owned(), |viewers| viewers.to_string());
-    let round_trip = status.round_trip_ms.map_or_else(|| "–".to_owned(), |trip| format!("{trip:.0} ms"));
+    let viewers = status
+        .viewers
+        .map_or_else(|| "?".to_owned(), |viewers| viewers.to_string());
+    let round_trip = status
+        .round_trip_ms
+        .map_or_else(|| "–".to_owned(), |trip| format!("{trip:.0} ms"));
     let mut parts = vec![format!("LIVE {}", clock(status.on_air_seconds))];
     let watching = if viewers == "1" { "viewer" } else { "viewers" };
     parts.push(format!("{viewers} {watching}"));
     if !status.video_source.is_empty() {
         let (captured, encoded, sent) = (status.fps_captured, status.fps_encoded, status.fps_sent);
-        parts.push(format!("{} {captured:.0}/{encoded:.0}/{sent:.0} fps", status.resolution));
+        parts.push(format!(
+            "{} {captured:.0}/{encoded:.0}/{sent:.0} fps",
+            status.resolution
+        ));
     }
     let actual = status.bitrate_bps as f64 / 1e6;
     let target = f64::from(status.target_bps.bps()) / 1e6;
@@ -112,7 +119,10 @@ mod tests {
             ..status()
         };
         let line = live_line(&lost);
-        assert!(line.ends_with("muted · camera unplugged") && line.contains("? viewers"), "{line}");
+        assert!(
+            line.ends_with("muted · camera unplugged") && line.contains("? viewers"),
+            "{line}"
+        );
         let away = Status {
             state: State::Reconnecting,
             reason: Some("cannot reach host:1: refused".to_owned()),
@@ -123,7 +133,12 @@ mod tests {
 
     #[test]
     fn the_meter_ends_at_full_scale_and_at_silence() {
-        let at = |level| meter(&Status { audio_level_dbfs: level, ..status() });
+        let at = |level| {
+            meter(&Status {
+                audio_level_dbfs: level,
+                ..status()
+            })
+        };
         assert_eq!(at(Some(0.0)), "▮▮▮▮▮▮▮▮");
         assert_eq!(at(Some(6.0)), "▮▮▮▮▮▮▮▮");
         assert_eq!(at(None), "▯▯▯▯▯▯▯▯");

@@ -33,7 +33,9 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // Logs go to the error stream, so that the output stays readable for programs.
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off,footlight_client=warn")))
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off,footlight_client=warn")),
+        )
         .with_writer(std::io::stderr)
         .init();
     let result = match arguments.command {

@@ -141,7 +141,10 @@ mod tests {
     #[test]
     fn a_server_a_watch_page_and_a_whip_url_are_understood() {
         assert_eq!(parse("https://host:8443").session(), None);
-        assert_eq!(parse("https://host:8443/").sessions_url().as_str(), "https://host:8443/api/sessions");
+        assert_eq!(
+            parse("https://host:8443/").sessions_url().as_str(),
+            "https://host:8443/api/sessions"
+        );
         for text in ["https://host:8443/watch/show_1", "https://host:8443/whip/show_1/?x=1#y"] {
             let address = parse(text);
             let id = address.session().expect("a session").clone();
@@ -159,7 +162,10 @@ mod tests {
         let id = address.session().expect("a session").clone();
         assert_eq!(address.whip_url(&id).as_str(), "http://host/tv/whip/a");
         assert_eq!(address.websocket_url(&id).as_str(), "ws://host/tv/ws/live/a");
-        assert_eq!(parse("http://host/tv").sessions_url().as_str(), "http://host/tv/api/sessions");
+        assert_eq!(
+            parse("http://host/tv").sessions_url().as_str(),
+            "http://host/tv/api/sessions"
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ mod tests {
         let waits: Vec<Duration> = (0..1000).map(|_| delay(3, None, &mut random)).collect();
         assert!(waits.iter().all(|wait| *wait <= ceiling(3)));
         let mean = waits.iter().sum::<Duration>() / 1000;
-        assert!(mean > ceiling(3).mul_f64(0.45) && mean < ceiling(3).mul_f64(0.55), "{mean:?}");
+        assert!(
+            mean > ceiling(3).mul_f64(0.45) && mean < ceiling(3).mul_f64(0.55),
+            "{mean:?}"
+        );
         assert!(waits.iter().any(|wait| *wait < ceiling(3).mul_f64(0.02)));
     }
 

@@ -167,7 +167,10 @@ mod tests {
 
     #[test]
     fn video_gets_what_audio_and_headers_leave() {
-        assert_eq!(budget().video_share(budget().total(Bitrate::from_kbps(1000))), Bitrate::from_kbps(1000));
+        assert_eq!(
+            budget().video_share(budget().total(Bitrate::from_kbps(1000))),
+            Bitrate::from_kbps(1000)
+        );
         assert_eq!(budget().video_share(1e9), Bitrate::from_kbps(2500));
         assert_eq!(budget().video_share(0.0), VIDEO_FLOOR);
         assert_eq!(budget().video_share(f64::NAN), VIDEO_FLOOR);
@@ -176,7 +179,10 @@ mod tests {
     #[test]
     fn a_new_connection_starts_high_and_a_repeated_one_where_the_last_ended() {
         let first = budget().start(None);
-        assert!(first > 1_700_000.0 && first < budget().total(Bitrate::from_kbps(2500)), "{first}");
+        assert!(
+            first > 1_700_000.0 && first < budget().total(Bitrate::from_kbps(2500)),
+            "{first}"
+        );
         assert!((budget().start(Some(600_000.0)) - 600_000.0).abs() < 1.0);
         assert!((budget().start(Some(1.0)) - budget().total(VIDEO_FLOOR)).abs() < 1.0);
         assert!((budget().start(Some(1e9)) - first).abs() < 1.0);

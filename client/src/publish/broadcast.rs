@@ -158,7 +158,11 @@ impl Broadcast {
                 // The owner's next POST replaces this connection at the server, so that a dead server need not be asked.
                 self.leave(live, self.host_token.is_none()).await;
             }
-            let state = if was_live { State::Reconnecting } else { State::Connecting };
+            let state = if was_live {
+                State::Reconnecting
+            } else {
+                State::Connecting
+            };
             self.phase.send_modify(|phase| phase.leave_air(state, Some(reason)));
             let wait = backoff::delay(attempt, asked, &mut rand::rng());
             tokio::time::sleep(wait).await;

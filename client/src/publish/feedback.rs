@@ -82,7 +82,9 @@ fn round_trip(report: &ReceptionReport, now: u64) -> Option<Duration> {
         return None;
     }
     let middle = (now >> 16) as u32;
-    let units = middle.wrapping_sub(report.last_sender_report).wrapping_sub(report.delay) as i32;
+    let units = middle
+        .wrapping_sub(report.last_sender_report)
+        .wrapping_sub(report.delay) as i32;
     // Rounding on both sides can make a round trip over loopback come out just below zero.
     let seconds = f64::from(units.max(0)) / 65536.0;
     (units > -65536).then(|| Duration::from_secs_f64(seconds))
@@ -111,7 +113,10 @@ mod tests {
     #[test]
     fn a_report_that_contradicts_itself_gives_no_round_trip() {
         assert_eq!(round_trip(&report(0, 5, 0), 1 << 40), None);
-        assert_eq!(round_trip(&report(0x0001_0000, 0x7000_0000, 0), 0x0002_0000 << 16), None);
+        assert_eq!(
+            round_trip(&report(0x0001_0000, 0x7000_0000, 0), 0x0002_0000 << 16),
+            None
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! away. Each connection is a new one: new ICE, new DTLS, new SSRCs. Nothing of an old connection can therefore stand in
 //! the way of the next.
 //!
-//! **The invariant to keep:** timestamps come from capture, in packets and sender reports alike ([`rtp_clock`]). Nothing
+//! **The invariant to keep:** timestamps come from capture, in packets and sender reports alike (`rtp_clock`). Nothing
 //! between capture and network may make up a time of its own.
 
 mod address;
@@ -28,6 +28,7 @@ mod publisher;
 mod reporter;
 mod reports;
 mod rtp_clock;
+mod runtime;
 mod status;
 mod whip;
 

@@ -30,6 +30,7 @@ use crate::publish::feedback::Feedback;
 use crate::publish::outlet::{Outlet, Outlets, SentCounters};
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
+use crate::publish::runtime::prompt_runtime;
 
 /// When a capture happened, on the sender's NTP clock, with the media itself.
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
@@ -125,27 +126,29 @@ impl Peer {
 
         let mut media_engine = media_engine()?;
         let (estimator, estimate) = setup.budget.estimator(setup.start);
-        let registry = configure_congestion_control(Registry::new(), estimator, CongestionFeedback::Twcc, &mut media_engine)?
-            .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::default())
-            .with(
-                Slot::Pacer,
-                PacerBuilder::new()
-                    .with_target_bitrate(setup.start * PACING_FACTOR)
-                    .with_queue_limit(PACER_QUEUE_PACKETS)
-                    .build(),
-            )
-            .with(
-                Slot::NackResponder,
-                NackResponderBuilder::new().with_size(RETRANSMISSION_PACKETS).build(),
-            )
-            .with(
-                Slot::SenderReport,
-                CaptureClockReports::new(setup.clock, stream.clone(), &tracks, Arc::clone(&setup.feedback)),
-            );
+        let registry =
+            configure_congestion_control(Registry::new(), estimator, CongestionFeedback::Twcc, &mut media_engine)?
+                .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::default())
+                .with(
+                    Slot::Pacer,
+                    PacerBuilder::new()
+                        .with_target_bitrate(setup.start * PACING_FACTOR)
+                        .with_queue_limit(PACER_QUEUE_PACKETS)
+                        .build(),
+                )
+                .with(
+                    Slot::NackResponder,
+                    NackResponderBuilder::new().with_size(RETRANSMISSION_PACKETS).build(),
+                )
+                .with(
+                    Slot::SenderReport,
+                    CaptureClockReports::new(setup.clock, stream.clone(), &tracks, Arc::clone(&setup.feedback)),
+                );
 
         let (state_sender, state) = watch::channel(RTCPeerConnectionState::New);
         let (gathered_sender, mut gathered) = watch::channel(false);
         let addresses = local_addresses(setup.host);
+        let runtime = prompt_runtime().ok_or_else(|| Error::Other("webrtc-rs was built without tokio".to_owned()))?;
         let connection = PeerConnectionBuilder::new()
             .with_media_engine(media_engine)
             .with_interceptor_registry(registry)
@@ -159,6 +162,7 @@ impl Peer {
                 state: state_sender,
                 gathered: gathered_sender,
             }))
+            .with_runtime(runtime)
             .with_udp_addrs(addresses.clone())
             .with_tcp_addrs(addresses)
             .build()
@@ -212,7 +216,10 @@ impl Peer {
             .iter()
             .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime))
             .ok_or_else(|| Error::Other(format!("the server does not take {mime}")))?;
-        let extension = parameters.header_extensions.iter().find(|extension| extension.uri == ABS_CAPTURE_TIME);
+        let extension = parameters
+            .header_extensions
+            .iter()
+            .find(|extension| extension.uri == ABS_CAPTURE_TIME);
         Ok(Some(Outlet {
             track: Arc::clone(&local.track),
             ssrc: local.ssrc,
@@ -226,7 +233,8 @@ impl Peer {
 
     /// Resolves when media can flow, or with the state that says that it never will.
     pub(crate) async fn established(&self) -> RTCPeerConnectionState {
-        self.reached(|state| state == RTCPeerConnectionState::Connected || is_over(state)).await
+        self.reached(|state| state == RTCPeerConnectionState::Connected || is_over(state))
+            .await
     }
 
     /// Resolves when this connection will carry nothing any more.
@@ -261,7 +269,11 @@ async fn add_track(
     clock: RtpClock,
 ) -> Result<LocalTrack> {
     let is_video = codec.rtp_codec.clock_rate == VIDEO_RATE;
-    let kind = if is_video { RtpCodecKind::Video } else { RtpCodecKind::Audio };
+    let kind = if is_video {
+        RtpCodecKind::Video
+    } else {
+        RtpCodecKind::Audio
+    };
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
             ssrc: Some(ssrc),
@@ -363,7 +375,12 @@ fn local_addresses(host: &str) -> Vec<String> {
     let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     let loopback = is_here.then_some(["127.0.0.1:0", "[::1]:0"]);
     let everywhere = ["0.0.0.0:0", "[::]:0"];
-    loopback.into_iter().flatten().chain(everywhere).map(str::to_owned).collect()
+    loopback
+        .into_iter()
+        .flatten()
+        .chain(everywhere)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The offer without candidates that nobody can connect to: addresses that stand for "any", which appear where an
@@ -394,6 +411,9 @@ mod tests {
                    a=candidate:4 1 tcp 1 10.0.0.1 9 typ host tcptype active\r\n";
         let kept = presentable(sdp);
         assert_eq!(kept.matches("a=candidate").count(), 2);
-        assert!(kept.contains("10.0.0.1 5 typ host\r\n") && kept.contains("tcptype active"), "{kept}");
+        assert!(
+            kept.contains("10.0.0.1 5 typ host\r\n") && kept.contains("tcptype active"),
+            "{kept}"
+        );
     }
 }

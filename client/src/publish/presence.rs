@@ -140,14 +140,23 @@ mod tests {
     fn viewers_are_counted_and_an_end_is_noticed() {
         let (sender, receiver) = watch::channel(Presence::default());
         let at = r#""timestamp":"1970-01-01T00:00:00.000Z""#;
-        note(&format!(r#"{{"type":"user_left","user_id":"u","username":"x","viewer_count":3,{at}}}"#), &sender);
+        note(
+            &format!(r#"{{"type":"user_left","user_id":"u","username":"x","viewer_count":3,{at}}}"#),
+            &sender,
+        );
         assert_eq!(receiver.borrow().viewers, Some(3));
         for harmless in ["", "{}", "[1]", r#"{"type":"novelty"}"#] {
             note(harmless, &sender);
         }
-        note(&format!(r#"{{"type":"session_ended","reason":"server_shutdown",{at}}}"#), &sender);
+        note(
+            &format!(r#"{{"type":"session_ended","reason":"server_shutdown",{at}}}"#),
+            &sender,
+        );
         assert_eq!(receiver.borrow().ended, None);
-        note(&format!(r#"{{"type":"session_ended","reason":"ended_by_host",{at}}}"#), &sender);
+        note(
+            &format!(r#"{{"type":"session_ended","reason":"ended_by_host",{at}}}"#),
+            &sender,
+        );
         assert_eq!(receiver.borrow().ended, Some(EndReason::EndedByHost));
     }
 }

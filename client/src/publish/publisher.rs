@@ -11,12 +11,12 @@ use crate::publish::address::ServerAddress;
 use crate::publish::bandwidth::Budget;
 use crate::publish::broadcast::{Broadcast, Phase};
 use crate::publish::error::PublishError;
+use crate::publish::media;
 use crate::publish::outlet::SentCounters;
 use crate::publish::presence::{self, Presence};
 use crate::publish::reporter::Reporter;
 use crate::publish::status::{Ending, Status};
 use crate::publish::whip::{SignalingClient, SignalingError};
-use crate::publish::media;
 use crate::trust::Trust;
 
 /// What to publish, where, and under which name.
@@ -47,7 +47,9 @@ pub struct SessionToken {
 
 impl std::fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionToken").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("SessionToken")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +141,9 @@ impl Publisher {
             let result = broadcast.run(async { drop(stopped.await) }).await;
             if let (true, Some(token)) = (claim.is_ours, &claim.host_token) {
                 let farewell = EndSession::default();
-                signaling.end_session(&config.address, &claim.session, token, &farewell).await;
+                signaling
+                    .end_session(&config.address, &claim.session, token, &farewell)
+                    .await;
             }
             result
         });

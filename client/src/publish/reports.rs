@@ -15,9 +15,7 @@ use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::sender_report::SenderReport;
-use rtc::rtcp::source_description::{
-    SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
-};
+use rtc::rtcp::source_description::{SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem};
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 
@@ -94,7 +92,11 @@ impl CaptureClockReports {
         let content = packet.as_any();
         if let Some(reports) = content.downcast_ref::<ReceiverReport>() {
             let now = self.clock.ntp(self.clock.now());
-            for report in reports.reports.iter().filter(|report| self.tracks.contains_key(&report.ssrc)) {
+            for report in reports
+                .reports
+                .iter()
+                .filter(|report| self.tracks.contains_key(&report.ssrc))
+            {
                 self.feedback.reception(report, now);
             }
         } else if content.is::<PictureLossIndication>() || content.is::<FullIntraRequest>() {
@@ -172,4 +174,112 @@ impl Interceptor for CaptureClockReports {
     fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::rtp_clock::{AUDIO_RATE, VIDEO_RATE};
+
+    const VIDEO: u32 = 1;
+    const AUDIO: u32 = 2;
+
+    fn packet(ssrc: u32, timestamp: u32, now: Instant) -> TaggedPacket {
+        let mut packet = rtc::rtp::Packet::default();
+        packet.header.ssrc = ssrc;
+        packet.header.timestamp = timestamp;
+        packet.payload = vec![0; 100].into();
+        TaggedPacket {
+            now,
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(Packet::Rtp(packet)),
+        }
+    }
+
+    fn reports(chain: &mut CaptureClockReports) -> HashMap<u32, SenderReport> {
+        let mut reports = HashMap::new();
+        while let Some(out) = chain.poll_write() {
+            let Packet::Rtcp(compound) = out.message.packet else {
+                continue;
+            };
+            assert!(
+                compound[1].as_any().is::<SourceDescription>(),
+                "a CNAME comes with each report"
+            );
+            let report = compound[0]
+                .as_any()
+                .downcast_ref::<SenderReport>()
+                .expect("a sender report first");
+            reports.insert(report.ssrc, report.clone());
+        }
+        reports
+    }
+
+    /// A picture that took 80 ms to encode and sound that took 5 are sent at the same time. Were that time reported,
+    /// lips would be 75 ms off.
+    #[test]
+    fn both_tracks_report_capture_time_however_late_they_were_sent() {
+        let clock = MediaClock::start();
+        let (video, audio) = (RtpClock::new(VIDEO_RATE), RtpClock::new(AUDIO_RATE));
+        let feedback = Arc::new(Feedback::new(|| {}));
+        let mut chain =
+            CaptureClockReports::new(clock, "cname".to_owned(), &[(VIDEO, video), (AUDIO, audio)], feedback);
+        let sent = Instant::now() + Duration::from_millis(200);
+        let capture = |delay| clock.at(sent - Duration::from_millis(delay));
+        for packet in [
+            packet(VIDEO, video.timestamp(capture(80)), sent),
+            packet(AUDIO, audio.timestamp(capture(5)), sent),
+        ] {
+            chain.handle_write(packet).expect("takes packets");
+        }
+        assert_eq!(
+            chain.poll_timeout(),
+            Some(sent),
+            "the first report goes out with the first packets"
+        );
+        chain.handle_timeout(sent).expect("takes time");
+        let reports = reports(&mut chain);
+        assert_eq!(reports.len(), 2);
+        for (ssrc, rtp_clock) in [(VIDEO, video), (AUDIO, audio)] {
+            let report = &reports[&ssrc];
+            assert_eq!(report.ntp_time, clock.ntp(clock.at(sent)));
+            assert_eq!(report.rtp_time, rtp_clock.timestamp(clock.at(sent)));
+            assert_eq!((report.packet_count, report.octet_count), (1, 100));
+        }
+        assert_eq!(chain.poll_timeout(), Some(sent + INTERVAL));
+    }
+
+    #[test]
+    fn a_track_without_packets_is_not_reported() {
+        let clock = MediaClock::start();
+        let video = RtpClock::new(VIDEO_RATE);
+        let tracks = [(VIDEO, video), (AUDIO, RtpClock::new(AUDIO_RATE))];
+        let mut chain = CaptureClockReports::new(clock, String::new(), &tracks, Arc::new(Feedback::new(|| {})));
+        let now = Instant::now();
+        chain.handle_write(packet(VIDEO, 0, now)).expect("takes packets");
+        chain.handle_timeout(now).expect("takes time");
+        assert_eq!(reports(&mut chain).into_keys().collect::<Vec<_>>(), [VIDEO]);
+    }
+
+    #[test]
+    fn keyframe_requests_of_either_kind_reach_the_encoder() {
+        let wanted = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counter = Arc::clone(&wanted);
+        let feedback = Feedback::new(move || {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        let mut chain = CaptureClockReports::new(MediaClock::start(), String::new(), &[], Arc::new(feedback));
+        let requests: Vec<Box<dyn rtcp::Packet>> = vec![
+            Box::new(PictureLossIndication::default()),
+            Box::new(FullIntraRequest::default()),
+            Box::new(ReceiverReport::default()),
+        ];
+        let compound = TaggedPacket {
+            now: Instant::now(),
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(Packet::Rtcp(requests)),
+        };
+        chain.handle_read(compound).expect("takes packets");
+        assert_eq!(wanted.load(std::sync::atomic::Ordering::Relaxed), 2);
+    }
 }

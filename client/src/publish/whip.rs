@@ -66,7 +66,9 @@ impl SignalingError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Untrusted(_) | Self::Protocol(_) => false,
-            Self::Refused { status, .. } => (*status >= 500 && *status != 501) || matches!(*status, 404 | 408 | 425 | 429),
+            Self::Refused { status, .. } => {
+                (*status >= 500 && *status != 501) || matches!(*status, 404 | 408 | 425 | 429)
+            }
         }
     }
 
@@ -193,7 +195,11 @@ impl SignalingClient {
         token: &str,
         farewell: &EndSession,
     ) {
-        let request = self.http.post(address.end_url(session)).timeout(DELETE_TIMEOUT).json(farewell);
+        let request = self
+            .http
+            .post(address.end_url(session))
+            .timeout(DELETE_TIMEOUT)
+            .json(farewell);
         if let Err(error) = self.send(request.bearer_auth(token)).await {
             tracing::debug!(%error, %session, "session not ended");
         }
@@ -265,7 +271,10 @@ async fn expect(expected: StatusCode, response: Response) -> Result<Response, Si
         .await
         .ok()
         .and_then(|body| serde_json::from_slice::<ApiError>(&body).ok())
-        .map_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned(), |error| error.message);
+        .map_or_else(
+            || status.canonical_reason().unwrap_or("no reason given").to_owned(),
+            |error| error.message,
+        );
     Err(SignalingError::Refused {
         status: status.as_u16(),
         message,

@@ -1,0 +1,268 @@
+//! The server's end of one WebRTC connection, on a thread of its own.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use str0m::change::SdpOffer;
+use str0m::media::{KeyframeRequestKind, MediaData, MediaKind, Mid};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+/// How often reader threads look whether they should end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Packets between the readers and the engine.
+const PACKETS: usize = 1024;
+
+/// By which transport the server can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaPath {
+    Udp,
+    /// As behind a firewall that lets no UDP through.
+    TcpOnly,
+}
+
+/// A unit of media, put together from its packets.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub kind: MediaKind,
+    pub keyframe: bool,
+    /// When it was captured, by the RTP timestamp and the last sender report.
+    pub captured: Option<SystemTime>,
+    pub arrived: SystemTime,
+}
+
+/// The server's end of one connection. Dropping it silences it, as a kill would.
+pub struct Peer {
+    pub media: tokio::sync::mpsc::Receiver<Received>,
+    over: Arc<AtomicBool>,
+    keyframe_wanted: Arc<AtomicBool>,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+}
+
+struct Datagram {
+    protocol: Protocol,
+    source: SocketAddr,
+    destination: SocketAddr,
+    data: Vec<u8>,
+    /// The way back, for TCP.
+    stream: Option<TcpStream>,
+}
+
+impl Peer {
+    /// Answers `offer`, and goes on from there.
+    pub fn answer(offer: &str, path: MediaPath, unread: usize) -> (Self, String) {
+        let mut rtc = Rtc::builder()
+            .set_crypto_provider(Arc::new(str0m::crypto::from_feature_flags()))
+            .set_ice_lite(true)
+            .build(Instant::now());
+        let (packets, incoming) = sync_channel(PACKETS);
+        let over = Arc::new(AtomicBool::new(false));
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
+        match path {
+            MediaPath::Udp => {
+                let at = udp.local_addr().expect("its address");
+                rtc.add_local_candidate(Candidate::host(at, "udp").expect("a candidate"));
+                read_udp(udp.try_clone().expect("a second handle"), packets, Arc::clone(&over));
+            }
+            MediaPath::TcpOnly => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a TCP port");
+                let at = listener.local_addr().expect("its address");
+                let candidate = Candidate::builder().tcp().host(at).tcptype(TcpType::Passive).build();
+                rtc.add_local_candidate(candidate.expect("a candidate"));
+                accept_tcp(listener, packets, Arc::clone(&over));
+            }
+        }
+        let offer = SdpOffer::from_sdp_string(offer).expect("an offer that str0m reads");
+        let answer = rtc.sdp_api().accept_offer(offer).expect("an offer that str0m takes");
+        let (media_sender, media) = tokio::sync::mpsc::channel(unread);
+        let keyframe_wanted = Arc::new(AtomicBool::new(false));
+        let peer = Self {
+            media,
+            over: Arc::clone(&over),
+            keyframe_wanted: Arc::clone(&keyframe_wanted),
+        };
+        std::thread::spawn(move || {
+            run(rtc, &udp, &incoming, &media_sender, &keyframe_wanted, &over);
+            over.store(true, Ordering::SeqCst);
+        });
+        (peer, answer.to_sdp_string())
+    }
+
+    /// Sends a PLI.
+    pub fn ask_for_keyframe(&self) {
+        self.keyframe_wanted.store(true, Ordering::SeqCst);
+    }
+}
+
+fn run(
+    mut rtc: Rtc,
+    udp: &UdpSocket,
+    incoming: &Receiver<Datagram>,
+    media: &tokio::sync::mpsc::Sender<Received>,
+    keyframe_wanted: &AtomicBool,
+    over: &AtomicBool,
+) {
+    let mut streams: HashMap<SocketAddr, TcpStream> = HashMap::new();
+    let mut kinds: HashMap<Mid, MediaKind> = HashMap::new();
+    while !over.load(Ordering::SeqCst) {
+        let deadline = loop {
+            match rtc.poll_output() {
+                Ok(Output::Timeout(deadline)) => break deadline,
+                Ok(Output::Transmit(out)) if out.proto == Protocol::Tcp => {
+                    if let Some(stream) = streams.get_mut(&out.destination) {
+                        let _ = stream.write_all(&framed(&out.contents));
+                    }
+                }
+                Ok(Output::Transmit(out)) => {
+                    let _ = udp.send_to(&out.contents, out.destination);
+                }
+                Ok(Output::Event(Event::MediaAdded(added))) => {
+                    kinds.insert(added.mid, added.kind);
+                }
+                Ok(Output::Event(Event::MediaData(data))) => {
+                    // A test that has seen enough reads no more.
+                    let _ = media.try_send(received(kinds[&data.mid], &data));
+                }
+                Ok(Output::Event(_)) => {}
+                Err(_) => return,
+            }
+        };
+        if keyframe_wanted.swap(false, Ordering::SeqCst) {
+            let video = kinds
+                .iter()
+                .find(|(_, kind)| **kind == MediaKind::Video)
+                .map(|(mid, _)| *mid);
+            let mut writer = video.and_then(|mid| rtc.writer(mid)).expect("a video track");
+            writer
+                .request_keyframe(None, KeyframeRequestKind::Pli)
+                .expect("PLI is negotiated");
+            continue;
+        }
+        let wait = deadline.saturating_duration_since(Instant::now()).min(LOOK);
+        let datagram = match incoming.recv_timeout(wait) {
+            Ok(datagram) => Some(datagram),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let now = Instant::now();
+        let taken = match &datagram {
+            Some(datagram) => {
+                if let Some(stream) = &datagram.stream {
+                    let clone = || stream.try_clone().expect("a second handle");
+                    streams.entry(datagram.source).or_insert_with(clone);
+                }
+                let Ok(contents) = datagram.data.as_slice().try_into() else {
+                    continue;
+                };
+                let receive = Receive {
+                    proto: datagram.protocol,
+                    source: datagram.source,
+                    destination: datagram.destination,
+                    contents,
+                };
+                rtc.handle_input(Input::Receive(now, receive))
+            }
+            None => rtc.handle_input(Input::Timeout(now)),
+        };
+        if taken.is_err() {
+            return;
+        }
+    }
+}
+
+fn received(kind: MediaKind, data: &MediaData) -> Received {
+    let captured = data.last_sender_info.map(|report| {
+        let rate = data.time.frequency().get();
+        let ticks = (data.time.numer() as u32).wrapping_sub(report.rtp_time.numer() as u32) as i32;
+        let offset = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / rate as f64);
+        if ticks < 0 {
+            report.ntp_time - offset
+        } else {
+            report.ntp_time + offset
+        }
+    });
+    Received {
+        kind,
+        keyframe: data.is_keyframe(),
+        captured,
+        arrived: SystemTime::now(),
+    }
+}
+
+fn read_udp(socket: UdpSocket, packets: SyncSender<Datagram>, over: Arc<AtomicBool>) {
+    socket.set_read_timeout(Some(LOOK)).expect("a timeout");
+    let destination = socket.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while !over.load(Ordering::SeqCst) {
+            let Ok((length, source)) = socket.recv_from(&mut buffer) else {
+                continue;
+            };
+            let datagram = Datagram {
+                protocol: Protocol::Udp,
+                source,
+                destination,
+                data: buffer[..length].to_vec(),
+                stream: None,
+            };
+            if packets.send(datagram).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn accept_tcp(listener: TcpListener, packets: SyncSender<Datagram>, over: Arc<AtomicBool>) {
+    listener.set_nonblocking(true).expect("a listener that does not block");
+    std::thread::spawn(move || {
+        while !over.load(Ordering::SeqCst) {
+            match listener.accept() {
+                Ok((stream, source)) => read_tcp(stream, source, packets.clone()),
+                Err(_) => std::thread::sleep(LOOK),
+            }
+        }
+    });
+}
+
+/// Ends when the client closes its end.
+fn read_tcp(mut stream: TcpStream, source: SocketAddr, packets: SyncSender<Datagram>) {
+    stream.set_nonblocking(false).expect("a stream that blocks");
+    let destination = stream.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let mut length = [0; 2];
+        while stream.read_exact(&mut length).is_ok() {
+            let mut data = vec![0; usize::from(u16::from_be_bytes(length))];
+            if stream.read_exact(&mut data).is_err() {
+                return;
+            }
+            let datagram = Datagram {
+                protocol: Protocol::Tcp,
+                source,
+                destination,
+                data,
+                stream: stream.try_clone().ok(),
+            };
+            if packets.send(datagram).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// RFC 4571 §2.
+fn framed(packet: &[u8]) -> Vec<u8> {
+    let mut framed = (packet.len() as u16).to_be_bytes().to_vec();
+    framed.extend_from_slice(packet);
+    framed
+}
