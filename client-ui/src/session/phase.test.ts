@@ -24,6 +24,7 @@ describe('phaseOf', () => {
     ['a server that came back and has not heard from the host', { ...IN, link: 'absent', lost: true }, 'reconnecting'],
     ['a server that cannot be reached at first', { ...START, link: 'down' }, 'connecting'],
     ['a wrong address', { ...START, link: 'absent' }, 'not-found'],
+    ['a session that is full', { ...START, link: 'refused' }, 'connecting'],
     ['no network', { ...IN, link: 'down', online: false }, 'offline'],
     ['a connection that outlives what the system thinks of the network', { ...IN, online: false }, 'live'],
     ['the end', { ...IN, link: 'ended' }, 'ended'],

@@ -2,8 +2,11 @@
 export type Phase =
   'connecting' | 'waiting' | 'live' | 'reconnecting' | 'ended' | 'not-found' | 'unsupported' | 'offline';
 
-/** The way to the server. `absent`: it answers, and knows no such session. `ended`: it said so. */
-export type Link = 'opening' | 'open' | 'down' | 'absent' | 'ended';
+/**
+ * The way to the server. `absent`: it answers, and knows no such session. `refused`: it knows the session, and lets us not
+ * in. `ended`: it said so.
+ */
+export type Link = 'opening' | 'open' | 'down' | 'absent' | 'refused' | 'ended';
 
 /** The way of the media. `stalled`: it was flowing, and nothing has come for a while. */
 export type Flow = 'none' | 'flowing' | 'stalled';
@@ -38,6 +41,7 @@ export function phaseOf(facts: Facts): Phase {
     case 'absent':
       return facts.lost ? 'reconnecting' : 'not-found';
     case 'opening':
+    case 'refused':
     case 'down':
       if (!facts.online) {
         return 'offline';

@@ -3,7 +3,7 @@ import type { Presence } from '../api/http';
 import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
 import type { MediaEngine, Subscription, SubscriptionEvents } from '../media/engine';
 import type { MediaSample } from '../media/sample';
-import type { Phase } from './phase';
+import type { Link, Phase } from './phase';
 import type { SignalingEvents } from './signaling';
 import { WatchConnection } from './watch-connection';
 
@@ -67,6 +67,7 @@ class World {
   readonly sockets: (SignalingEvents & { sent: ClientMessage[]; left: boolean; probes: number })[] = [];
   readonly subscriptions: FakeSubscription[] = [];
   readonly phases: Phase[] = [];
+  readonly links: Link[] = [];
   readonly connection: WatchConnection;
 
   constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'presence'>> = {}) {
@@ -99,7 +100,8 @@ class World {
         random: () => 0.5,
       },
       {
-        phase: (phase) => {
+        phase: (phase, facts) => {
+          this.links.push(facts.link);
           if (this.phases.at(-1) !== phase) {
             this.phases.push(phase);
           }
@@ -229,6 +231,16 @@ describe('joining', () => {
     await world.goLive();
   });
 
+  it('keeps trying a session that is full', async () => {
+    const world = new World();
+    world.socket.closed(false);
+    await pass(0);
+    expect(world.links.at(-1)).toBe('refused');
+    await pass(5_000);
+    expect(world.sockets).toHaveLength(2);
+    await world.goLive();
+  });
+
   it('tries again after an answer that makes no sense', async () => {
     const world = new World();
     world.socket.opened();
@@ -268,6 +280,16 @@ describe('joining', () => {
 });
 
 describe('losing', () => {
+  it('reads its counters however busy the session is', async () => {
+    const world = new World();
+    await world.goLive();
+    for (let count = 0; count < 100; count += 1) {
+      world.say({ type: 'user_joined', user_id: `u${count}`, username: 'U', role: 'viewer', viewer_count: count });
+      await pass(50);
+    }
+    expect(world.phase, 'the picture stands still').toBe('waiting');
+  });
+
   it('comes back when the server is killed and started again, also while it does not know the session yet', async () => {
     const world = new World();
     await world.goLive();

@@ -157,7 +157,10 @@ export class WatchConnection {
     if (this.#room.onAir && (entered || !wasOnAir)) {
       void this.#lookForUnplayableCodec();
     }
-    this.#sampleSoon();
+    // Not at every message: in a busy session they would put the next sample off for ever.
+    if (entered || this.#room.onAir !== wasOnAir) {
+      this.#sampleSoon();
+    }
   }
 
   #over(end: VisitEnd): void {
@@ -166,7 +169,8 @@ export class WatchConnection {
     clearTimeout(this.#sampling);
     this.#visit = null;
     this.#learn({
-      link: this.#facts.link === 'ended' || this.#facts.link === 'absent' ? this.#facts.link : 'down',
+      // What was learnt about the session before still holds when a mere attempt to enter it fails.
+      link: wasIn || this.#facts.link === 'opening' ? 'down' : this.#facts.link,
       flow: 'none',
       lost: this.#facts.lost || wasIn,
       online: this.#outside.isOnline(),
@@ -203,7 +207,7 @@ export class WatchConnection {
     if (presence === 'absent') {
       this.#absent();
     } else if (this.#facts.link !== 'ended') {
-      this.#learn({ link: 'down', online: this.#outside.isOnline() });
+      this.#learn({ link: presence === 'present' ? 'refused' : 'down', online: this.#outside.isOnline() });
     }
     this.#retryLater();
   }

@@ -13,12 +13,7 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
   const host = hostName === '' ? 'the host' : hostName;
   switch (phase) {
     case 'connecting':
-      return facts?.link === 'down'
-        ? {
-            headline: 'The server does not answer',
-            explanation: 'It may be starting. This page keeps trying, and plays as soon as it can.',
-          }
-        : { headline: 'Connecting…', explanation: '' };
+      return connectingWords(facts);
     case 'waiting':
       return facts?.flow === 'stalled'
         ? {
@@ -47,6 +42,23 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
       };
     case 'unsupported':
       return unsupportedWords(facts);
+  }
+}
+
+function connectingWords(facts: Facts | null): StateWords {
+  switch (facts?.link) {
+    case 'down':
+      return {
+        headline: 'The server does not answer',
+        explanation: 'It may be starting. This page keeps trying, and plays as soon as it can.',
+      };
+    case 'refused':
+      return {
+        headline: 'This stream is full',
+        explanation: 'The server lets nobody else in just now. This page keeps trying, and plays when there is room.',
+      };
+    default:
+      return { headline: 'Connecting…', explanation: '' };
   }
 }
 
