@@ -11,7 +11,7 @@ use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
 use str0m::format::CodecSpec;
-use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::{Receive, Transmit};
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
@@ -190,14 +190,15 @@ impl Peer {
         Some((params.spec(), request))
     }
 
-    pub(crate) fn media_kind(&self, mid: Mid) -> Option<MediaKind> {
-        self.rtc.media(mid).map(str0m::media::Media::kind)
-    }
-
-    /// Kind of a media section, and whether we send in it.
-    pub(crate) fn media_section(&self, mid: Mid) -> Option<(MediaKind, bool)> {
+    /// Kind of a media section, and which way media flows in it, from our side.
+    pub(crate) fn media_section(&self, mid: Mid) -> Option<(MediaKind, Direction)> {
         let media = self.rtc.media(mid)?;
-        Some((media.kind(), media.direction().is_sending() && !media.stopped()))
+        let direction = if media.stopped() {
+            Direction::Inactive
+        } else {
+            media.direction()
+        };
+        Some((media.kind(), direction))
     }
 
     /// Where the stream of an SSRC belongs.

@@ -258,7 +258,7 @@ impl Sfu {
         let track_id = TrackId::new(self.worker, self.next_number());
         let peer = self.peers.get_mut(&id)?;
         let (format, request) = peer.format(packet.header.payload_type)?;
-        let kind = peer.media_kind(mid)?;
+        let (kind, _) = peer.media_section(mid)?;
         let Role::Publish(publishing) = &mut peer.role else {
             return None;
         };

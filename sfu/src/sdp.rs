@@ -1,6 +1,7 @@
 //! The few things about SDP that the engine leaves to us, on the text itself.
 
 use str0m::IceCreds;
+use str0m::media::Mid;
 
 use crate::SfuError;
 
@@ -87,6 +88,12 @@ pub(crate) fn pair_streams(answer: &str) -> String {
             line.to_owned()
         })
     })
+}
+
+/// The media sections of an answer, in order.
+pub(crate) fn media_sections(answer: &str) -> Vec<Mid> {
+    let mids = answer.lines().filter_map(|line| line.strip_prefix("a=mid:"));
+    mids.map(Mid::from).collect()
 }
 
 fn track_of(msid: &str) -> &str {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::config::DtlsCert;
+use str0m::media::Mid;
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input};
 
 use crate::peer::{Outbox, Peer, Role, Setup};
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::route::{self, Owner, Remote, Routes};
+use crate::sdp;
 use crate::session::Session;
 use crate::timers::Timers;
 use crate::track::Track;
@@ -155,27 +157,22 @@ impl Sfu {
             Direction::Subscribe => Role::Subscribe(Vec::new()),
         };
         let mut peer = Peer::new(id, names, role, credentials, &self.setup, now);
-        let answered = peer.negotiate(request.offer, now, &mut self.out).and_then(|answer| {
-            let has_media = self.out.events.iter().any(|(_, event)| match event {
-                Event::MediaAdded(media) if request.direction == Direction::Publish => media.direction.is_receiving(),
-                Event::MediaAdded(media) => media.direction.is_sending(),
-                _ => false,
-            });
-            match (has_media, request.direction) {
-                (true, _) => Ok(answer),
-                (false, Direction::Publish) => Err(SfuError::BadOffer("it has no media section that sends".into())),
-                (false, Direction::Subscribe) => {
-                    Err(SfuError::BadOffer("it has no media section that receives".into()))
-                }
-            }
-        });
-        let answer = match answered {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.out.events.clear();
-                return Err(error);
-            }
+        let answer = peer.negotiate(request.offer, now, &mut self.out)?;
+        let sections = sdp::media_sections(&answer);
+        let flows = |mid: &Mid| {
+            peer.media_section(*mid)
+                .is_some_and(|(_, ours)| match request.direction {
+                    Direction::Publish => ours.is_receiving(),
+                    Direction::Subscribe => ours.is_sending(),
+                })
         };
+        if !sections.iter().any(flows) {
+            let verb = match request.direction {
+                Direction::Publish => "sends",
+                Direction::Subscribe => "receives",
+            };
+            return Err(SfuError::BadOffer(format!("it has no media section that {verb}")));
+        }
         self.routes.name(id, fragment);
         self.sessions.entry(request.session.clone()).or_default();
         self.peers.insert(id, peer);
@@ -183,6 +180,9 @@ impl Sfu {
         if request.direction == Direction::Publish {
             let publisher = self.publisher(id).into_iter();
             publisher.for_each(|p| self.announce(Control::PublisherJoined(p), now));
+        }
+        for mid in sections {
+            self.on_media(id, mid, now);
         }
         self.process(now);
         self.touch(id, now);
@@ -218,8 +218,11 @@ impl Sfu {
             let ours = route::credentials(self.worker);
             peer.set_local_credentials(ours.clone(), &mut self.out);
             self.routes.name(id, ours.ufrag.clone());
-            result.map(|answer| crate::sdp::replace_credentials(&answer, &made, &ours))
+            result.map(|answer| sdp::replace_credentials(&answer, &made, &ours))
         };
+        for mid in answer.iter().flat_map(|answer| sdp::media_sections(answer)) {
+            self.on_media(id, mid, now);
+        }
         self.process(now);
         self.touch(id, now);
         answer
@@ -378,8 +381,6 @@ impl Sfu {
                     }
                 }
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
-                Event::MediaAdded(media) => self.on_media(id, media.mid, now),
-                Event::MediaChanged(media) => self.on_media(id, media.mid, now),
                 Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),
                 Event::RtpPacket(packet) => self.on_packet(id, packet, now),
                 Event::MediaIngressStats(stats) => self.on_ingress_stats(id, &stats),

@@ -60,12 +60,12 @@ impl Sfu {
             return;
         }
         let offered = peer.offered(mid);
-        let Some((kind, is_sending)) = peer.media_section(mid) else {
+        let Some((kind, direction)) = peer.media_section(mid) else {
             return;
         };
         let Role::Subscribe(slots) = &mut peer.role else { return };
         let at = slots.iter().position(|slot| slot.mid == mid);
-        match (at, is_sending) {
+        match (at, direction.is_sending()) {
             (None, true) => {
                 let mut slot = Slot::new(mid, kind, now);
                 slot.set_offered(offered);

@@ -18,56 +18,56 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Event, Input, Output, Rtc};
 
 /// A tick of the world.
-pub const TICK: Duration = Duration::from_millis(5);
+pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// The first byte of an H.264 keyframe (IDR) and of an ordinary frame.
-pub const IDR: u8 = 0x65;
-pub const SLICE: u8 = 0x41;
+pub(crate) const IDR: u8 = 0x65;
+pub(crate) const SLICE: u8 = 0x41;
 
-pub fn server_address() -> SocketAddr {
+pub(crate) fn server_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 8444))
 }
 
 /// A browser, as far as the server can tell.
-pub struct Client {
-    pub rtc: Rtc,
-    pub address: SocketAddr,
+pub(crate) struct Client {
+    pub(crate) rtc: Rtc,
+    pub(crate) address: SocketAddr,
     /// The worker whose socket gets what it sends.
-    pub worker: usize,
-    pub peer: PeerId,
-    pub answer: String,
-    pub mids: Vec<(Mid, MediaKind)>,
-    pub received: Vec<RtpPacket>,
+    pub(crate) worker: usize,
+    pub(crate) peer: PeerId,
+    pub(crate) answer: String,
+    pub(crate) mids: Vec<(Mid, MediaKind)>,
+    pub(crate) received: Vec<RtpPacket>,
     /// When it was asked for a keyframe.
-    pub asked: Vec<Instant>,
-    pub is_connected: bool,
+    pub(crate) asked: Vec<Instant>,
+    pub(crate) is_connected: bool,
     /// Cut off from the network.
-    pub is_cut: bool,
+    pub(crate) is_cut: bool,
     answered: usize,
-    pub sequence_number: u64,
-    pub frame: u32,
+    pub(crate) sequence_number: u64,
+    pub(crate) frame: u32,
 }
 
-pub struct World {
-    pub now: Instant,
-    pub start: Instant,
-    pub workers: Vec<Sfu>,
-    pub clients: Vec<Client>,
-    pub events: Vec<SfuEvent>,
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) start: Instant,
+    pub(crate) workers: Vec<Sfu>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) events: Vec<SfuEvent>,
     /// Track packets that crossed from one worker to another.
-    pub crossed: usize,
+    pub(crate) crossed: usize,
 }
 
 /// What a client offers.
-pub struct Offer {
-    pub direction: Direction,
-    pub codecs: Vec<Codec>,
-    pub audio: usize,
-    pub video: usize,
+pub(crate) struct Offer {
+    pub(crate) direction: Direction,
+    pub(crate) codecs: Vec<Codec>,
+    pub(crate) audio: usize,
+    pub(crate) video: usize,
 }
 
 impl Offer {
-    pub fn publish() -> Self {
+    pub(crate) fn publish() -> Self {
         Self {
             direction: Direction::Publish,
             codecs: vec![Codec::H264, Codec::Opus],
@@ -76,26 +76,26 @@ impl Offer {
         }
     }
 
-    pub fn subscribe() -> Self {
+    pub(crate) fn subscribe() -> Self {
         Self {
             direction: Direction::Subscribe,
             ..Self::publish()
         }
     }
 
-    pub fn slots(mut self, audio: usize, video: usize) -> Self {
+    pub(crate) fn slots(mut self, audio: usize, video: usize) -> Self {
         (self.audio, self.video) = (audio, video);
         self
     }
 
-    pub fn codecs(mut self, codecs: &[Codec]) -> Self {
+    pub(crate) fn codecs(mut self, codecs: &[Codec]) -> Self {
         self.codecs = codecs.to_vec();
         self
     }
 }
 
 impl World {
-    pub fn new(workers: u8) -> Self {
+    pub(crate) fn new(workers: u8) -> Self {
         let start = Instant::now();
         let identity = Identity::generate().expect("a key");
         let candidate = Candidate::host(server_address(), "udp").expect("a candidate");
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// A client that has sent its offer to `worker` and got the answer. Its number.
-    pub fn join(&mut self, worker: usize, session: &str, user: &str, offer: &Offer) -> usize {
+    pub(crate) fn join(&mut self, worker: usize, session: &str, user: &str, offer: &Offer) -> usize {
         let number = self.clients.len();
         let address = SocketAddr::from(([198, 51, 100, 1], 10_000 + number as u16));
         let mut config = Rtc::builder().set_rtp_mode(true).clear_codecs();
@@ -174,7 +174,7 @@ impl World {
     }
 
     /// Joins and waits until media can flow.
-    pub fn connect(&mut self, worker: usize, session: &str, user: &str, offer: &Offer) -> usize {
+    pub(crate) fn connect(&mut self, worker: usize, session: &str, user: &str, offer: &Offer) -> usize {
         let client = self.join(worker, session, user, offer);
         for _ in 0..400 {
             if self.clients[client].is_connected && self.has_connected(self.clients[client].peer) {
@@ -185,11 +185,11 @@ impl World {
         panic!("client {client} does not connect");
     }
 
-    pub fn has_connected(&self, peer: PeerId) -> bool {
+    pub(crate) fn has_connected(&self, peer: PeerId) -> bool {
         self.events.contains(&SfuEvent::Connected { peer })
     }
 
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.tick();
@@ -197,7 +197,7 @@ impl World {
     }
 
     /// Runs while `publishers` send a picture every 30 ms and sound every 20, keyframes when asked.
-    pub fn run_live(&mut self, publishers: &[usize], time: Duration) {
+    pub(crate) fn run_live(&mut self, publishers: &[usize], time: Duration) {
         let end = self.now + time;
         while self.now < end {
             let elapsed = (self.now - self.start).as_millis();
@@ -213,7 +213,7 @@ impl World {
         }
     }
 
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.now += TICK;
         for worker in &mut self.workers {
             worker.handle_timeout(self.now);
@@ -226,7 +226,7 @@ impl World {
     }
 
     /// A picture of one packet: a keyframe if it was asked for one since the last, or if it is the first.
-    pub fn send_frame(&mut self, client: usize) {
+    pub(crate) fn send_frame(&mut self, client: usize) {
         let now = self.now;
         let c = &mut self.clients[client];
         let is_keyframe = c.frame == 0 || c.is_asked();
@@ -239,14 +239,14 @@ impl World {
         self.send_packet(client, MediaKind::Video, frame * 2_700, payload, now);
     }
 
-    pub fn send_sound(&mut self, client: usize) {
+    pub(crate) fn send_sound(&mut self, client: usize) {
         let now = self.now;
         let timestamp = ((now - self.start).as_millis() * 48) as u32;
         self.send_packet(client, MediaKind::Audio, timestamp, vec![7; 60], now);
     }
 
     /// One packet of the client's first track of a kind, captured at `wallclock`.
-    pub fn send_packet(
+    pub(crate) fn send_packet(
         &mut self,
         client: usize,
         kind: MediaKind,
@@ -274,14 +274,14 @@ impl World {
         self.settle();
     }
 
-    pub fn close(&mut self, client: usize) {
+    pub(crate) fn close(&mut self, client: usize) {
         let (worker, peer) = (self.clients[client].peer.worker().0, self.clients[client].peer);
         self.workers[usize::from(worker)].close(peer, self.now);
         self.settle();
     }
 
     /// Moves everything that anybody has to say until nobody says anything more.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let mut datagrams: VecDeque<Transmit> = VecDeque::new();
         loop {
             for client in &mut self.clients {
@@ -386,13 +386,13 @@ impl Client {
     }
 
     /// The packets that came in for one slot, in the order of arrival.
-    pub fn of_kind(&self, kind: MediaKind) -> Vec<&RtpPacket> {
+    pub(crate) fn of_kind(&self, kind: MediaKind) -> Vec<&RtpPacket> {
         let is_video = |packet: &&RtpPacket| (packet.payload.len() > 100) == kind.is_video();
         self.received.iter().filter(is_video).collect()
     }
 
     /// The first bytes of the pictures that came in.
-    pub fn pictures(&self) -> Vec<u8> {
+    pub(crate) fn pictures(&self) -> Vec<u8> {
         self.of_kind(MediaKind::Video)
             .iter()
             .map(|packet| packet.payload[0])
@@ -400,7 +400,7 @@ impl Client {
     }
 
     /// Extended sequence numbers of the pictures that came in.
-    pub fn sequence_numbers(&self) -> Vec<u64> {
+    pub(crate) fn sequence_numbers(&self) -> Vec<u64> {
         self.of_kind(MediaKind::Video)
             .iter()
             .map(|packet| *packet.seq_no)
