@@ -86,14 +86,17 @@ describe('SocketSignaling', () => {
   it('stays with a server that answers its pings', () => {
     const { socket, heard } = connect();
     socket.open();
+    let answered = 0;
     for (let second = 0; second < 60; second += 1) {
       vi.advanceTimersByTime(1_000);
       if (socket.sent.length > 0) {
         expect(socket.sent.splice(0)).toEqual([{ action: 'ping' }]);
         socket.say(pong);
+        answered += 1;
       }
     }
     expect(heard).toEqual(['opened']);
+    expect(answered).toBe(12);
   });
 
   it('notices a server that has fallen silent', () => {
