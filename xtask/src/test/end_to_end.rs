@@ -24,20 +24,8 @@ pub(super) fn run(report: &mut Report, checkout: &Path, filters: &[String]) -> R
     })? && report.step("npm packages of the end-to-end tests", || pages::install(&folder))?
         && report.step("aiortc", || install_python(&folder))?
         && report.step("pages", || pages::build(checkout))?
-        && report.command(
-            "server and publisher",
-            &mut command(
-                checkout,
-                "cargo",
-                [
-                    "build",
-                    "--package",
-                    "footlight-server",
-                    "--package",
-                    "footlight-client",
-                ],
-            ),
-        )?;
+        // The whole workspace, because then its dependencies have the features that the unit tests built them with.
+        && report.command("programs", &mut command(checkout, "cargo", ["build", "--workspace", "--bins"]))?;
     report.command(
         "types of the end-to-end tests",
         &mut command(&folder, "npm", ["run", "--silent", "check"]),
