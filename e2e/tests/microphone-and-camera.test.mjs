@@ -17,7 +17,7 @@ const EMULATED = '--size 320x180 --fps 10 --bitrate 300k';
 test('what a microphone hears is heard in the browser', async (t) => {
   const server = await startServer(t);
   const publisher = startProgram(t, 'publisher', WITH_MICROPHONE, [
-    built('footlight'), 'publish', server.url, '--json', '--pattern', '--mic', 'default', ...SMALL,
+    built('footlight'), 'publish', server.url, '--json', '--pattern', ...SMALL,
   ]);
   const watchUrl = await publisher.line('watch URL', (line) => jsonLine(line)?.watch_url);
   const page = await openPage(t, await launchChromium(t));
@@ -32,7 +32,7 @@ test('what a camera sees is seen in the browser, a lost camera is told, and it c
   const server = await startServer(t, { args: ['--advertise', HOST_FROM_VM] });
   const machine = await bootCameraMachine(
     t,
-    `footlight publish http://${HOST_FROM_VM}:${server.port} --json --camera 0 --mic default ${EMULATED}`,
+    `footlight publish http://${HOST_FROM_VM}:${server.port} --json ${EMULATED}`,
   );
   const session = await machine.program.line('session', (line) => jsonLine(line)?.session_id, 240_000);
   const page = await openPage(t, await launchChromium(t));
