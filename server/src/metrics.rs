@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::media::Media;
+use crate::media::{Media, MediaSnapshot};
 use crate::sessions::Sessions;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,13 +76,113 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let sessions = self.sessions.figures();
         gauge(&mut encoder, "sessions", "Sessions, on air or not", sessions.sessions)?;
-        gauge(&mut encoder, "sessions_on_air", "Sessions that are on air", sessions.on_air)?;
-        gauge(&mut encoder, "viewers", "People watching, previews not counted", sessions.viewers)?;
-        gauge(&mut encoder, "participants", "Everybody who is connected", sessions.participants)?;
+        gauge(
+            &mut encoder,
+            "sessions_on_air",
+            "Sessions that are on air",
+            sessions.on_air,
+        )?;
+        gauge(
+            &mut encoder,
+            "viewers",
+            "People watching, previews not counted",
+            sessions.viewers,
+        )?;
+        gauge(
+            &mut encoder,
+            "participants",
+            "Everybody who is connected",
+            sessions.participants,
+        )?;
+        encode_media(&mut encoder, &self.media.snapshot())?;
         let process = Process::read();
-        gauge(&mut encoder, "process_resident_memory_bytes", "Memory in use", process.resident_bytes)?;
-        gauge(&mut encoder, "process_open_fds", "Open file descriptors", process.open_fds)
+        gauge(
+            &mut encoder,
+            "process_resident_memory_bytes",
+            "Memory in use",
+            process.resident_bytes,
+        )?;
+        gauge(
+            &mut encoder,
+            "process_open_fds",
+            "Open file descriptors",
+            process.open_fds,
+        )
     }
+}
+
+fn encode_media(encoder: &mut DescriptorEncoder<'_>, media: &MediaSnapshot) -> std::fmt::Result {
+    gauge(encoder, "peers", "WebRTC connections", media.peers)?;
+    gauge(encoder, "tracks", "Published tracks", media.tracks)?;
+    gauge(encoder, "slots", "Slots that show a track", media.slots)?;
+    gauge(
+        encoder,
+        "tcp_connections",
+        "ICE-TCP connections, half-open ones included",
+        media.tcp_connections,
+    )?;
+    counter(
+        encoder,
+        "received_packets",
+        "Datagrams taken in for a peer",
+        media.packets_in,
+    )?;
+    counter(
+        encoder,
+        "received_bytes",
+        "Bytes of datagrams taken in for a peer",
+        media.bytes_in,
+    )?;
+    counter(encoder, "sent_packets", "Datagrams sent", media.packets_out)?;
+    counter(encoder, "sent_bytes", "Bytes of datagrams sent", media.bytes_out)?;
+    counter(
+        encoder,
+        "forwarded_packets",
+        "Track packets sent to a slot",
+        media.forwarded,
+    )?;
+    counter(
+        encoder,
+        "dropped_packets",
+        "Packets that a slot, a queue or a socket did not take",
+        media.dropped,
+    )?;
+    counter(
+        encoder,
+        "unknown_datagrams",
+        "Datagrams that belonged to nobody",
+        media.unknown_datagrams,
+    )?;
+    let keyframes = media.keyframe_requests;
+    let outcomes = [
+        ("received", keyframes.received),
+        ("merged", keyframes.merged),
+        ("sent", keyframes.sent),
+    ];
+    let help =
+        "Requests for keyframes: received from viewers and new slots, merged into one that waited, sent to publishers";
+    labelled(
+        encoder,
+        "keyframe_requests",
+        help,
+        "outcome",
+        &outcomes,
+        ConstCounter::new,
+    )?;
+    let number = |index: usize| index.to_string();
+    let workers = media.workers.iter().enumerate();
+    let loads: Vec<_> = workers
+        .map(|(index, worker)| (number(index), worker.load_permille))
+        .collect();
+    let ratio = |permille: u64| ConstGauge::new(permille as f64 / 1000.0);
+    labelled(
+        encoder,
+        "worker_load_ratio",
+        "Share of the last second that a media worker was busy",
+        "worker",
+        &loads,
+        ratio,
+    )
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> std::fmt::Result {
@@ -93,6 +193,26 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> std::fmt::Result {
     let metric = ConstCounter::new(value);
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// One metric with a value for each value of a label.
+fn labelled<L: AsRef<str>, M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: &[(L, u64)],
+    metric: impl Fn(u64) -> M,
+) -> std::fmt::Result {
+    let Some((_, first)) = values.first() else {
+        return Ok(());
+    };
+    let mut family = encoder.encode_descriptor(name, help, None, metric(*first).metric_type())?;
+    for (value, count) in values {
+        let labels = [(label, value.as_ref())];
+        metric(*count).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// What the operating system says of this process. Zero where it says nothing, as everywhere but on Linux.

@@ -105,6 +105,11 @@ impl Server {
         &self.media
     }
 
+    /// The live sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// SHA-256 of the certificate; `None` without TLS.
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
@@ -112,7 +117,11 @@ impl Server {
 
     /// `https`, or `http` without TLS.
     pub fn scheme(&self) -> &'static str {
-        if self.config.tls == TlsMode::Off { "http" } else { "https" }
+        if self.config.tls == TlsMode::Off {
+            "http"
+        } else {
+            "https"
+        }
     }
 
     /// The addresses to open in a browser, the one that other devices can use first.
@@ -123,7 +132,9 @@ impl Server {
         let mut hosts = BTreeSet::new();
         for address in &self.addresses {
             if address.ip().is_unspecified() {
-                let same_family = own_addresses().into_iter().filter(|ip| ip.is_ipv4() == address.is_ipv4());
+                let same_family = own_addresses()
+                    .into_iter()
+                    .filter(|ip| ip.is_ipv4() == address.is_ipv4());
                 hosts.extend(same_family.map(|ip| SocketAddr::new(ip, address.port())));
             } else {
                 hosts.insert(*address);

@@ -99,9 +99,13 @@ fn make(names: &Names, now: SystemTime) -> Result<(String, String), rcgen::Error
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     for host in &names.hosts {
-        params.subject_alt_names.push(SanType::DnsName(host.clone().try_into()?));
+        params
+            .subject_alt_names
+            .push(SanType::DnsName(host.clone().try_into()?));
     }
-    params.subject_alt_names.extend(names.addresses.iter().copied().map(SanType::IpAddress));
+    params
+        .subject_alt_names
+        .extend(names.addresses.iter().copied().map(SanType::IpAddress));
     params.distinguished_name.push(DnType::CommonName, "Footlight");
     params.not_before = (now - BACKDATING).into();
     params.not_after = (now + VALIDITY).into();
@@ -118,7 +122,9 @@ fn still_good(pem: &[u8], names: &Names, now: SystemTime) -> bool {
         return false;
     };
     let ends = certificate.validity().not_after.timestamp();
-    let renewed_at = (now + RENEWAL).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let renewed_at = (now + RENEWAL)
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(renewed_at.as_secs()).is_ok_and(|at| at < ends) && names.are_in(&certificate)
 }
 
@@ -178,8 +184,10 @@ impl Names {
     /// This machine's host name and these addresses, and what every machine calls itself.
     pub fn of_this_machine(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let hostname = gethostname::gethostname().to_string_lossy().to_lowercase();
-        let is_dns_name =
-            !hostname.is_empty() && hostname.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.'));
+        let is_dns_name = !hostname.is_empty()
+            && hostname
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.'));
         let hosts = ["localhost".to_owned()]
             .into_iter()
             .chain(is_dns_name.then(|| hostname.clone()))
@@ -254,8 +262,16 @@ mod tests {
         let names = names(&["192.0.2.1"]);
         let (pem, _) = make(&names, now).expect("makes");
         assert!(still_good(pem.as_bytes(), &names, now));
-        assert!(still_good(pem.as_bytes(), &names, now + VALIDITY - RENEWAL - BACKDATING));
-        assert!(!still_good(pem.as_bytes(), &names, now + VALIDITY - RENEWAL + BACKDATING));
+        assert!(still_good(
+            pem.as_bytes(),
+            &names,
+            now + VALIDITY - RENEWAL - BACKDATING
+        ));
+        assert!(!still_good(
+            pem.as_bytes(),
+            &names,
+            now + VALIDITY - RENEWAL + BACKDATING
+        ));
         assert!(!still_good(b"no certificate", &names, now));
     }
 

@@ -59,10 +59,13 @@ impl HostKey {
     /// Reads the key from the data folder, or makes one on the first start.
     pub fn load_or_create(data: &DataDir) -> Result<Self, DataDirError> {
         if let Some(bytes) = data.read(KEY_FILE)? {
-            return bytes.try_into().map(Self).map_err(|bytes: Vec<u8>| DataDirError::Damaged {
-                path: data.join(KEY_FILE),
-                reason: format!("it has {} bytes instead of {KEY_BYTES}", bytes.len()),
-            });
+            return bytes
+                .try_into()
+                .map(Self)
+                .map_err(|bytes: Vec<u8>| DataDirError::Damaged {
+                    path: data.join(KEY_FILE),
+                    reason: format!("it has {} bytes instead of {KEY_BYTES}", bytes.len()),
+                });
         }
         let key = Self(rand::random());
         data.write_private(KEY_FILE, &key.0)?;
@@ -96,7 +99,8 @@ impl HostKey {
         let random: [u8; ID_RANDOM_CHARS] = rand::random();
         let mut id = encode_id(&random);
         id.push_str(&self.check_of(&id));
-        id.parse().expect("the alphabet is within A-Z a-z 0-9 and 16 characters are fewer than 64")
+        id.parse()
+            .expect("the alphabet is within A-Z a-z 0-9 and 16 characters are fewer than 64")
     }
 
     /// Whether this server made the id. A session of such a name is taken up again only with its token: otherwise, after a
@@ -126,7 +130,10 @@ impl HostKey {
 }
 
 fn encode_id(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| char::from(ID_ALPHABET[usize::from(b % 32)])).collect()
+    bytes
+        .iter()
+        .map(|b| char::from(ID_ALPHABET[usize::from(b % 32)]))
+        .collect()
 }
 
 /// A name that cannot be guessed, for a WHIP or WHEP resource: whoever knows the URL may change the connection.
@@ -189,7 +196,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let data = DataDir::open(Some(folder.path())).expect("opens");
         let token = HostKey::load_or_create(&data).expect("makes").issue(&id("show"));
-        assert!(HostKey::load_or_create(&data).expect("loads").verify(&id("show"), &token));
+        assert!(
+            HostKey::load_or_create(&data)
+                .expect("loads")
+                .verify(&id("show"), &token)
+        );
     }
 
     #[test]

@@ -43,7 +43,9 @@ impl IceServer {
 impl std::fmt::Debug for IceServer {
     /// Without its credential: configurations end up in logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IceServer").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("IceServer")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +53,10 @@ impl FromStr for IceServer {
     type Err = IceServerError;
 
     fn from_str(text: &str) -> Result<Self, IceServerError> {
-        if let Some(bad) = text.chars().find(|c| matches!(c, '"' | '<' | '>' | '\\') || !(' '..='~').contains(c)) {
+        if let Some(bad) = text
+            .chars()
+            .find(|c| matches!(c, '"' | '<' | '>' | '\\') || !(' '..='~').contains(c))
+        {
             return Err(IceServerError::Character(bad));
         }
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -61,7 +66,10 @@ impl FromStr for IceServer {
             _ => return Err(IceServerError::Shape),
         };
         let known = ["stun:", "stuns:", "turn:", "turns:"];
-        if !known.iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len()) {
+        if !known
+            .iter()
+            .any(|scheme| url.starts_with(scheme) && url.len() > scheme.len())
+        {
             return Err(IceServerError::Scheme(url.to_owned()));
         }
         Ok(Self {
@@ -87,7 +95,9 @@ mod tests {
     fn the_link_header_is_that_of_the_rfc() {
         let stun: IceServer = "stun:stun.example.net".parse().expect("stun");
         assert_eq!(stun.link(), "<stun:stun.example.net>; rel=\"ice-server\"");
-        let turn: IceServer = "turn:turn.example.net?transport=udp user myPassword".parse().expect("turn");
+        let turn: IceServer = "turn:turn.example.net?transport=udp user myPassword"
+            .parse()
+            .expect("turn");
         assert_eq!(
             turn.link(),
             "<turn:turn.example.net?transport=udp>; rel=\"ice-server\"; username=\"user\"; \

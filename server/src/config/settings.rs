@@ -148,7 +148,10 @@ fn tls_mode(files: Vec<PathBuf>, off: bool) -> Result<TlsMode, ConfigError> {
         (Err(files), off) if files.is_empty() => Ok(if off { TlsMode::Off } else { TlsMode::SelfSigned }),
         (Err(files), _) => Err(ConfigError::invalid(
             "tls",
-            format!("it takes two files, the certificate chain and the key, and here are {}", files.len()),
+            format!(
+                "it takes two files, the certificate chain and the key, and here are {}",
+                files.len()
+            ),
         )),
     }
 }

@@ -34,10 +34,14 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Failure> {
         return Ok(None);
     };
     let malformed = |message: &str| Failure::bad_request("bad_authorization", message);
-    let text = value.to_str().map_err(|_| malformed("the Authorization header is not plain text"))?;
+    let text = value
+        .to_str()
+        .map_err(|_| malformed("the Authorization header is not plain text"))?;
     let (scheme, token) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(malformed("the Authorization header must be of the form \"Bearer TOKEN\""));
+        return Err(malformed(
+            "the Authorization header must be of the form \"Bearer TOKEN\"",
+        ));
     }
     let token = token.trim();
     if token.len() > MAX_BEARER_BYTES {

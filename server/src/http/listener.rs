@@ -124,9 +124,7 @@ impl Listener {
                     sockets.push(socket);
                     bound.push(address);
                 }
-                Err(error)
-                    if ipv6_optional && address.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse =>
-                {
+                Err(error) if ipv6_optional && address.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse => {
                     tracing::info!(%address, %error, "no IPv6 here");
                 }
                 Err(error) => return Err(ListenError::new(address, error)),
@@ -170,7 +168,11 @@ impl Listener {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     // A server that is started again at once gets its port; on Windows the option would let others take it as well.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
@@ -221,7 +223,9 @@ impl Service {
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
             let mut first = [0];
             match stream.peek(&mut first).await {
-                Ok(1) if first[0] == TLS_HANDSHAKE => tls.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream))),
+                Ok(1) if first[0] == TLS_HANDSHAKE => {
+                    tls.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream)))
+                }
                 Ok(1) => Ok(Opened::Plain(stream)),
                 Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => Err(error),

@@ -42,7 +42,10 @@ pub(super) fn routes() -> Router<App> {
 
 /// Bookmarks of an earlier time have their page in the query.
 async fn home(uri: Uri, headers: HeaderMap) -> Response {
-    if uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("viewer="))) {
+    if uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|part| part.starts_with("viewer=")))
+    {
         return Redirect::permanent("/").into_response();
     }
     interface(headers).await
@@ -80,7 +83,10 @@ fn asset(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
         "no-cache"
     };
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let validators = [(header::CACHE_CONTROL, cache_control.to_owned()), (header::ETAG, etag.clone())];
+    let validators = [
+        (header::CACHE_CONTROL, cache_control.to_owned()),
+        (header::ETAG, etag.clone()),
+    ];
     if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag)) {
         return (StatusCode::NOT_MODIFIED, validators).into_response();
     }

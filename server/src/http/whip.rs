@@ -38,7 +38,11 @@ impl<S: Send + Sync> FromRequest<S> for Offer {
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         if !is_content_type(request.headers(), SDP) {
             let message = format!("the body must be an SDP offer of content type {SDP}");
-            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message));
+            return Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content_type",
+                message,
+            ));
         }
         let offer = text_body(request, state).await?;
         if offer.trim().is_empty() {
@@ -52,13 +56,15 @@ impl<S: Send + Sync> FromRequest<S> for Offer {
 }
 
 async fn text_body<S: Send + Sync>(request: Request, state: &S) -> Result<String, Failure> {
-    let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-        }
-        _ => Failure::bad_request("bad_body", rejection.body_text()),
-    })?;
+    let body = Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+                Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+            }
+            _ => Failure::bad_request("bad_body", rejection.body_text()),
+        })?;
     String::from_utf8(body.into()).map_err(|_| Failure::bad_request("bad_body", "the body is not UTF-8"))
 }
 
@@ -148,7 +154,11 @@ impl FromRequestParts<App> for Named {
         };
         let resource = app.sessions.resource(kind, &parse_id(session)?, &name);
         resource.map(Self).ok_or_else(|| {
-            let ended = if parts.method == Method::DELETE { "already" } else { "meanwhile" };
+            let ended = if parts.method == Method::DELETE {
+                "already"
+            } else {
+                "meanwhile"
+            };
             Failure::not_found(format!("there is no such connection; it may have ended {ended}"))
         })
     }
@@ -169,7 +179,11 @@ pub(super) async fn patch(
 ) -> Result<Response, Failure> {
     if !is_content_type(&headers, SDP_FRAGMENT) {
         let message = format!("a change must be of content type {SDP_FRAGMENT}");
-        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message));
+        return Err(Failure::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_type",
+            message,
+        ));
     }
     let Some(condition) = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()) else {
         return Err(Failure::new(

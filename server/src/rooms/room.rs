@@ -302,11 +302,7 @@ impl Room {
         self.over = true;
         let event = ServerEvent::SessionEnded { reason };
         let mut effects = vec![Effect::TellAll { except: None, event }];
-        effects.extend(
-            self.publishing
-                .take()
-                .map(|p| Effect::ClosePublication(p.publication)),
-        );
+        effects.extend(self.publishing.take().map(|p| Effect::ClosePublication(p.publication)));
         effects.push(Effect::Over);
         effects
     }
@@ -411,7 +407,9 @@ impl Room {
 
     /// What `GET /api/sessions` says of it: nothing unless it is public and on air.
     pub fn summary(&self) -> Option<SessionSummary> {
-        let started_at = self.on_air_since().filter(|_| self.settings.visibility == Visibility::Public)?;
+        let started_at = self
+            .on_air_since()
+            .filter(|_| self.settings.visibility == Visibility::Public)?;
         Some(SessionSummary {
             session_id: self.settings.id.clone(),
             title: self.settings.title.clone(),
@@ -490,7 +488,11 @@ mod tests {
         let mut room = room(now);
         let _ = join(&mut room, "ann", Role::Viewer, now);
         let effects = join(&mut room, "bob", Role::Viewer, now);
-        let [Effect::Tell { user: to, event }, Effect::TellAll { except, event: joined }] = &effects[..] else {
+        let [
+            Effect::Tell { user: to, event },
+            Effect::TellAll { except, event: joined },
+        ] = &effects[..]
+        else {
             panic!("{effects:?}");
         };
         assert_eq!((to, except), (&user("bob"), &Some(user("bob"))));
@@ -545,10 +547,7 @@ mod tests {
             publication: Publication(2),
             username: None,
         };
-        assert_eq!(
-            room.handle(again, now),
-            [Effect::ClosePublication(Publication(1))]
-        );
+        assert_eq!(room.handle(again, now), [Effect::ClosePublication(Publication(1))]);
         let stopped = Command::PublishStopped {
             publication: Publication(1),
         };

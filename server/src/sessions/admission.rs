@@ -74,7 +74,9 @@ impl Sessions {
 
     /// The host of a session that was lost with an earlier run of the server brings it back.
     fn take_up_again(&self, id: &SessionId, token: Option<&str>) -> Result<Arc<Session>, AdmissionError> {
-        let token = token.filter(|token| self.0.key.verify(id, token)).ok_or(AdmissionError::NotFound)?;
+        let token = token
+            .filter(|token| self.0.key.verify(id, token))
+            .ok_or(AdmissionError::NotFound)?;
         let new = NewSession {
             id: id.clone(),
             title: None,

@@ -54,18 +54,18 @@ impl Sessions {
     fn handle(&self, id: PeerId, peer: &Peer, event: MediaEvent) {
         let session = &peer.session.id;
         match event {
-            MediaEvent::Connected { .. } => tracing::info!(%session, peer = ?id, "peer connected"),
+            MediaEvent::Connected { .. } => tracing::info!(%session, peer = %id, "peer connected"),
             MediaEvent::Closed { reason, .. } => {
-                tracing::info!(%session, peer = ?id, ?reason, "peer closed");
+                tracing::info!(%session, peer = %id, ?reason, "peer closed");
                 self.peer_gone(id);
             }
             MediaEvent::TrackStarted { kind, codec, .. } => {
-                tracing::info!(%session, peer = ?id, ?kind, %codec, "track started");
+                tracing::info!(%session, peer = %id, ?kind, %codec, "track started");
                 if let Purpose::Publish(publication) = peer.purpose {
                     peer.session.command(Command::MediaStarted { publication });
                 }
             }
-            MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = ?id, "track stopped"),
+            MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = %id, "track stopped"),
             MediaEvent::SlotAssigned {
                 mid,
                 user,
@@ -84,7 +84,7 @@ impl Sessions {
                 }
             }
             MediaEvent::CodecUnsupported { mid, codec, .. } => {
-                tracing::info!(%session, peer = ?id, mid, %codec, "codec not offered by the viewer");
+                tracing::info!(%session, peer = %id, mid, %codec, "codec not offered by the viewer");
                 if let Purpose::Subscribe(viewer) = &peer.purpose {
                     let error = ServerEvent::Error {
                         code: "codec_unsupported".to_owned(),

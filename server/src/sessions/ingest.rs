@@ -103,12 +103,14 @@ impl Sessions {
         };
         let accepted = self.accept(request).await?;
         // The session is made only now, so that offers that are none cannot fill the server with sessions.
-        let admitted = self.session_of_publisher(&id, bearer, title.as_deref()).and_then(|session| {
-            let username = names::username(username.as_deref());
-            let title = names::title(title.as_deref());
-            let publication = session.publish(accepted.peer, bearer, username, title)?;
-            Ok((session, publication))
-        });
+        let admitted = self
+            .session_of_publisher(&id, bearer, title.as_deref())
+            .and_then(|session| {
+                let username = names::username(username.as_deref());
+                let title = names::title(title.as_deref());
+                let publication = session.publish(accepted.peer, bearer, username, title)?;
+                Ok((session, publication))
+            });
         let (session, publication) = admitted.inspect_err(|_| self.0.media.close(accepted.peer))?;
         let resource = self.name(accepted.peer, ResourceKind::Whip, id);
         let purpose = Purpose::Publish(publication);
@@ -219,7 +221,12 @@ impl Sessions {
         let credentials = tokio::time::timeout(MEDIA_TIMEOUT, restart)
             .await
             .unwrap_or(Err(MediaError::Overloaded))?;
-        let etag = self.0.peers.lock().renew_etag(&resource.name).ok_or(IngestError::NotFound)?;
+        let etag = self
+            .0
+            .peers
+            .lock()
+            .renew_etag(&resource.name)
+            .ok_or(IngestError::NotFound)?;
         Ok((credentials, etag))
     }
 }

@@ -74,7 +74,9 @@ pub(super) struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sessions").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,7 +168,12 @@ impl Sessions {
 
     /// The session of this name, unless it has ended.
     pub(super) fn get(&self, id: &SessionId) -> Option<Arc<Session>> {
-        self.0.sessions.read().get(id).filter(|session| !session.is_over()).cloned()
+        self.0
+            .sessions
+            .read()
+            .get(id)
+            .filter(|session| !session.is_over())
+            .cloned()
     }
 
     /// Whether there is a session of this name.
@@ -193,7 +200,11 @@ impl Sessions {
     pub fn list(&self) -> SessionList {
         let mut sessions: Vec<_> = self.snapshot().iter().filter_map(|session| session.summary()).collect();
         // RFC 3339 in UTC with a fixed number of digits sorts as text.
-        sessions.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.session_id.cmp(&b.session_id)));
+        sessions.sort_by(|a, b| {
+            b.started_at
+                .cmp(&a.started_at)
+                .then_with(|| a.session_id.cmp(&b.session_id))
+        });
         SessionList { sessions }
     }
 

@@ -65,7 +65,10 @@ impl Seat {
             peer: accepted.peer,
             origin,
         };
-        match self.session.set_negotiation(&self.user, self.number, connection, negotiation) {
+        match self
+            .session
+            .set_negotiation(&self.user, self.number, connection, negotiation)
+        {
             Ok(Some(replaced)) => self.sessions.0.media.close(replaced.peer),
             Ok(None) => {}
             Err(_) => {
@@ -94,7 +97,10 @@ impl Seat {
 
     /// Adds a candidate of the client's.
     pub fn add_candidate(&self, connection: Connection, candidate: String) -> Result<(), SignalError> {
-        let negotiation = self.session.negotiation(&self.user, connection).ok_or(SignalError::NoConnection)?;
+        let negotiation = self
+            .session
+            .negotiation(&self.user, connection)
+            .ok_or(SignalError::NoConnection)?;
         // The empty candidate ends the list (RFC 8838 §14), which a server that is ICE-lite need not know.
         if !candidate.is_empty() {
             self.sessions.0.media.add_remote_candidate(negotiation.peer, candidate);

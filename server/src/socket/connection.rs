@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use footlight_protocol::{
-    ClientMessage, Connection, ServerEvent, SessionDescription, SignalData, SignalType,
-};
+use footlight_protocol::{ClientMessage, Connection, ServerEvent, SessionDescription, SignalData, SignalType};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -46,7 +44,12 @@ const fn end(code: u16, reason: &'static str) -> Option<End> {
 pub(super) async fn run(socket: WebSocket, admission: Admission) {
     let (mut sink, mut stream) = socket.split();
     let Some((seat, mut mail)) = admission.take() else {
-        close(&mut sink, &mut stream, end(close_code::AGAIN, "the session is full or has ended")).await;
+        close(
+            &mut sink,
+            &mut stream,
+            end(close_code::AGAIN, "the session is full or has ended"),
+        )
+        .await;
         return;
     };
     tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), "participant connected");

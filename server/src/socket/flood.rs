@@ -62,7 +62,9 @@ mod tests {
     fn nonsense_is_paid_for_dearly() {
         let now = Instant::now();
         let mut allowance = Allowance::new(now);
-        let answered = std::iter::repeat_with(|| allowance.spend(false, now)).take_while(|ok| *ok).count();
+        let answered = std::iter::repeat_with(|| allowance.spend(false, now))
+            .take_while(|ok| *ok)
+            .count();
         assert_eq!(answered, 24);
     }
 }

@@ -77,7 +77,10 @@ mod tests {
         assert_eq!(problem("[]").message, "`action` is missing");
         assert_eq!(problem(r#"{"action":7}"#).message, "`action` must be a string");
         let unknown = problem(r#"{"action":"fly"}"#);
-        assert_eq!((unknown.code, unknown.action.as_deref()), ("unknown_action", Some("fly")));
+        assert_eq!(
+            (unknown.code, unknown.action.as_deref()),
+            ("unknown_action", Some("fly"))
+        );
         let missing = problem(r#"{"action":"webrtc_signal","connection":"subscribe"}"#);
         assert_eq!(missing.code, "bad_message");
         assert!(missing.message.contains("signal_type"), "{}", missing.message);

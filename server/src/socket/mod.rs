@@ -4,11 +4,11 @@ mod connection;
 mod flood;
 mod message;
 
+use axum::Extension;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::Extension;
 use footlight_protocol::MAX_FRAME_BYTES;
 use serde::Deserialize;
 

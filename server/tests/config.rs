@@ -1,0 +1,157 @@
+//! Flags, environment and file, and the sample that documents all three.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use clap::Args as _;
+use footlight_server::config::{self, Config, Settings, TlsMode};
+
+const SAMPLE: &str = include_str!("../../assets/footlight.toml");
+
+fn server(arguments: &[&str], environment: &[(&str, &str)], home: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_footlight-server"));
+    command.arg("--check-config").args(arguments).env_clear();
+    command.env("HOME", home).envs(environment.iter().copied());
+    command.output().expect("starts")
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The keys of [`Settings`], from the flags that are made of it.
+fn keys() -> Vec<String> {
+    let command = Settings::augment_args(clap::Command::new("keys"));
+    command
+        .get_arguments()
+        .map(|argument| argument.get_id().to_string())
+        .collect()
+}
+
+#[test]
+fn the_sample_holds_every_key_with_its_default() {
+    let table: toml::Table = SAMPLE.parse().expect("the sample is TOML");
+    let mut sampled: Vec<&String> = table.keys().collect();
+    let mut keys = keys();
+    sampled.sort();
+    keys.sort();
+    assert_eq!(sampled, keys.iter().collect::<Vec<_>>());
+    let config = config::parse(SAMPLE)
+        .expect("the sample is valid")
+        .resolve()
+        .expect("and makes sense");
+    assert_eq!(config, Config::default());
+}
+
+#[test]
+fn the_sample_names_every_environment_variable_and_flag() {
+    let command = Settings::augment_args(clap::Command::new("keys"));
+    for argument in command.get_arguments() {
+        let key = argument.get_id().to_string();
+        let env = argument
+            .get_env()
+            .and_then(|name| name.to_str())
+            .expect("every key has a variable");
+        let flag = argument.get_long().expect("every key has a flag");
+        assert_eq!(env, format!("FOOTLIGHT_{}", key.to_uppercase()));
+        assert_eq!(flag, key.replace('_', "-"));
+        assert!(SAMPLE.contains(&format!("# {env}, --{flag}")), "{key}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("own.toml");
+    std::fs::write(&file, "max_sessions = 1\nmedia_port = 1\nworkers = 1\n").expect("writes");
+    let file = file.to_str().expect("a path in UTF-8");
+    let environment = [
+        ("FOOTLIGHT_CONFIG", file),
+        ("FOOTLIGHT_MEDIA_PORT", "2"),
+        ("FOOTLIGHT_WORKERS", "2"),
+    ];
+    let output = server(&["--workers", "3"], &environment, home.path());
+    let text = printed(&output);
+    assert!(output.status.success(), "{text}");
+    for expected in [
+        "max_sessions: 1,",
+        "media_port: 2,",
+        "workers: 3,",
+        "max_participants: 10000,",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+}
+
+#[test]
+fn the_file_in_the_data_folder_is_found() {
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join("footlight.toml"), "max_sessions = 7\n").expect("writes");
+    let data_dir = home.path().to_str().expect("a path in UTF-8");
+    let output = server(&["--data-dir", data_dir], &[], home.path());
+    assert!(printed(&output).contains("max_sessions: 7,"), "{}", printed(&output));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("own.toml");
+    std::fs::write(&file, "workers = 1\nworkerz = 2\n").expect("writes");
+    let output = server(&["--config", file.to_str().expect("a path in UTF-8")], &[], home.path());
+    let text = printed(&output);
+    assert!(!output.status.success());
+    assert!(
+        text.contains("workerz") && text.contains("line 2") && text.contains("own.toml"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = server(&["--config", "/nowhere/footlight.toml"], &[], home.path());
+    assert!(!output.status.success());
+    assert!(
+        printed(&output).contains("/nowhere/footlight.toml"),
+        "{}",
+        printed(&output)
+    );
+}
+
+#[test]
+fn every_way_of_saying_tls_is_understood() {
+    let resolve = |text: &str| config::parse(text).expect("is TOML").resolve();
+    let files = TlsMode::Files {
+        certificate: "a".into(),
+        key: "b".into(),
+    };
+    assert_eq!(resolve("").expect("valid").tls, TlsMode::SelfSigned);
+    assert_eq!(resolve("no_tls = true").expect("valid").tls, TlsMode::Off);
+    assert_eq!(resolve("tls = [\"a\", \"b\"]").expect("valid").tls, files);
+    assert!(resolve("tls = [\"a\"]").is_err());
+    assert!(resolve("tls = [\"a\", \"b\"]\nno_tls = true").is_err());
+    let flag = Settings {
+        no_tls: Some(true),
+        ..Settings::default()
+    };
+    let file = config::parse("tls = [\"a\", \"b\"]").expect("is TOML");
+    assert_eq!(flag.or(file).resolve().expect("valid").tls, TlsMode::Off);
+}
+
+#[test]
+fn values_that_make_no_sense_name_their_key() {
+    for (text, key) in [
+        ("listen = []", "listen"),
+        ("max_sessions = 0", "max_sessions"),
+        ("public_url = \"live.example.org\"", "public_url"),
+        ("public_url = \"https://example.org/live\"", "public_url"),
+        ("no_tls = true\ntls = [\"a\", \"b\"]", "no_tls"),
+    ] {
+        let error = config::parse(text)
+            .expect("is TOML")
+            .resolve()
+            .expect_err(text)
+            .to_string();
+        assert!(error.contains(&format!("`{key}`")), "{error}");
+    }
+}
