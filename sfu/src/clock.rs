@@ -53,17 +53,27 @@ impl PublisherClock {
     }
 
     /// `theirs` on our clock, never later than `now`: a report that claims the future would be refused by the engine.
-    fn ours(&self, theirs: PublisherTime, now: Instant) -> Option<Instant> {
+    ///
+    /// What is here was captured before now, so a time that comes out later shows that the offset is too large: the report that it was taken
+    /// from was slow. It is put right for all streams of the publisher, else the one with the least delay would be out of step.
+    fn ours(&mut self, theirs: PublisherTime, now: Instant) -> Option<Instant> {
         let (anchor_theirs, anchor_ours) = self.anchor?;
-        let passed = theirs.saturating_sub(anchor_theirs);
-        let distance = Duration::from_nanos(passed.unsigned_abs());
-        let ours = if passed >= 0 {
-            anchor_ours.checked_add(distance)
-        } else {
-            anchor_ours.checked_sub(distance)
-        }?;
+        let ours = offset(anchor_ours, theirs.saturating_sub(anchor_theirs))?;
+        let early = i64::try_from(ours.saturating_duration_since(now).as_nanos()).unwrap_or(i64::MAX);
+        if early > 0 && early <= STEP_BEYOND {
+            self.anchor = Some((anchor_theirs.saturating_add(early), anchor_ours));
+        }
         let oldest = now.checked_sub(OLDEST_CAPTURE).unwrap_or(ours);
         Some(ours.clamp(oldest.min(now), now))
+    }
+}
+
+fn offset(from: Instant, nanos: i64) -> Option<Instant> {
+    let distance = Duration::from_nanos(nanos.unsigned_abs());
+    if nanos >= 0 {
+        from.checked_add(distance)
+    } else {
+        from.checked_sub(distance)
     }
 }
 
@@ -91,7 +101,7 @@ impl StreamClock {
     /// `clock_rate` is in hertz.
     pub(crate) fn capture_time(
         &self,
-        publisher: &PublisherClock,
+        publisher: &mut PublisherClock,
         timestamp: u32,
         clock_rate: u32,
         now: Instant,
@@ -125,17 +135,37 @@ mod tests {
         publisher.observe(5_000 * SECOND, start + Duration::from_millis(90));
 
         // Both captured 1 s later; sound comes after 30 ms, the picture after 400 ms.
-        let heard = audio.capture_time(&publisher, 1_000 + AUDIO, AUDIO, start + Duration::from_millis(1_030));
-        let seen = video.capture_time(&publisher, 77 + VIDEO, VIDEO, start + Duration::from_millis(1_400));
+        let heard = audio.capture_time(
+            &mut publisher,
+            1_000 + AUDIO,
+            AUDIO,
+            start + Duration::from_millis(1_030),
+        );
+        let seen = video.capture_time(&mut publisher, 77 + VIDEO, VIDEO, start + Duration::from_millis(1_400));
         let difference = seen.max(heard) - seen.min(heard);
         assert!(difference <= Duration::from_millis(2), "{difference:?}");
+    }
+
+    #[test]
+    fn a_slow_first_report_puts_no_stream_out_of_step() {
+        let start = Instant::now() + Duration::from_secs(100);
+        let mut publisher = PublisherClock::default();
+        let (mut audio, mut video) = (StreamClock::default(), StreamClock::default());
+        audio.report(0, 0);
+        video.report(0, 0);
+        publisher.observe(0, start + Duration::from_millis(80));
+        // Sound comes at once, the picture after 200 ms.
+        let second = start + Duration::from_secs(1);
+        let heard = audio.capture_time(&mut publisher, AUDIO, AUDIO, second);
+        let seen = video.capture_time(&mut publisher, VIDEO, VIDEO, second + Duration::from_millis(200));
+        assert_eq!(heard, seen);
     }
 
     #[test]
     fn before_the_first_report_it_is_the_arrival() {
         let now = Instant::now();
         let clock = StreamClock::default();
-        assert_eq!(clock.capture_time(&PublisherClock::default(), 1, VIDEO, now), now);
+        assert_eq!(clock.capture_time(&mut PublisherClock::default(), 1, VIDEO, now), now);
     }
 
     #[test]
@@ -147,11 +177,11 @@ mod tests {
         publisher.observe(SECOND, start);
         let now = start + Duration::from_secs(2);
         assert_eq!(
-            stream.capture_time(&publisher, 45_000, VIDEO, now),
+            stream.capture_time(&mut publisher, 45_000, VIDEO, now),
             start + Duration::from_secs(1)
         );
         assert_eq!(
-            stream.capture_time(&publisher, u32::MAX - 89_999, VIDEO, now),
+            stream.capture_time(&mut publisher, u32::MAX - 89_999, VIDEO, now),
             start - Duration::from_millis(500)
         );
     }

@@ -24,6 +24,10 @@ use crate::{PeerId, SessionId, SfuError, UserId, codec, sdp};
 /// How often the engine reports statistics; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often a viewer gets sender reports. It cannot line up sound and picture before it has one of each, so audio's usual
+/// five seconds are too long.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Retransmission history of a slot: two seconds of 2.5 Mb/s video in packets of 1,100 bytes are 570. Memory per viewer is bounded by it.
 const HISTORY_PACKETS: usize = 1024;
 
@@ -107,6 +111,8 @@ impl Peer {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_extension_map(extensions())
+            .set_rtcp_report_interval_audio(REPORT_INTERVAL)
+            .set_rtcp_report_interval_video(REPORT_INTERVAL)
             .set_stats_interval(Some(STATS_INTERVAL));
         let mut rtc = config.build(now);
         for candidate in &setup.candidates {

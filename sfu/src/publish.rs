@@ -171,7 +171,8 @@ impl Sfu {
             return;
         };
         ingest.meter.add(packet.payload.len(), now);
-        if let Some(report) = packet.last_sender_info
+        // A report from before the first packet knows no timestamp.
+        if let Some(report) = packet.last_sender_info.filter(|report| report.sender_packet_count > 0)
             && let Some(theirs) = publisher_time(report.ntp_time)
             && ingest.clock.report(report.rtp_time.numer() as u32, theirs)
         {
@@ -187,7 +188,7 @@ impl Sfu {
             starts_keyframe: starts_keyframe(format.codec, &packet.payload),
             captured_at: ingest
                 .clock
-                .capture_time(&publishing.clock, timestamp, format.clock_rate.get(), now),
+                .capture_time(&mut publishing.clock, timestamp, format.clock_rate.get(), now),
             extensions: Extensions::from(&packet.header.ext_vals),
             payload: packet.payload,
         };

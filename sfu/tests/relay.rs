@@ -20,9 +20,9 @@ fn a_packet_crosses_once_for_all_viewers_of_a_worker() {
     world.run_live(&[publisher], Duration::from_millis(600));
 
     world.crossed = 0;
-    let before = world.clients[publisher].sequence_number;
+    let before = world.clients[publisher].sent;
     world.run_live(&[publisher], Duration::from_secs(1));
-    let sent = (world.clients[publisher].sequence_number - before) as usize;
+    let sent = world.clients[publisher].sent - before;
     assert_eq!(world.crossed, sent);
     for viewer in viewers {
         assert_eq!(world.clients[viewer].pictures()[0], IDR);

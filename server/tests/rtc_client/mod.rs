@@ -13,12 +13,11 @@ use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 /// The first byte of an H.264 keyframe (IDR) and of an ordinary frame.
-pub const IDR: u8 = 0x65;
-pub const SLICE: u8 = 0x41;
+pub(crate) const IDR: u8 = 0x65;
+pub(crate) const SLICE: u8 = 0x41;
 
 /// A test that takes longer has failed; nothing is asserted about how fast it is.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,29 +27,30 @@ enum Link {
     Tcp(TcpStream, SocketAddr, Vec<u8>),
 }
 
-pub struct Client {
+pub(crate) struct Client {
     rtc: Rtc,
     link: Link,
     local: SocketAddr,
     mids: Vec<(Mid, MediaKind)>,
-    pub peer: PeerId,
-    pub is_connected: bool,
-    pub received: Vec<RtpPacket>,
+    pub(crate) peer: PeerId,
+    pub(crate) is_connected: bool,
+    pub(crate) received: Vec<RtpPacket>,
     asked: usize,
     answered: usize,
-    sequence_number: u64,
+    pictures_sent: u64,
+    tones_sent: u64,
     frame: u32,
 }
 
 /// How a client reaches the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Over {
+pub(crate) enum Over {
     Udp,
     Tcp,
 }
 
 impl Client {
-    pub async fn join(media: &Media, session: &str, user: &str, connection: Connection, over: Over) -> Self {
+    pub(crate) async fn join(media: &Media, session: &str, user: &str, connection: Connection, over: Over) -> Self {
         let server = SocketAddr::from(([127, 0, 0, 1], media.port()));
         let (link, local, candidate) = match over {
             Over::Udp => {
@@ -97,13 +97,14 @@ impl Client {
             received: Vec::new(),
             asked: 0,
             answered: 0,
-            sequence_number: 1_000,
+            pictures_sent: 0,
+            tones_sent: 0,
             frame: 0,
         }
     }
 
     /// Takes part until `done`.
-    pub async fn until(&mut self, done: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&mut self, done: impl Fn(&Self) -> bool) {
         let run = async {
             while !done(self) {
                 self.step().await;
@@ -113,7 +114,7 @@ impl Client {
     }
 
     /// Publishes for as long as it is polled: 50 pictures and tones a second, each picture `packets` packets.
-    pub async fn publish(&mut self, packets: usize) {
+    pub(crate) async fn publish(&mut self, packets: usize) {
         let mut frames = tokio::time::interval(Duration::from_millis(20));
         loop {
             tokio::select! {
@@ -142,8 +143,14 @@ impl Client {
     fn write(&mut self, kind: MediaKind, timestamp: u32, payload: Vec<u8>, marker: bool) {
         let mid = self.mids.iter().find(|(_, k)| *k == kind).expect("a section").0;
         let pt = self.payload_type(kind);
-        self.sequence_number += 1;
-        let write = RtpWrite::new(pt, self.sequence_number.into(), timestamp, Instant::now(), payload);
+        let number = if kind.is_video() {
+            &mut self.pictures_sent
+        } else {
+            &mut self.tones_sent
+        };
+        *number += 1;
+        let number = *number;
+        let write = RtpWrite::new(pt, number.into(), timestamp, Instant::now(), payload);
         let mut direct = self.rtc.direct_api();
         let stream = direct.stream_tx_by_mid(mid, None).expect("a stream");
         stream.write_rtp(write.marker(marker).nackable(kind.is_video()));
@@ -198,19 +205,19 @@ impl Client {
         }
     }
 
-    pub fn pictures(&self) -> Vec<&RtpPacket> {
+    pub(crate) fn pictures(&self) -> Vec<&RtpPacket> {
         self.received
             .iter()
             .filter(|packet| packet.payload.len() > 100)
             .collect()
     }
 
-    pub fn tones(&self) -> usize {
+    pub(crate) fn tones(&self) -> usize {
         self.received.iter().filter(|packet| packet.payload.len() == 60).count()
     }
 
     /// Keeps the connection but takes nothing from it any more.
-    pub fn stall(self) -> Option<TcpStream> {
+    pub(crate) fn stall(self) -> Option<TcpStream> {
         match self.link {
             Link::Tcp(stream, ..) => Some(stream),
             Link::Udp(_) => None,
@@ -248,16 +255,24 @@ impl Link {
                         return (*server, length);
                     }
                 }
-                let count = stream.read_buf(read).await.expect("an open connection");
-                assert!(count > 0, "the server closed the connection");
+                stream.readable().await.expect("an open connection");
+                let mut chunk = [0; 4_096];
+                match stream.try_read(&mut chunk) {
+                    Ok(0) => panic!("the server closed the connection"),
+                    Ok(count) => read.extend_from_slice(&chunk[..count]),
+                    Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+                }
             },
         }
     }
 }
 
 /// Writes raw bytes over a new connection to `address` and keeps it.
-pub async fn raw_tcp(address: SocketAddr, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
-    stream.write_all(bytes).await.expect("written");
+pub(crate) async fn raw_tcp(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    if !bytes.is_empty() {
+        stream.writable().await.expect("an open connection");
+        stream.try_write(bytes).expect("room in a new socket's buffer");
+    }
     stream
 }

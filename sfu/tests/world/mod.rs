@@ -44,7 +44,11 @@ pub(crate) struct Client {
     /// Cut off from the network.
     pub(crate) is_cut: bool,
     answered: usize,
+    /// Of its pictures.
     pub(crate) sequence_number: u64,
+    sounds: u64,
+    /// Packets of either kind.
+    pub(crate) sent: usize,
     pub(crate) frame: u32,
 }
 
@@ -167,6 +171,8 @@ impl World {
             is_cut: false,
             answered: 0,
             sequence_number: 1_000 * (number as u64 + 1),
+            sounds: 0,
+            sent: 0,
             frame: 0,
         });
         self.settle();
@@ -258,9 +264,16 @@ impl World {
         let Some((mid, _)) = c.mids.iter().copied().find(|(_, k)| *k == kind) else {
             return;
         };
-        c.sequence_number += 1;
+        let number = if kind.is_video() {
+            &mut c.sequence_number
+        } else {
+            &mut c.sounds
+        };
+        *number += 1;
+        let number = *number;
+        c.sent += 1;
         let pt = c.payload_type(kind);
-        let write = RtpWrite::new(pt, c.sequence_number.into(), timestamp, wallclock, payload)
+        let write = RtpWrite::new(pt, number.into(), timestamp, wallclock, payload)
             .marker(true)
             .nackable(kind.is_video());
         let mut direct = c.rtc.direct_api();
@@ -370,7 +383,9 @@ impl Client {
 
     fn drain(&mut self, now: Instant, datagrams: &mut VecDeque<Transmit>) {
         loop {
-            match self.rtc.poll_output().expect("a client without errors") {
+            // A client that is cut off gives up its handshake after a while.
+            let Ok(output) = self.rtc.poll_output() else { return };
+            match output {
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => {
                     if !self.is_cut {
