@@ -35,16 +35,16 @@ export class Visit {
 
   constructor(sessionId: string, engine: MediaEngine, openSignaling: OpenSignaling, events: VisitEvents) {
     this.#events = events;
-    // The offer is made while the signaling connection is still being opened: joining costs the longer of the two.
-    this.subscription = engine.subscribe(
-      { audio: true, video: true },
-      { transport: (state) => this.#transport(state) },
-    );
+    // The offer is made while the signaling connection is being opened: joining costs the longer of the two.
     this.#signaling = openSignaling(sessionId, {
       opened: () => void this.#sendOffer(),
       message: (message) => this.#message(message),
       closed: (wasOpen) => this.#end(wasOpen ? 'lost' : 'refused'),
     });
+    this.subscription = engine.subscribe(
+      { audio: true, video: true },
+      { transport: (state) => this.#transport(state) },
+    );
   }
 
   /** Makes sure, soon, that the server is still there. */
