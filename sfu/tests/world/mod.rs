@@ -124,7 +124,10 @@ impl World {
     pub(crate) fn join(&mut self, worker: usize, session: &str, user: &str, offer: &Offer) -> usize {
         let number = self.clients.len();
         let address = SocketAddr::from(([198, 51, 100, 1], 10_000 + number as u16));
-        let mut config = Rtc::builder().set_rtp_mode(true).clear_codecs();
+        let mut config = Rtc::builder()
+            .set_rtp_mode(true)
+            .set_rtcp_report_interval_audio(Duration::from_secs(1))
+            .clear_codecs();
         for codec in &offer.codecs {
             config = match codec {
                 Codec::Opus => config.enable_opus(true, false),
