@@ -1,5 +1,8 @@
 import type { Facts, Phase } from '../session/phase';
 
+/** What the server calls somebody who gave no name. */
+const ANONYMOUS = 'Anonymous';
+
 /** What the watch page says about its state. */
 export interface StateWords {
   /** What happened, in a word or two. */
@@ -10,7 +13,7 @@ export interface StateWords {
 
 /** The words for `phase`. */
 export function stateWords(phase: Phase, facts: Facts | null, hostName: string): StateWords {
-  const host = hostName === '' ? 'the host' : hostName;
+  const host = hostName === '' || hostName === ANONYMOUS ? 'the host' : hostName;
   switch (phase) {
     case 'connecting':
       return connectingWords(facts);
