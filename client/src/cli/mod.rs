@@ -45,10 +45,22 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("footlight: {error:#}");
+            eprintln!("footlight: {}", words(&error));
             exit_code(&error)
         }
     }
+}
+
+/// The error and its causes, each of them once: some errors speak their cause themselves.
+fn words(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |words, cause| match words.is_empty() {
+            true => cause,
+            false if words.contains(&cause) => words,
+            false => format!("{words}: {cause}"),
+        })
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
@@ -57,4 +69,17 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(PublishError::Pipeline(_)) => DEVICE,
         _ => FAILED,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no route").context("cannot reach the server");
+        assert_eq!(words(&error), "cannot reach the server: no route");
+        let error = anyhow::anyhow!("no route").context("cannot reach the server: no route");
+        assert_eq!(words(&error), "cannot reach the server: no route");
+    }
 }

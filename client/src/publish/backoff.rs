@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 const FIRST_CEILING: Duration = Duration::from_millis(400);
 
 /// No wait is longer: somebody who is live wants to be back soon after the network is.
-const LAST_CEILING: Duration = Duration::from_secs(8);
+const LAST_CEILING: Duration = Duration::from_secs(5);
 
 /// The longest that attempt number `attempt` (counted from zero) may have to wait.
 fn ceiling(attempt: u32) -> Duration {
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn the_ceiling_doubles_and_then_stays() {
         let millis: Vec<u128> = (0..7).map(|attempt| ceiling(attempt).as_millis()).collect();
-        assert_eq!(millis, [400, 800, 1600, 3200, 6400, 8000, 8000]);
+        assert_eq!(millis, [400, 800, 1600, 3200, 5000, 5000, 5000]);
         assert_eq!(ceiling(u32::MAX), LAST_CEILING);
     }
 

@@ -239,22 +239,23 @@ fn authorize(request: RequestBuilder, bearer: Option<&str>) -> RequestBuilder {
 
 /// The words of a certificate's refusal, if that is what `error` comes from.
 fn distrust(error: &reqwest::Error) -> Option<String> {
-    let mut source = error.source();
-    while let Some(error) = source {
-        // hyper and rustls wrap their causes in `io::Error`, which shows them only through `get_ref`.
-        let error = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => inner as &dyn std::error::Error,
-            None => error,
-        };
-        if let Some(rustls::Error::Other(other)) = error.downcast_ref::<rustls::Error>() {
-            return other.0.downcast_ref::<TrustError>().map(ToString::to_string);
+    std::iter::successors(error.source(), |error| cause(*error)).find_map(|error| {
+        match error.downcast_ref::<rustls::Error>()? {
+            rustls::Error::Other(other) => other.0.downcast_ref::<TrustError>().map(ToString::to_string),
+            rustls::Error::InvalidCertificate(reason) => {
+                Some(format!("the server's certificate is not valid: {reason}"))
+            }
+            _ => None,
         }
-        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref::<rustls::Error>() {
-            return Some(format!("the server's certificate is not valid: {reason}"));
-        }
-        source = error.source();
+    })
+}
+
+/// One level down. hyper and rustls wrap their errors in [`std::io::Error`], whose `source` leaves out the one wrapped.
+fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
     }
-    None
 }
 
 /// Turns any other status into the server's own words.

@@ -18,20 +18,20 @@ use footlight_client::trust::Trust;
 use footlight_client::units::{Bitrate, Resolution};
 use tokio::sync::{mpsc, watch};
 
-pub use peer::{MediaPath, Peer, Received};
+pub(crate) use peer::{MediaPath, Peer, Received};
 
 /// The bearer token of every session here.
-pub const TOKEN: &str = "host-token";
+pub(crate) const TOKEN: &str = "host-token";
 
 /// Nothing in these tests takes this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Units of media that a test may leave unread before the oldest test bug becomes visible as a missing one.
 const UNREAD: usize = 4096;
 
 /// A WHIP server that answers as it is told to.
-pub struct FakeServer {
-    pub address: SocketAddr,
+pub(crate) struct FakeServer {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -48,7 +48,11 @@ struct Shared {
 
 impl FakeServer {
     /// Serves at `at`; the receiver gets each connection as it is made.
-    pub async fn start(at: &str, path: MediaPath, refusals: &[(u16, Option<u32>)]) -> (Self, mpsc::Receiver<Peer>) {
+    pub(crate) async fn start(
+        at: &str,
+        path: MediaPath,
+        refusals: &[(u16, Option<u32>)],
+    ) -> (Self, mpsc::Receiver<Peer>) {
         let listener = tokio::net::TcpListener::bind(at).await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (peers, connections) = mpsc::channel(UNREAD);
@@ -79,17 +83,17 @@ impl FakeServer {
     }
 
     /// How often media was offered.
-    pub fn offers(&self) -> usize {
+    pub(crate) fn offers(&self) -> usize {
         self.shared.offers.load(Ordering::SeqCst)
     }
 
     /// Which resources were deleted.
-    pub fn deleted(&self) -> Vec<String> {
+    pub(crate) fn deleted(&self) -> Vec<String> {
         self.shared.deleted.borrow().clone()
     }
 
     /// Whether the session was ended.
-    pub fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         *self.shared.ended.borrow()
     }
 }
@@ -147,7 +151,7 @@ async fn end(State(shared): State<Arc<Shared>>) -> StatusCode {
 }
 
 /// A small test pattern with the tone, for the server at `address`.
-pub fn config(address: SocketAddr) -> PublishConfig {
+pub(crate) fn config(address: SocketAddr) -> PublishConfig {
     PublishConfig {
         address: format!("http://{address}").parse().expect("an address"),
         resume: None,
@@ -166,7 +170,7 @@ pub fn config(address: SocketAddr) -> PublishConfig {
 }
 
 /// The same, for a session that exists already.
-pub fn resuming(address: SocketAddr) -> PublishConfig {
+pub(crate) fn resuming(address: SocketAddr) -> PublishConfig {
     PublishConfig {
         resume: Some(SessionToken {
             session: "show".parse().expect("an id"),
@@ -177,7 +181,7 @@ pub fn resuming(address: SocketAddr) -> PublishConfig {
 }
 
 /// Waits for a status that is wanted.
-pub async fn reached(status: &mut watch::Receiver<Status>, wanted: PublishState) -> Status {
+pub(crate) async fn reached(status: &mut watch::Receiver<Status>, wanted: PublishState) -> Status {
     let waiting = status.wait_for(|status| status.state == wanted);
     tokio::time::timeout(PATIENCE, waiting)
         .await

@@ -21,7 +21,7 @@ const PACKETS: usize = 1024;
 
 /// By which transport the server can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MediaPath {
+pub(crate) enum MediaPath {
     Udp,
     /// As behind a firewall that lets no UDP through.
     TcpOnly,
@@ -29,17 +29,17 @@ pub enum MediaPath {
 
 /// A unit of media, put together from its packets.
 #[derive(Debug, Clone)]
-pub struct Received {
-    pub kind: MediaKind,
-    pub keyframe: bool,
+pub(crate) struct Received {
+    pub(crate) kind: MediaKind,
+    pub(crate) keyframe: bool,
     /// When it was captured, by the RTP timestamp and the last sender report.
-    pub captured: Option<SystemTime>,
-    pub arrived: SystemTime,
+    pub(crate) captured: Option<SystemTime>,
+    pub(crate) arrived: SystemTime,
 }
 
 /// The server's end of one connection. Dropping it silences it, as a kill would.
-pub struct Peer {
-    pub media: tokio::sync::mpsc::Receiver<Received>,
+pub(crate) struct Peer {
+    pub(crate) media: tokio::sync::mpsc::Receiver<Received>,
     over: Arc<AtomicBool>,
     keyframe_wanted: Arc<AtomicBool>,
 }
@@ -61,7 +61,7 @@ struct Datagram {
 
 impl Peer {
     /// Answers `offer`, and goes on from there.
-    pub fn answer(offer: &str, path: MediaPath, unread: usize) -> (Self, String) {
+    pub(crate) fn answer(offer: &str, path: MediaPath, unread: usize) -> (Self, String) {
         let mut rtc = Rtc::builder()
             .set_crypto_provider(Arc::new(str0m::crypto::from_feature_flags()))
             .set_ice_lite(true)
@@ -100,7 +100,7 @@ impl Peer {
     }
 
     /// Sends a PLI.
-    pub fn ask_for_keyframe(&self) {
+    pub(crate) fn ask_for_keyframe(&self) {
         self.keyframe_wanted.store(true, Ordering::SeqCst);
     }
 }

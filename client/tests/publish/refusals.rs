@@ -1,13 +1,9 @@
 //! What a publisher does when the server says no, or says nothing.
 
-#[path = "publish_support/mod.rs"]
-#[allow(dead_code)]
-mod publish_support;
-
 use std::time::{Duration, Instant};
 
+use crate::server::{FakeServer, MediaPath, PATIENCE, config, reached, resuming};
 use footlight_client::publish::{PublishError, Publisher, SignalingError, State};
-use publish_support::{FakeServer, MediaPath, PATIENCE, config, reached, resuming};
 
 async fn refusal_of(publisher: &mut Publisher) -> PublishError {
     tokio::time::timeout(PATIENCE, publisher.ended())

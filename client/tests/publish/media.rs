@@ -1,13 +1,9 @@
 //! A publisher against a media engine that is not its own.
 
-#[path = "publish_support/mod.rs"]
-#[allow(dead_code)]
-mod publish_support;
-
 use std::time::{Duration, SystemTime};
 
+use crate::server::{FakeServer, MediaPath, PATIENCE, Peer, Received, config, reached};
 use footlight_client::publish::{Ending, Publisher, State};
-use publish_support::{FakeServer, MediaPath, PATIENCE, Peer, Received, config, reached};
 use str0m::media::MediaKind;
 use tokio::sync::mpsc;
 
