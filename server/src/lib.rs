@@ -1,4 +1,4 @@
-//! The Footlight server: everything that touches the world. Pages and signaling over HTTP, WHIP, WHEP and WebSockets; the
+//! The Footlight server: everything that touches the world. Pages and signaling over HTTP, WHIP, WHEP and WebSocket; the
 //! media sockets and their worker threads; sessions; configuration; figures.
 //!
 //! ```text

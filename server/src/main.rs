@@ -42,11 +42,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    let output = match cli.print_json_address {
-        true => Output::Json,
-        false => Output::Summary {
-            qr_code: cli.qr || std::io::stdout().is_terminal(),
-        },
+    let output = if cli.print_json_address {
+        Output::Json
+    } else {
+        let qr_code = cli.qr || std::io::stdout().is_terminal();
+        Output::Summary { qr_code }
     };
     let runtime = tokio::runtime::Runtime::new().context("the async runtime cannot be started")?;
     runtime.block_on(serve(config, output))

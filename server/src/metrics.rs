@@ -55,7 +55,7 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// All figures as OpenMetrics text.
+    /// All figures in the text format of `OpenMetrics`.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.registry) {

@@ -21,13 +21,13 @@ const CERTIFICATE_FILE: &str = "certificate.pem";
 const KEY_FILE: &str = "certificate.key";
 
 /// Apple's limit for certificates, 825 days, less a margin.
-const VALIDITY: Duration = Duration::from_secs(800 * 24 * 3600);
+const VALIDITY: Duration = Duration::from_hours(800 * 24);
 
 /// A clock that is a little behind must not find a certificate of the future.
-const BACKDATING: Duration = Duration::from_secs(24 * 3600);
+const BACKDATING: Duration = Duration::from_hours(24);
 
 /// A certificate that ends sooner than this is made anew at a start.
-const RENEWAL: Duration = Duration::from_secs(14 * 24 * 3600);
+const RENEWAL: Duration = Duration::from_hours(14 * 24);
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn it_is_valid_for_less_than_825_days() {
-        assert!(VALIDITY + BACKDATING < Duration::from_secs(825 * 24 * 3600));
+        assert!(VALIDITY + BACKDATING < Duration::from_hours(825 * 24));
     }
 
     #[test]

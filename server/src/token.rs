@@ -109,7 +109,7 @@ impl HostKey {
         let text = session.as_str();
         text.len() == ID_RANDOM_CHARS + ID_CHECK_CHARS
             && constant_time_eq(
-                text[ID_RANDOM_CHARS..].as_bytes(),
+                &text.as_bytes()[ID_RANDOM_CHARS..],
                 self.check_of(&text[..ID_RANDOM_CHARS]).as_bytes(),
             )
     }

@@ -96,7 +96,7 @@ impl Default for Config {
             max_sessions: 100,
             max_participants: 10_000,
             max_connections: 20_000,
-            session_idle: Duration::from_secs(3600),
+            session_idle: Duration::from_hours(1),
             drain: Duration::from_secs(10),
             log: "info".to_owned(),
         }

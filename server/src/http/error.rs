@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use footlight_protocol::ApiError;
 
+use super::MAX_BODY_BYTES;
 use crate::media::MediaError;
 use crate::rooms::PublishRefusal;
 use crate::sessions::{AdmissionError, CreateError, IngestError};
@@ -42,6 +43,11 @@ impl Failure {
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub(crate) fn too_large() -> Self {
+        let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
     pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {

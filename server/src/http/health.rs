@@ -8,7 +8,7 @@ use axum::routing::get;
 
 use super::App;
 
-/// OpenMetrics 1.0 §1.6.
+/// The text format of `OpenMetrics` 1.0, §1.6.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes() -> Router<App> {

@@ -97,7 +97,7 @@ pub struct Listener {
     addresses: Vec<SocketAddr>,
 }
 
-/// Counts a connection, WebSockets included: whoever goes on with the connection keeps a clone.
+/// Counts a connection, upgraded ones included: whoever goes on with the connection keeps a clone.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionPermit {
     _permit: Arc<OwnedSemaphorePermit>,

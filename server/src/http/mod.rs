@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -41,7 +42,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a browser may remember that it may call us, in seconds (Fetch §4.9). Chromium takes at most two hours.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
 
 /// What every route needs.
 #[derive(Debug, Clone)]
@@ -79,6 +80,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(refuse_announced_size))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             REQUEST_TIMEOUT,
@@ -137,6 +139,14 @@ async fn refuse_while_draining(State(app): State<App>, request: Request, next: N
     // A publisher or player that says good-bye is welcome to.
     if app.sessions.is_draining() && request.method() != Method::DELETE {
         return Failure::unavailable("shutting_down", "the server is shutting down").into_response();
+    }
+    next.run(request).await
+}
+
+/// A body that says itself that it is too large is refused before any of it is read.
+async fn refuse_announced_size(request: Request, next: Next) -> Response {
+    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Failure::too_large().into_response();
     }
     next.run(request).await
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::error::Failure;
 use super::extract::{Id, bearer, is_content_type, parse_id};
-use super::{App, MAX_BODY_BYTES, sdp_fragment};
+use super::{App, sdp_fragment};
 use crate::sessions::{Negotiated, PublishRequest, Resource, ResourceKind, WatchRequest};
 
 const SDP: &str = "application/sdp";
@@ -59,10 +59,7 @@ async fn text_body<S: Send + Sync>(request: Request, state: &S) -> Result<String
     let body = Bytes::from_request(request, state)
         .await
         .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-                Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-            }
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(),
             _ => Failure::bad_request("bad_body", rejection.body_text()),
         })?;
     String::from_utf8(body.into()).map_err(|_| Failure::bad_request("bad_body", "the body is not UTF-8"))

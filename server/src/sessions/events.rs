@@ -44,10 +44,10 @@ impl Sessions {
     }
 
     /// Enters a peer, and handles what was reported of it before its number was known here.
-    pub(super) fn enter(&self, id: PeerId, peer: Peer) {
+    pub(super) fn enter(&self, id: PeerId, peer: &Peer) {
         let early = self.0.peers.lock().enter(id, peer.clone());
         for event in early {
-            self.handle(id, &peer, event);
+            self.handle(id, peer, event);
         }
     }
 

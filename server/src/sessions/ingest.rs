@@ -114,7 +114,7 @@ impl Sessions {
         let (session, publication) = admitted.inspect_err(|_| self.0.media.close(accepted.peer))?;
         let resource = self.name(accepted.peer, ResourceKind::Whip, id);
         let purpose = Purpose::Publish(publication);
-        self.enter(accepted.peer, Peer { session, purpose });
+        self.enter(accepted.peer, &Peer { session, purpose });
         Ok(Negotiated {
             answer: accepted.answer,
             resource,
@@ -181,7 +181,7 @@ impl Sessions {
             Purpose::Watch(user)
         };
         let resource = self.name(accepted.peer, ResourceKind::Whep, request.session);
-        self.enter(accepted.peer, Peer { session, purpose });
+        self.enter(accepted.peer, &Peer { session, purpose });
         Ok(Negotiated {
             answer: accepted.answer,
             resource,

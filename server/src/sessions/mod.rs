@@ -1,4 +1,4 @@
-//! The live sessions: each a [`Room`](crate::rooms::Room) together with what its effects reach, the WebSockets of its
+//! The live sessions: each a [`Room`](crate::rooms::Room) together with what its effects reach, each WebSocket of its
 //! participants and their WebRTC peers.
 //!
 //! **Architecture invariant:** every change of a room goes through [`Session::command`](session::Session), which holds the

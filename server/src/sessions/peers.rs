@@ -61,7 +61,7 @@ pub struct Resource {
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    peers: HashMap<PeerId, Peer>,
+    entries: HashMap<PeerId, Peer>,
     resources: HashMap<String, Resource>,
     /// A worker's events overtake the answer that tells the peer's number; they wait here.
     early: VecDeque<(PeerId, MediaEvent)>,
@@ -71,7 +71,7 @@ impl Peers {
     /// Enters a peer; gives the events that came too early.
     #[must_use]
     pub(super) fn enter(&mut self, id: PeerId, peer: Peer) -> Vec<MediaEvent> {
-        self.peers.insert(id, peer);
+        self.entries.insert(id, peer);
         let (early, others) = std::mem::take(&mut self.early)
             .into_iter()
             .partition::<VecDeque<_>, _>(|(peer, _)| *peer == id);
@@ -81,7 +81,7 @@ impl Peers {
 
     /// The entry of a peer.
     pub(super) fn get(&self, id: PeerId) -> Option<Peer> {
-        self.peers.get(&id).cloned()
+        self.entries.get(&id).cloned()
     }
 
     /// Keeps an event for a peer that is not entered yet.
@@ -95,7 +95,7 @@ impl Peers {
     /// Forgets a peer that is gone.
     pub(super) fn remove(&mut self, id: PeerId) -> Option<Peer> {
         self.resources.retain(|_, resource| resource.peer != id);
-        self.peers.remove(&id)
+        self.entries.remove(&id)
     }
 
     /// Names the peer in a URL.

@@ -88,7 +88,7 @@ impl Seat {
         match purpose {
             Some(purpose) => {
                 let session = self.session.clone();
-                self.sessions.enter(peer, Peer { session, purpose });
+                self.sessions.enter(peer, &Peer { session, purpose });
             }
             None => self.sessions.0.media.close(peer),
         }

@@ -18,7 +18,7 @@ use crate::sessions::{Admission, Closing, Mail, Seat, SignalError};
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long a connection may be silent, not even answering pings, before it is given up: three pings.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long one message may take to be handed to the system: it does as soon as the other side reads.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,8 +36,8 @@ struct End {
     reason: &'static str,
 }
 
-const fn end(code: u16, reason: &'static str) -> Option<End> {
-    Some(End { code, reason })
+const fn end(code: u16, reason: &'static str) -> End {
+    End { code, reason }
 }
 
 /// Serves the connection until one side has enough of it.
@@ -47,7 +47,7 @@ pub(super) async fn run(socket: WebSocket, admission: Admission) {
         close(
             &mut sink,
             &mut stream,
-            end(close_code::AGAIN, "the session is full or has ended"),
+            Some(end(close_code::AGAIN, "the session is full or has ended")),
         )
         .await;
         return;
@@ -70,10 +70,10 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, mail: &mut Mail) -> Opt
     loop {
         let message = tokio::select! {
             biased;
-            Some(closing) = mail.closing.recv() => return end_of(closing),
+            Some(closing) = mail.closing.recv() => return Some(end_of(closing)),
             message = mail.queue.recv() => match message {
                 Some(text) => Message::Text(text),
-                None => return end(close_code::NORMAL, "the session has ended"),
+                None => return Some(end(close_code::NORMAL, "the session has ended")),
             },
             _ = ping.tick() => Message::Ping(bytes::Bytes::new()),
         };
@@ -82,14 +82,14 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, mail: &mut Mail) -> Opt
             sent = timeout(SEND_TIMEOUT, sink.send(message)) => match sent {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return None,
-                Err(_) => return end_of(Closing::TooSlow),
+                Err(_) => return Some(end_of(Closing::TooSlow)),
             },
-            Some(closing) = mail.closing.recv() => return end_of(closing),
+            Some(closing) = mail.closing.recv() => return Some(end_of(closing)),
         }
     }
 }
 
-fn end_of(closing: Closing) -> Option<End> {
+fn end_of(closing: Closing) -> End {
     match closing {
         Closing::TooSlow => end(close_code::AGAIN, "too many messages were left unread"),
         Closing::Replaced => end(REPLACED, "replaced by a newer connection"),
@@ -100,10 +100,10 @@ async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
     let mut allowance = Allowance::new(Instant::now());
     loop {
         let text = match timeout(SILENCE_TIMEOUT, stream.next()).await {
-            Err(_) => return end(close_code::AWAY, "nothing was heard for too long"),
+            Err(_) => return Some(end(close_code::AWAY, "nothing was heard for too long")),
             Ok(None | Some(Ok(Message::Close(_)))) => return None,
             Ok(Some(Err(error))) => return end_of_error(error),
-            Ok(Some(Ok(Message::Binary(_)))) => return end(close_code::UNSUPPORTED, "messages are text"),
+            Ok(Some(Ok(Message::Binary(_)))) => return Some(end(close_code::UNSUPPORTED, "messages are text")),
             // Counted like messages: a flood of pings has to be answered as well.
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
             Ok(Some(Ok(Message::Text(text)))) => Some(text),
@@ -113,7 +113,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
             None => true,
         };
         if !allowance.spend(sensible, Instant::now()) {
-            return end(close_code::POLICY, "too many messages");
+            return Some(end(close_code::POLICY, "too many messages"));
         }
     }
 }
@@ -121,9 +121,9 @@ async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
 /// What the WebSocket layer refused. axum hides its error type, which is tungstenite's.
 fn end_of_error(error: axum::Error) -> Option<End> {
     match error.into_inner().downcast_ref::<WireError>() {
-        Some(WireError::Capacity(_)) => end(close_code::SIZE, "a frame may have 64 KiB at most"),
-        Some(WireError::Protocol(_)) => end(close_code::PROTOCOL, "this is not RFC 6455"),
-        Some(WireError::Utf8(_)) => end(close_code::INVALID, "text is UTF-8"),
+        Some(WireError::Capacity(_)) => Some(end(close_code::SIZE, "a frame may have 64 KiB at most")),
+        Some(WireError::Protocol(_)) => Some(end(close_code::PROTOCOL, "this is not RFC 6455")),
+        Some(WireError::Utf8(_)) => Some(end(close_code::INVALID, "text is UTF-8")),
         _ => None,
     }
 }
