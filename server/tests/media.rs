@@ -40,7 +40,7 @@ async fn wait_for(events: &mut Receiver<MediaEvent>, wanted: impl Fn(&MediaEvent
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), found)
+    tokio::time::timeout(Duration::from_mins(1), found)
         .await
         .expect("it happens in time")
 }

@@ -24,8 +24,8 @@ pub(crate) enum Change {
     Release,
 }
 
-/// Decides for one subscriber. `tracks` are those of its session in the order of publishing. A slot stays with its user as long as that user is on air or
-/// `is_awaited`; tracks that nobody shows take the free slots in order.
+/// Decides for one subscriber. `tracks` are those of its session in the order of publishing. A slot stays with its user
+/// as long as that user is on air or `is_awaited`; tracks that nobody shows take the free slots in order.
 pub(crate) fn assign(
     slots: &[SlotState],
     tracks: &[&TrackInfo],

@@ -4,9 +4,9 @@ use str0m::RtcConfig;
 use str0m::format::{Codec, CodecSpec};
 use str0m::media::Pt;
 
-/// H.264 (RFC 6184 §8.1): payload type, RTX payload type, packetization mode 1 or 0, profile-level-id. Constrained baseline
-/// first, because every browser and phone encodes and decodes it in hardware; then what browsers offer besides. The numbers are only the
-/// answerer's preference: an offer brings its own.
+/// H.264 (RFC 6184 §8.1): payload type, RTX payload type, packetization mode 1 or 0, profile-level-id. Constrained
+/// baseline first, because every browser and phone encodes and decodes it in hardware; then what browsers offer
+/// besides. The numbers are only the answerer's preference: an offer brings its own.
 const H264_FORMATS: [(u8, u8, bool, u32); 7] = [
     (108, 109, true, 0x42_e0_1f),
     (127, 121, true, 0x42_00_1f),
@@ -17,7 +17,8 @@ const H264_FORMATS: [(u8, u8, bool, u32); 7] = [
     (35, 36, false, 0x4d_00_1f),
 ];
 
-/// Enables what is forwarded and nothing else. The order decides what a browser publishes when it leaves the choice to the answer.
+/// Enables what is forwarded and nothing else. The order decides what a browser publishes when it leaves the choice to
+/// the answer.
 pub(crate) fn enable(config: RtcConfig) -> RtcConfig {
     let mut config = config.clear_codecs().enable_opus(true, false);
     let codecs = config.codec_config();
@@ -39,7 +40,8 @@ pub(crate) fn name(codec: Codec) -> &'static str {
     }
 }
 
-/// Picks the payload type by which a receiver of `offered` formats decodes `format`, the closest one if there are several.
+/// Picks the payload type by which a receiver of `offered` formats decodes `format`, the closest one if there are
+/// several.
 pub(crate) fn payload_type(format: &CodecSpec, offered: &[(Pt, CodecSpec)]) -> Option<Pt> {
     offered
         .iter()
@@ -81,7 +83,8 @@ enum H264Profile {
     Other(u32),
 }
 
-/// profile_idc and constraint flags, of which constraint_set1 makes baseline the constrained one (RFC 6184 table 5).
+/// `profile_idc` and constraint flags, of which `constraint_set1` makes baseline the constrained one (RFC 6184 table
+/// 5).
 impl H264Profile {
     fn of(profile_level_id: Option<u32>) -> Self {
         // RFC 6184 §8.1: baseline where the parameter is missing.
@@ -100,10 +103,9 @@ impl H264Profile {
     fn distance(self, decoder: Self) -> Option<u32> {
         match (self, decoder) {
             (sent, decoder) if sent == decoder => Some(0),
-            (Self::ConstrainedBaseline, Self::Baseline) => Some(1),
+            (Self::ConstrainedBaseline, Self::Baseline) | (Self::Main, Self::High) => Some(1),
             (Self::ConstrainedBaseline, Self::Main) => Some(2),
             (Self::ConstrainedBaseline, Self::High) => Some(3),
-            (Self::Main, Self::High) => Some(1),
             // Encoders that announce plain baseline stay within the constrained one: nobody implements what it adds.
             (Self::Baseline, Self::ConstrainedBaseline) => Some(4),
             (Self::Baseline, Self::Main) => Some(5),

@@ -1,7 +1,7 @@
 //! The seam on the way out: a packet whose every field is decided, and what sends it.
 //!
-//! [`Slot`](crate::slot::Slot) decides; an [`Egress`] encrypts, keeps what may be asked for again, and sends. Today it is a str0m peer. Another one takes
-//! its place by implementing the trait.
+//! [`Slot`](crate::slot::Slot) decides; an [`Egress`] encrypts, keeps what may be asked for again, and sends. Today it
+//! is a str0m peer. Another one takes its place by implementing the trait.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// One worker thread and its [`Sfu`](crate::Sfu). At most 256 of them, so that the number fits two hexadecimal digits of
-/// an ICE username fragment.
+/// One worker thread and its [`Sfu`](crate::Sfu). At most 256 of them, so that the number fits two hexadecimal digits
+/// of an ICE username fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub u8);
 

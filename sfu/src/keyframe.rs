@@ -1,6 +1,7 @@
 //! Where a picture begins that needs no other: read from the first bytes of an RTP payload, without decoding.
 //!
-//! A wrong "no" delays a viewer, a wrong "yes" shows a broken picture until the next keyframe; neither can do harm beyond that, so payloads that make no sense are simply not keyframes.
+//! A wrong "no" delays a viewer, a wrong "yes" shows a broken picture until the next keyframe; neither can do harm
+//! beyond that, so payloads that make no sense are simply not keyframes.
 
 use str0m::format::Codec;
 
@@ -23,7 +24,8 @@ pub(crate) fn starts_keyframe(codec: Codec, payload: &[u8]) -> bool {
     }
 }
 
-/// A sequence parameter set opens a keyframe; an IDR slice does where the parameter sets came earlier (RFC 6184 §5.6 to §5.8).
+/// A sequence parameter set opens a keyframe; an IDR slice does where the parameter sets came earlier (RFC 6184 §5.6 to
+/// §5.8).
 fn h264(payload: &[u8]) -> bool {
     fn opens(header: u8) -> bool {
         matches!(header & 0x1f, nal::SPS | nal::IDR)
@@ -47,10 +49,11 @@ fn h264(payload: &[u8]) -> bool {
     }
 }
 
-/// The payload descriptor (RFC 7741 §4.2) must start partition 0; the inverse key frame flag is the lowest bit of the payload header behind it (§4.3).
+/// The payload descriptor (RFC 7741 §4.2) must start partition 0; the inverse key frame flag is the lowest bit of the
+/// payload header behind it (§4.3).
 fn vp8(payload: &[u8]) -> bool {
     let Some(&first) = payload.first() else { return false };
-    let starts_frame = first & 0x10 != 0 && first & 0x07 == 0;
+    let starts_frame = first & 0x17 == 0x10;
     if !starts_frame {
         return false;
     }
@@ -90,7 +93,7 @@ fn vp9(payload: &[u8]) -> bool {
         let is_long = payload.get(1).is_some_and(|picture_id| picture_id & 0x80 != 0);
         layer_at += if is_long { 2 } else { 1 };
     }
-    payload.get(layer_at).is_some_and(|layer| (layer >> 1) & 0x07 == 0)
+    payload.get(layer_at).is_some_and(|layer| layer & 0x0e == 0)
 }
 
 /// The N bit of the aggregation header: the first packet of a coded video sequence (AV1 RTP §4.4).

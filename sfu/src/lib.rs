@@ -1,16 +1,18 @@
 //! The media core of the server: a selective forwarding middlebox (RFC 7667 §3.7) without I/O.
 //!
-//! One [`Sfu`] per worker thread holds that worker's peers. Publishers' packets become tracks; every subscriber of a session
-//! shows its tracks in *slots*, the media sections of its offer. What a viewer gets is decided per packet and slot and
-//! handed to the viewer's egress as a finished plan. Media is forwarded, never transcoded.
+//! One [`Sfu`] per worker thread holds that worker's peers. Publishers' packets become tracks; every subscriber of a
+//! session shows its tracks in *slots*, the media sections of its offer. What a viewer gets is decided per packet and
+//! slot and handed to the viewer's egress as a finished plan. Media is forwarded, never transcoded.
 //!
-//! What this crate is not: it opens no socket, starts no thread, reads no clock, and knows no JSON and no HTTP. `Instant`
-//! comes in as an argument; datagrams, relay messages and events go in and out as values. Workers share nothing: what one
-//! has to tell another is a [`RelayMessage`], and a track with viewers on another worker crosses once, not once per viewer.
+//! What this crate is not: it opens no socket, starts no thread, reads no clock, and knows no JSON and no HTTP.
+//! `Instant` comes in as an argument; datagrams, relay messages and events go in and out as values. Workers share
+//! nothing: what one has to tell another is a [`RelayMessage`], and a track with viewers on another worker crosses
+//! once, not once per viewer.
 //!
 //! **The invariants to keep:**
 //! - After every call on an [`Sfu`] its three queues are drained.
-//! - Every mutation of an engine is followed by a full drain before the next (`peer.rs` is the only place that can break it).
+//! - Every mutation of an engine is followed by a full drain before the next (`peer.rs` is the only place that can
+//!   break it).
 //! - A slot's SSRC, sequence numbers and timestamps are one line for life (`rewriter.rs`).
 //! - Nothing that comes from the network can panic or grow without bound.
 

@@ -1,7 +1,7 @@
 //! One WebRTC connection: the engine, and what the core knows about it.
 //!
-//! **The invariant to keep:** every mutation of the engine is followed by [`Peer::drain`] before the next one. It is why the engine is private to
-//! this module and each method that mutates it drains.
+//! **The invariant to keep:** every mutation of the engine is followed by [`Peer::drain`] before the next one. It is
+//! why the engine is private to this module and each method that mutates it drains.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,11 +24,12 @@ use crate::{PeerId, SessionId, SfuError, UserId, codec, sdp};
 /// How often the engine reports statistics; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a viewer gets sender reports. It cannot line up sound and picture before it has one of each, so audio's usual
-/// five seconds are too long.
+/// How often a viewer gets sender reports. It cannot line up sound and picture before it has one of each, so audio's
+/// usual five seconds are too long.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Retransmission history of a slot: two seconds of 2.5 Mb/s video in packets of 1,100 bytes are 570. Memory per viewer is bounded by it.
+/// Retransmission history of a slot: two seconds of 2.5 Mb/s video in packets of 1,100 bytes are 570. Memory per viewer
+/// is bounded by it.
 const HISTORY_PACKETS: usize = 1024;
 
 /// Nobody waits longer for a retransmission: the jitter buffer has given up and asked for a keyframe.
@@ -88,7 +89,8 @@ pub(crate) struct Peer {
     errors: u32,
 }
 
-/// Extensions that can be negotiated. Those that the engine does not write itself pass through from publisher to viewer.
+/// Extensions that can be negotiated. Those that the engine does not write itself pass through from publisher to
+/// viewer.
 fn extensions() -> ExtensionMap {
     let mut map = ExtensionMap::standard();
     map.set(5, Extension::AbsoluteCaptureTime);
@@ -262,7 +264,7 @@ impl Peer {
         is_known
     }
 
-    /// Says goodbye (RTCP BYE, DTLS close_notify) where the connection stands.
+    /// Says goodbye (RTCP BYE, DTLS `close_notify`) where the connection stands.
     pub(crate) fn close(&mut self, now: Instant, out: &mut Outbox) {
         let result = self.rtc.close();
         self.note(result.err().map(|error| error.to_string()));

@@ -16,7 +16,8 @@ use crate::throttle::{KEYFRAME_INTERVAL, RELAY_INTERVAL, Throttle, Verdict};
 use crate::track::{Extensions, Ingest, Meter, Track, TrackInfo, TrackPacket};
 use crate::{PeerId, SfuEvent, TrackId, WorkerId, codec};
 
-/// SSRCs remembered per publisher. A browser uses two per track; one that keeps making up new ones makes us look them up again.
+/// SSRCs remembered per publisher. A browser uses two per track; one that keeps making up new ones makes us look them
+/// up again.
 const MAX_STREAMS: usize = 64;
 
 /// A publish peer's own state.
@@ -274,14 +275,15 @@ impl Sfu {
             epoch: 0,
             opened_at: now,
         };
-        tracing::info!(peer = %id, track = %track_id, session = %info.session, codec = codec::name(format.codec), "track started");
+        let codec = codec::name(format.codec);
+        tracing::info!(peer = %id, track = %track_id, session = %info.session, codec, "track started");
         self.counters.tracks += 1;
         self.events.push_back(SfuEvent::TrackStarted {
             peer: id,
             session: info.session.clone(),
             user: info.user.clone(),
             kind,
-            codec: codec::name(format.codec),
+            codec,
         });
         self.announce(Control::TrackOpened(info), now);
         let ingest = Ingest {

@@ -1,8 +1,8 @@
 //! One continuous line of sequence numbers and timestamps, whatever is sent along it.
 //!
 //! A receiver binds its jitter buffer, loss statistics and SRTP rollover counter to one SSRC. When the slot behind that
-//! SSRC shows somebody else, or its publisher reconnects, the numbers must run on as if nothing had happened: no gap (it
-//! would be asked for by NACK and never come) and no jump back (it would be dropped as a replay, RFC 3711 §3.3.2).
+//! SSRC shows somebody else, or its publisher reconnects, the numbers must run on as if nothing had happened: no gap
+//! (it would be asked for by NACK and never come) and no jump back (it would be dropped as a replay, RFC 3711 §3.3.2).
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ const FIRST_SEQUENCE_NUMBER: u64 = 1;
 /// Least step of the timestamp from one source to the next: below it two frames would be taken for one.
 const LEAST_STEP: Duration = Duration::from_millis(1);
 
-/// Longest silence that is carried into the timestamp. Beyond half of the 32-bit circle (6.6 hours at 90 kHz) a receiver
-/// reads a step forward as one backward.
-const LONGEST_STEP: Duration = Duration::from_secs(3600);
+/// Longest silence that is carried into the timestamp. Beyond half of the 32-bit circle (6.6 hours at 90 kHz) a
+/// receiver reads a step forward as one backward.
+const LONGEST_STEP: Duration = Duration::from_hours(1);
 
 /// Whose packets run along the line: a track, and how often that track has restarted its own numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,7 @@ impl Rewriter {
 mod tests {
     use super::*;
     use crate::WorkerId;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     const VIDEO: u32 = 90_000;
@@ -186,7 +187,7 @@ mod tests {
         let mut line = Rewriter::default();
         line.begin(source(1, 0), place(0, 0), VIDEO, now);
         line.rewrite(place(0, 0), now);
-        let next_day = now + Duration::from_secs(86_400);
+        let next_day = now + Duration::from_hours(24);
         line.begin(source(2, 0), place(0, 77), VIDEO, next_day);
         let out = line.rewrite(place(0, 77), next_day).expect("in the segment");
         assert!(out.timestamp > 0 && out.timestamp < 1 << 31);
@@ -196,7 +197,7 @@ mod tests {
         /// Whatever the sources do, no number is given out twice, and the line has gaps only where a source had them.
         #[test]
         fn no_number_is_spent_twice(
-            segments in proptest::collection::vec((0_u64..1 << 40, any::<u32>(), proptest::collection::vec(0_u64..200, 1..40)), 1..8)
+            segments in vec((0_u64..1 << 40, any::<u32>(), vec(0_u64..200, 1..40)), 1..8)
         ) {
             let now = Instant::now();
             let mut line = Rewriter::default();

@@ -1,8 +1,8 @@
 //! Whose datagram is this: of all the peers that share one port.
 //!
-//! A STUN binding request names its addressee in USERNAME (RFC 8445 §7.2.2); everything else is known by the address that
-//! such a request came from. The fragment carries the worker's number, so that any worker knows where a request belongs
-//! that the kernel happened to hand to it.
+//! A STUN binding request names its addressee in USERNAME (RFC 8445 §7.2.2); everything else is known by the address
+//! that such a request came from. The fragment carries the worker's number, so that any worker knows where a request
+//! belongs that the kernel happened to hand to it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use crate::{PeerId, WorkerId};
 /// Remote addresses remembered per peer: a phone that changes networks has a handful over an hour.
 const ADDRESSES_PER_PEER: usize = 8;
 
-/// Remote addresses of other workers' peers in one generation of two. Anybody can make us remember one by a forged request, so it
-/// is bounded; 8,192 live peers behind one worker's socket are more than it serves.
+/// Remote addresses of other workers' peers in one generation of two. Anybody can make us remember one by a forged
+/// request, so it is bounded; 8,192 live peers behind one worker's socket are more than it serves.
 const FOREIGN_ADDRESSES: usize = 8192;
 
 /// Where a datagram comes from.
@@ -164,8 +164,8 @@ impl Routes {
     }
 }
 
-/// A bounded map that forgets what was not used for a while: when the young generation is full it becomes the old one, and the old one is
-/// forgotten. What is asked for moves back to the young.
+/// A bounded map that forgets what was not used for a while: when the young generation is full it becomes the old one,
+/// and the old one is forgotten. What is asked for moves back to the young.
 #[derive(Debug, Default)]
 struct Recent {
     young: HashMap<Remote, WorkerId>,

@@ -65,8 +65,8 @@ pub(crate) fn replace_credentials(answer: &str, old: &IceCreds, new: &IceCreds) 
     })
 }
 
-/// The answer with the n-th audio and the n-th video section in one `MediaStream`. Browsers keep sound and picture in time only within a
-/// stream (RFC 8830 §1), and the engine gives each section one of its own.
+/// The answer with the n-th audio and the n-th video section in one `MediaStream`. Browsers keep sound and picture in
+/// time only within a stream (RFC 8830 §1), and the engine gives each section one of its own.
 pub(crate) fn pair_streams(answer: &str) -> String {
     let (mut audio, mut video) = (0_u32, 0_u32);
     let mut stream = String::new();
@@ -128,18 +128,21 @@ mod tests {
 
     #[test]
     fn sound_and_picture_of_a_pair_share_a_stream() {
-        let answer = "v=0\r\nm=audio 9 X 111\r\na=msid:one a0\r\na=ssrc:1 msid:one a0\r\nm=video 9 X 96\r\na=msid:two v0\r\n\
+        let answer = "v=0\r\nm=audio 9 X 111\r\n\
+                      a=msid:one a0\r\na=ssrc:1 msid:one a0\r\nm=video 9 X 96\r\na=msid:two v0\r\n\
                       m=video 9 X 96\r\na=msid:three v1\r\n";
         assert_eq!(
             pair_streams(answer),
-            "v=0\r\nm=audio 9 X 111\r\na=msid:slot-0 a0\r\na=ssrc:1 msid:slot-0 a0\r\nm=video 9 X 96\r\na=msid:slot-0 v0\r\n\
+            "v=0\r\nm=audio 9 X 111\r\n\
+             a=msid:slot-0 a0\r\na=ssrc:1 msid:slot-0 a0\r\nm=video 9 X 96\r\na=msid:slot-0 v0\r\n\
              m=video 9 X 96\r\na=msid:slot-1 v1\r\n"
         );
     }
 
     #[test]
     fn a_restart_changes_credentials_and_drops_candidates() {
-        let offer = "v=0\r\na=ice-ufrag:old1\r\na=ice-pwd:oldpassword\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=mid:0\r\n";
+        let offer = "v=0\r\na=ice-ufrag:old1\r\na=ice-pwd:oldpassword\r\n\
+                     a=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=mid:0\r\n";
         assert_eq!(
             with_credentials(offer, &credentials("new1", "newpassword")),
             "v=0\r\na=ice-ufrag:new1\r\na=ice-pwd:newpassword\r\na=mid:0\r\n"

@@ -1,4 +1,5 @@
-//! What a worker knows of a session: who publishes and which tracks there are on any worker, and who watches on this one.
+//! What a worker knows of a session: who publishes and which tracks there are on any worker, and who watches on this
+//! one.
 
 use crate::relay::Publisher;
 use crate::{PeerId, TrackId, UserId};

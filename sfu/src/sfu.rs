@@ -26,8 +26,8 @@ pub const MAX_PEERS: usize = 4096;
 /// A peer that has not connected by then is closed: a browser gives up trying after 30 s as well.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Least time between two wake-ups of one peer. An engine with something to say and nowhere to send it asks to be woken at
-/// once, again and again.
+/// Least time between two wake-ups of one peer. An engine with something to say and nowhere to send it asks to be woken
+/// at once, again and again.
 pub(crate) const LEAST_SLEEP: Duration = Duration::from_millis(1);
 
 /// What a peer is for.
@@ -74,7 +74,8 @@ impl std::fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// A new self-signed one; `None` where the crypto library cannot make a key. WebRTC trusts it by its fingerprint in SDP (RFC 8827 §5.5).
+    /// A new self-signed one; `None` where the crypto library cannot make a key. WebRTC trusts it by its fingerprint in
+    /// SDP (RFC 8827 §5.5).
     pub fn generate() -> Option<Self> {
         let crypto = str0m::crypto::from_feature_flags();
         crypto.dtls_provider.generate_certificate().map(Self)
@@ -94,9 +95,9 @@ pub enum Routed {
 
 /// All peers of one worker.
 ///
-/// It does nothing by itself: the application feeds it datagrams, relay messages and the time, and after each call takes what came
-/// of it from [`Self::poll_transmit`], [`Self::poll_relay`] and [`Self::poll_event`] until they are empty. These queues are
-/// bounded by that: one call adds at most what one packet causes.
+/// It does nothing by itself: the application feeds it datagrams, relay messages and the time, and after each call
+/// takes what came of it from [`Self::poll_transmit`], [`Self::poll_relay`] and [`Self::poll_event`] until they are
+/// empty. These queues are bounded by that: one call adds at most what one packet causes.
 pub struct Sfu {
     pub(crate) worker: WorkerId,
     setup: Setup,
@@ -210,7 +211,8 @@ impl Sfu {
         let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
         let before = peer.local_credentials();
         let result = negotiate(peer, &mut self.out);
-        // A restart gives the engine credentials of its own making, by which no other worker could tell that they are ours.
+        // A restart gives the engine credentials of its own making, by which no other worker could tell that they are
+        // ours.
         let made = peer.local_credentials();
         let answer = if made == before {
             result
@@ -228,7 +230,8 @@ impl Sfu {
         answer
     }
 
-    /// Adds a trickled candidate, as in `a=candidate:` or `RTCIceCandidate.candidate`. Empty (the end of candidates) is fine.
+    /// Adds a trickled candidate, as in `a=candidate:` or `RTCIceCandidate.candidate`. Empty (the end of candidates) is
+    /// fine.
     pub fn add_remote_candidate(&mut self, id: PeerId, candidate: &str, now: Instant) -> Result<(), SfuError> {
         let line = candidate.trim().trim_start_matches("a=");
         if line.is_empty() || line == "end-of-candidates" {
@@ -308,7 +311,8 @@ impl Sfu {
         self.process(now);
     }
 
-    /// The transport to `remote` cannot take what it is sent (`true`), or can again. While it cannot, its peer gets no video; then it starts on a fresh keyframe.
+    /// The transport to `remote` cannot take what it is sent (`true`), or can again. While it cannot, its peer gets no
+    /// video; then it starts on a fresh keyframe.
     pub fn set_congested(&mut self, protocol: Protocol, remote: SocketAddr, is_congested: bool, now: Instant) {
         let remote = Remote {
             protocol,
@@ -375,10 +379,10 @@ impl Sfu {
         while let Some((id, event)) = self.out.events.pop_front() {
             match event {
                 Event::Connected => self.on_connected(id, now),
-                Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                    if self.peers.get(&id).is_some_and(|peer| peer.is_connected) {
-                        self.close_peer(id, CloseReason::IceTimeout, now);
-                    }
+                Event::IceConnectionStateChange(IceConnectionState::Disconnected)
+                    if self.peers.get(&id).is_some_and(|peer| peer.is_connected) =>
+                {
+                    self.close_peer(id, CloseReason::IceTimeout, now);
                 }
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
                 Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),

@@ -11,8 +11,9 @@ use crate::rewriter::{Place, Rewriter, Source};
 use crate::track::{TrackInfo, TrackPacket};
 use crate::{TrackId, UserId};
 
-/// How long a slot waits for a keyframe before it starts on any frame. Detection reads the payload; should a publisher's packing defeat it, a viewer
-/// must not stay dark for ever. Four times the interval at which keyframes are asked for.
+/// How long a slot waits for a keyframe before it starts on any frame. Detection reads the payload; should a
+/// publisher's packing defeat it, a viewer must not stay dark for ever. Four times the interval at which keyframes are
+/// asked for.
 const KEYFRAME_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a slot that waits asks again: the request or the keyframe may have been lost.

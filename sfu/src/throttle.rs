@@ -1,6 +1,7 @@
 //! Keyframe requests: merged, and limited in rate.
 //!
-//! A keyframe costs a publisher's encoder ten times an ordinary frame. When a hundred viewers join, or lose the same packet, one keyframe serves them all.
+//! A keyframe costs a publisher's encoder ten times an ordinary frame. When a hundred viewers join, or lose the same
+//! packet, one keyframe serves them all.
 
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,7 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     #[test]
@@ -89,7 +91,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sends_are_spaced_and_no_request_stays_unanswered(steps in proptest::collection::vec((0_u64..400, any::<bool>()), 1..200)) {
+        fn sends_are_spaced_and_no_request_stays_unanswered(
+            steps in vec((0_u64..400, any::<bool>()), 1..200)
+        ) {
             let mut now = Instant::now();
             let mut throttle = Throttle::new(KEYFRAME_INTERVAL);
             let mut sent: Option<Instant> = None;

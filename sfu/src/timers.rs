@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use crate::PeerId;
 
-/// Deadlines of peers. A deadline that moves later leaves its old entry in the heap, which is corrected when it comes up: peers' deadlines move with every packet, and nearly always
-/// later, so that most changes cost no more than a hash lookup.
+/// Deadlines of peers. A deadline that moves later leaves its old entry in the heap, which is corrected when it comes
+/// up: peers' deadlines move with every packet, and nearly always later, so that most changes cost no more than a hash
+/// lookup.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, PeerId)>>,
@@ -65,13 +66,17 @@ impl Timers {
 mod tests {
     use super::*;
     use crate::WorkerId;
+    use proptest::collection::vec;
     use proptest::prelude::*;
     use std::time::Duration;
 
     proptest! {
-        /// Against the plain definition: exactly the peers whose deadline has come are popped, and `next` is never late.
+        /// Against the plain definition: exactly the peers whose deadline has come are popped, and `next` is never
+        /// late.
         #[test]
-        fn pops_what_is_due_and_nothing_else(steps in proptest::collection::vec((0_u64..5, 0_u64..100, 0_u64..20, any::<bool>()), 1..200)) {
+        fn pops_what_is_due_and_nothing_else(
+            steps in vec((0_u64..5, 0_u64..100, 0_u64..20, any::<bool>()), 1..200)
+        ) {
             let start = Instant::now();
             let mut now = start;
             let mut timers = Timers::default();

@@ -5,7 +5,9 @@ mod world;
 use std::time::{Duration, Instant};
 
 use footlight_sfu::{Candidate, Direction, Identity, PeerRequest, Protocol, Sfu, SfuConfig, WorkerId};
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use world::{Offer, World, server_address};
 
 fn worker() -> Sfu {
@@ -97,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_datagram_panics(datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 1..20)) {
+    fn no_datagram_panics(datagrams in vec(vec(any::<u8>(), 0..300), 1..20)) {
         let mut sfu = worker();
         let now = Instant::now();
         for datagram in datagrams {
@@ -106,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn no_offer_panics(cuts in proptest::collection::vec((any::<prop::sample::Index>(), ".{0,12}"), 0..6), end in any::<prop::sample::Index>()) {
+    fn no_offer_panics(cuts in vec((any::<Index>(), ".{0,12}"), 0..6), end in any::<Index>()) {
         let mut sdp = offer();
         for (at, text) in cuts {
             let at = at.index(sdp.len());

@@ -100,7 +100,6 @@ fn a_restart_of_ice_keeps_the_connection() {
         .accept_answer(pending, parsed)
         .expect("accepted");
     world.settle();
-    // The client has moved: another address, which only the new credentials make known.
     world.run(Duration::from_secs(1));
     world.clients[viewer].received.clear();
     world.run_live(&[publisher], Duration::from_secs(20));

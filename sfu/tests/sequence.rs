@@ -50,7 +50,8 @@ fn the_line_survives_the_wrap_of_the_publishers_numbers() {
     );
 }
 
-/// What a viewer does to keep lips in time: map a packet's timestamp to the sender's clock by the last sender report (RFC 3550 §6.4.1).
+/// What a viewer does to keep lips in time: map a packet's timestamp to the sender's clock by the last sender report
+/// (RFC 3550 §6.4.1).
 #[test]
 fn the_reports_of_a_viewers_streams_tell_when_sound_and_picture_were_captured() {
     let mut world = World::new(1);
@@ -60,6 +61,7 @@ fn the_reports_of_a_viewers_streams_tell_when_sound_and_picture_were_captured() 
     // The picture comes 200 ms late: its encoder is slow. The publisher's reports know.
     let video_delay = Duration::from_millis(200);
     for step in 0..400_u32 {
+        // The picture that comes now was captured when the sound of 200 ms ago was.
         let captured = world.now;
         let since = (captured - world.start).as_millis() as u32;
         if step % 2 == 0 {
@@ -67,7 +69,7 @@ fn the_reports_of_a_viewers_streams_tell_when_sound_and_picture_were_captured() 
         }
         if step % 3 == 0 {
             let first = if step % 30 == 0 { IDR } else { SLICE };
-            let video_captured = captured - video_delay;
+            let video_captured = captured.checked_sub(video_delay).expect("a later time");
             let since_video = since.saturating_sub(200);
             world.send_packet(
                 publisher,

@@ -47,11 +47,7 @@ fn publishers_take_the_slots_in_order_and_the_next_in_line_moves_up() {
     let video = world.clients[viewer].of_kind(MediaKind::Video);
     assert!(video.windows(2).all(|pair| pair[0].header.ssrc == pair[1].header.ssrc));
     assert!(one_line(&world.clients[viewer].sequence_numbers()));
-    let keyframes = world.clients[viewer]
-        .pictures()
-        .iter()
-        .filter(|first| **first == IDR)
-        .count();
+    let keyframes = world.clients[viewer].keyframes();
     assert_eq!(keyframes, 2, "each of the two starts with one");
 
     world.close(second);

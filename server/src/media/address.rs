@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use footlight_sfu::{Candidate, TcpType};
 
-/// Most advertised addresses. A browser tries each with each of its own; a machine with dozens of container networks would slow every join.
+/// Most advertised addresses. A browser tries each with each of its own; a machine with dozens of container networks
+/// would slow every join.
 const MAX_ADVERTISED: usize = 16;
 
 /// The addresses in answers, and the machine's own.
@@ -18,7 +19,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// `advertise`, or where that is empty what the interfaces have that `bind` covers, loopback last.
-    pub(super) fn new(bind: &[IpAddr], advertise: &[IpAddr], port: u16) -> Self {
+    pub(super) fn new(bind: &[IpAddr], advertise: Vec<IpAddr>, port: u16) -> Self {
         let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces' addresses cannot be read");
             Vec::new()
@@ -37,7 +38,7 @@ impl Addresses {
             found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
             found
         } else {
-            advertise.to_vec()
+            advertise
         };
         advertised.truncate(MAX_ADVERTISED);
         Self {
@@ -76,7 +77,8 @@ impl Addresses {
         candidates
     }
 
-    /// The advertised address behind `ip`, to which a datagram came: itself, or where a router translates (1:1 NAT) the first of its family.
+    /// The advertised address behind `ip`, to which a datagram came: itself, or where a router translates (1:1 NAT) the
+    /// first of its family.
     pub(super) fn destination(&self, ip: IpAddr) -> SocketAddr {
         let ip = ip.to_canonical();
         let known = self.advertised.iter().find(|known| **known == ip);
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_advertised_is_what_was_asked_for() {
-        let addresses = Addresses::new(&[ip("0.0.0.0")], &[ip("203.0.113.7")], 8444);
+        let addresses = Addresses::new(&[ip("0.0.0.0")], vec![ip("203.0.113.7")], 8444);
         assert_eq!(
             addresses.advertised(),
             ["203.0.113.7:8444".parse().expect("an address")]
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn loopback_is_there_and_last() {
-        let addresses = Addresses::new(&[ip("0.0.0.0")], &[], 1);
+        let addresses = Addresses::new(&[ip("0.0.0.0")], Vec::new(), 1);
         assert_eq!(addresses.advertised.last(), Some(&ip("127.0.0.1")));
         assert!(addresses.advertised.iter().all(IpAddr::is_ipv4));
         assert_eq!(addresses.destination(ip("127.0.0.1")).ip(), ip("127.0.0.1"));
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_bound_address_is_the_only_one() {
-        let addresses = Addresses::new(&[ip("127.0.0.1")], &[], 1);
+        let addresses = Addresses::new(&[ip("127.0.0.1")], Vec::new(), 1);
         assert_eq!(addresses.advertised, [ip("127.0.0.1")]);
     }
 }

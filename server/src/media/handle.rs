@@ -93,10 +93,17 @@ impl Drop for Shared {
 impl Media {
     /// Opens the sockets and starts the workers. Their events come from the receiver.
     pub fn start(config: MediaConfig) -> Result<(Self, mpsc::Receiver<MediaEvent>), MediaError> {
-        let workers = config.workers.clamp(1, socket::worker_limit());
-        let (port, sockets) = socket::open(&config.bind, config.port, workers, config.ice_tcp)?;
-        let addresses = Addresses::new(&config.bind, &config.advertise, port);
-        let candidates = addresses.candidates(config.ice_tcp);
+        let MediaConfig {
+            bind,
+            port,
+            advertise,
+            workers,
+            ice_tcp,
+        } = config;
+        let workers = workers.clamp(1, socket::worker_limit());
+        let (port, sockets) = socket::open(&bind, port, workers, ice_tcp)?;
+        let addresses = Addresses::new(&bind, advertise, port);
+        let candidates = addresses.candidates(ice_tcp);
         if candidates.is_empty() {
             return Err(MediaError::NoAddress);
         }
@@ -210,17 +217,17 @@ impl Media {
 
     /// The published tracks of a session.
     pub async fn session_stats(&self, session: &SessionId) -> Vec<TrackStats> {
-        let mut replies = Vec::new();
+        let mut answers = Vec::new();
         for worker in &self.0.workers {
             let (reply, replied) = oneshot::channel();
             let session = session.clone();
             // A worker that is overloaded is left out: its viewers are missing from the sum.
             if worker.command(Command::TrackStats { session, reply }).is_ok() {
-                replies.push(replied);
+                answers.push(replied);
             }
         }
         let mut seen = Vec::new();
-        for replied in replies {
+        for replied in answers {
             seen.extend(replied.await.unwrap_or_default());
         }
         let mut tracks = Vec::new();

@@ -13,10 +13,12 @@ use tokio::sync::oneshot;
 use super::MediaError;
 use super::tcp::Handover;
 
-/// Packets and datagrams that wait for a worker: 100 ms of what one can take in. Beyond it they are dropped, as the network would.
+/// Packets and datagrams that wait for a worker: 100 ms of what one can take in. Beyond it they are dropped, as the
+/// network would.
 const DATA_CAPACITY: usize = 8192;
 
-/// Control messages that wait for a worker. More than a thousand joins in the time of one round; the sender keeps what does not fit.
+/// Control messages that wait for a worker. More than a thousand joins in the time of one round; the sender keeps what
+/// does not fit.
 pub(super) const CONTROL_CAPACITY: usize = 4096;
 
 /// What the async world asks of a worker.
@@ -134,7 +136,8 @@ impl Address {
 pub(super) struct Colleagues {
     me: WorkerId,
     addresses: Vec<Address>,
-    /// Control messages for which there was no room yet. Each goes back to a peer, a track or a connection, whose numbers are bounded.
+    /// Control messages for which there was no room yet. Each goes back to a peer, a track or a connection, whose
+    /// numbers are bounded.
     backlog: Vec<VecDeque<Control>>,
     to_wake: Vec<bool>,
     /// Data that was dropped for want of room.

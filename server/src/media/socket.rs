@@ -7,8 +7,9 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::MediaError;
 
-/// Kernel buffer asked for per UDP socket, each way: a keyframe of 100 kB to a thousand viewers is 100 MB, which no buffer
-/// holds; 4 MiB ride out some milliseconds of it. The kernel grants less where its limit (`net.core.rmem_max`) is lower.
+/// Kernel buffer asked for per UDP socket, each way: a keyframe of 100 kB to a thousand viewers is 100 MB, which no
+/// buffer holds; 4 MiB ride out some milliseconds of it. The kernel grants less where its limit (`net.core.rmem_max`)
+/// is lower.
 const UDP_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Connections that the kernel keeps for a listener that is busy.
@@ -79,7 +80,8 @@ fn try_open(
     Ok((port, sockets))
 }
 
-/// A second server must not slip in among our own sockets and take every other viewer: without `SO_REUSEPORT` a bind fails where anybody else holds the port.
+/// A second server must not slip in among our own sockets and take every other viewer: without `SO_REUSEPORT` a bind
+/// fails where anybody else holds the port.
 fn check_free(address: SocketAddr, tcp: bool) -> io::Result<()> {
     let probe = |kind, protocol| -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;

@@ -1,7 +1,9 @@
-//! ICE-TCP (RFC 6544): datagrams in frames of RFC 4571 over connections that remotes open to the media port, for networks that let no UDP through.
+//! ICE-TCP (RFC 6544): datagrams in frames of RFC 4571 over connections that remotes open to the media port, for
+//! networks that let no UDP through.
 //!
-//! A viewer that does not read must hold up nobody, so each connection has its own bounded queue. When it fills, the core
-//! is told and stops sending that viewer video, until the queue has drained and a fresh keyframe starts the picture anew.
+//! A viewer that does not read must hold up nobody, so each connection has its own bounded queue. When it fills, the
+//! core is told and stops sending that viewer video, until the queue has drained and a fresh keyframe starts the
+//! picture anew.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -26,7 +28,8 @@ const CLEAR_BELOW: usize = 16 * 1024;
 
 const _: () = assert!(CLEAR_BELOW < CONGESTED_ABOVE && CONGESTED_ABOVE < MAX_QUEUED);
 
-/// Connections that have not yet shown a binding request. When there are more, the oldest goes: a flood of them keeps nobody out.
+/// Connections that have not yet shown a binding request. When there are more, the oldest goes: a flood of them keeps
+/// nobody out.
 const MAX_HALF_OPEN: usize = 256;
 
 /// How long a connection may take to show one.
@@ -357,7 +360,8 @@ impl Connection {
         }
     }
 
-    /// Takes whole frames from what was read (RFC 4571 §2: a length of 16 bits before each). A first frame that is for nobody ends the connection.
+    /// Takes whole frames from what was read (RFC 4571 §2: a length of 16 bits before each). A first frame that is for
+    /// nobody ends the connection.
     fn handle_frames(
         &mut self,
         now: Instant,

@@ -17,7 +17,8 @@ const MAX_RECEIVED: usize = 65_535;
 /// Largest send with all its segments (GSO): what an IP packet can say about its length, less headers.
 const MAX_SENT: usize = 65_000;
 
-/// Datagrams that wait while a socket's kernel buffer is full. Some 5 MB; beyond it the oldest are dropped, for they are the stalest.
+/// Datagrams that wait while a socket's kernel buffer is full. Some 5 MB; beyond it the oldest are dropped, for they
+/// are the stalest.
 const MAX_WAITING: usize = 4096;
 
 /// Batches read from one socket before others get their turn.

@@ -34,7 +34,8 @@ const BACKLOG_RETRY: Duration = Duration::from_millis(1);
 /// Longest sleep: connections are reaped and the load is measured once a second.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
-/// Events that may wait for the sessions to take them. Above it no peer is accepted, so that those that are there bound what can still come.
+/// Events that may wait for the sessions to take them. Above it no peer is accepted, so that those that are there bound
+/// what can still come.
 const EVENT_BACKLOG: usize = 8192;
 
 pub(super) struct Worker {
@@ -273,7 +274,8 @@ impl Worker {
         });
     }
 
-    /// Takes everything out of the core's queues and puts it where it is to go, but sends nothing yet: datagrams leave in batches.
+    /// Takes everything out of the core's queues and puts it where it is to go, but sends nothing yet: datagrams leave
+    /// in batches.
     fn route(&mut self) {
         while let Some((recipient, message)) = self.sfu.poll_relay() {
             match (recipient, message) {
@@ -295,7 +297,8 @@ impl Worker {
 
     /// Sends what has come of this round.
     fn send(&mut self, now: Instant) {
-        // Sending over TCP can find a viewer congested, which can make the core ask for a keyframe: so until nothing is left.
+        // Sending over TCP can find a viewer congested, which can make the core ask for a keyframe: so until nothing is
+        // left.
         loop {
             self.route();
             while let Some(transmit) = self.sfu.poll_transmit() {

@@ -417,6 +417,13 @@ impl Client {
             .collect()
     }
 
+    /// How many keyframes came in.
+    pub(crate) fn keyframes(&self) -> usize {
+        let mut pictures = self.pictures();
+        pictures.retain(|first| *first == IDR);
+        pictures.len()
+    }
+
     /// Extended sequence numbers of the pictures that came in.
     pub(crate) fn sequence_numbers(&self) -> Vec<u64> {
         self.of_kind(MediaKind::Video)
