@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::units::Resolution;
+use crate::{audio::microphone, units::Resolution, video::camera};
 
 /// Which device of its class to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +14,24 @@ pub enum DeviceChoice {
     Default,
     /// The one whose id is exactly this text, else whose place in [`list`] is this number, else whose name contains it (in any case).
     Matching(String),
+}
+
+impl DeviceChoice {
+    /// Place of the chosen device in a list of (id, name); none when nothing matches.
+    pub(crate) fn position(&self, devices: &[(&str, &str)]) -> Option<usize> {
+        match self {
+            Self::Default => (!devices.is_empty()).then_some(0),
+            Self::Matching(wanted) => {
+                let lowercase = wanted.to_lowercase();
+                let number = wanted.parse().ok().filter(|&number: &usize| number < devices.len());
+                devices.iter().position(|(id, _)| id == wanted).or(number).or_else(|| {
+                    devices
+                        .iter()
+                        .position(|(_, name)| name.to_lowercase().contains(&lowercase))
+                })
+            }
+        }
+    }
 }
 
 impl fmt::Display for DeviceChoice {
@@ -96,5 +114,9 @@ pub struct Devices {
 
 /// Lists what can be captured. A class without a device, or whose system service does not answer, is empty. Blocks for up to some seconds.
 pub fn list() -> Devices {
-    Devices::default()
+    Devices {
+        cameras: camera::list(),
+        microphones: microphone::list(),
+        screens: Vec::new(),
+    }
 }

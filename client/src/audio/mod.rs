@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 pub mod encoder;
 pub mod level;
+pub mod microphone;
 pub mod tone;
 
 use crate::{
@@ -31,6 +32,56 @@ pub enum AudioError {
     /// No microphone is there.
     #[error("no microphone was found: connect one, or publish with --no-audio")]
     NoDevice,
+    /// None is called what was asked for.
+    #[error("no microphone matches '{wanted}'; there is: {available}")]
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The names that would have worked.
+        available: String,
+    },
+    /// Somebody else has it.
+    #[error("microphone '{name}' is used by another program: close that program, or choose another microphone")]
+    Busy {
+        /// The microphone's name.
+        name: String,
+    },
+    /// The system does not let this user have it.
+    #[error("access to microphone '{name}' is denied: allow this program to use it in the system's settings")]
+    Denied {
+        /// The microphone's name.
+        name: String,
+    },
+    /// It delivers samples that cannot be used.
+    #[error("microphone '{name}' delivers {format}, which cannot be used: choose another microphone")]
+    Unusable {
+        /// The microphone's name.
+        name: String,
+        /// What it delivers.
+        format: String,
+    },
+    /// The system could not open it.
+    #[error("microphone '{name}' failed: {reason}")]
+    Failed {
+        /// The microphone's name.
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl AudioError {
+    fn from_cpal(name: &str, error: &cpal::Error) -> Self {
+        let name = name.to_owned();
+        match error.kind() {
+            cpal::ErrorKind::DeviceBusy => Self::Busy { name },
+            cpal::ErrorKind::PermissionDenied => Self::Denied { name },
+            _ => Self::Failed {
+                name,
+                reason: error.to_string(),
+            },
+        }
+    }
 }
 
 /// A source of sound that never ends: while its device is away it delivers silence.
@@ -58,7 +109,7 @@ pub(crate) fn start(
             clock,
             state: state.clone(),
         })),
-        AudioSource::Microphone(_) => Err(AudioError::NoDevice),
+        AudioSource::Microphone(choice) => Ok(Box::new(microphone::Microphone::open(choice.clone(), clock, state)?)),
     }
 }
 

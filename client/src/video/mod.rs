@@ -1,7 +1,9 @@
 //! Pictures: where they come from, how they become 4:2:0 planes of the wanted size, and how those become H.264.
 
+pub(crate) mod camera;
 pub mod capture;
 pub(crate) mod card;
+pub mod convert;
 pub mod encoder;
 pub mod frame;
 pub mod mailbox;
@@ -27,7 +29,7 @@ pub(crate) fn start(
             let open = move || Ok(Box::new(pattern::PatternCapture::new(&request)) as Box<dyn VideoCapture>);
             (Arc::new(open), "test pattern".to_owned())
         }
-        VideoSource::Camera(_) => return Err(CaptureError::NoDevice { class: "camera" }),
+        VideoSource::Camera(choice) => (camera::opener(choice.clone(), request), format!("camera {choice}")),
         VideoSource::Screen(_) => return Err(CaptureError::ScreenUnsupported),
     };
     CaptureThread::start(open, &wanted, mailbox)

@@ -1,0 +1,270 @@
+//! What cameras deliver, turned into I420 of the wanted size, without a detour through RGB.
+
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    images::{CroppedImageMut, Image, ImageRef},
+};
+use turbojpeg::{Decompressor, Subsamp, YuvImage};
+use yuv::{BufferStoreMut, YuvPackedImage, YuvPlanarImageMut};
+
+use super::frame::Frame;
+use crate::{devices::PixelFormat, units::Resolution};
+
+/// Why a camera's picture could not be used. The next one may be fine.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The driver delivered less than a picture.
+    #[error("the picture is cut off: {got} of {needed} bytes")]
+    Short {
+        /// Bytes that came.
+        got: usize,
+        /// Bytes of a whole picture.
+        needed: usize,
+    },
+    /// The picture is not valid JPEG of the announced size, or of a chroma layout that no camera uses.
+    #[error("the camera's JPEG cannot be decoded: {0}")]
+    Jpeg(String),
+    /// The scaler or the colour library refused.
+    #[error("the picture cannot be converted: {0}")]
+    Conversion(String),
+}
+
+/// Converts and scales; keeps its buffers from picture to picture.
+#[derive(Default)]
+pub struct Converter {
+    jpeg: Option<Decompressor>,
+    jpeg_planes: Vec<u8>,
+    unscaled: Option<Frame>,
+    resizer: Resizer,
+}
+
+impl std::fmt::Debug for Converter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Converter").finish_non_exhaustive()
+    }
+}
+
+impl Converter {
+    /// Converts a picture of `size` into `out`, scaled to fit with black bars where the aspect differs.
+    pub fn convert(
+        &mut self,
+        format: PixelFormat,
+        data: &[u8],
+        size: Resolution,
+        out: &mut Frame,
+    ) -> Result<(), ConvertError> {
+        if size == out.size() {
+            return self.unpack(format, data, size, out);
+        }
+        let mut unscaled = self
+            .unscaled
+            .take()
+            .filter(|frame| frame.size() == size.even())
+            .unwrap_or_else(|| Frame::black(size));
+        let result = self
+            .unpack(format, data, size, &mut unscaled)
+            .and_then(|()| self.scale(&unscaled, out));
+        self.unscaled = Some(unscaled);
+        result
+    }
+
+    fn unpack(
+        &mut self,
+        format: PixelFormat,
+        data: &[u8],
+        size: Resolution,
+        out: &mut Frame,
+    ) -> Result<(), ConvertError> {
+        match format {
+            PixelFormat::Yuyv => unpack_yuyv(data, size, out),
+            PixelFormat::Nv12 => unpack_nv12(data, size, out),
+            PixelFormat::Mjpeg => self.unpack_jpeg(data, size, out),
+        }
+    }
+
+    fn unpack_jpeg(&mut self, data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
+        let failed = |error: turbojpeg::Error| ConvertError::Jpeg(error.to_string());
+        let jpeg = match self.jpeg.take() {
+            Some(jpeg) => self.jpeg.insert(jpeg),
+            None => self.jpeg.insert(Decompressor::new().map_err(failed)?),
+        };
+        let header = jpeg.read_header(data).map_err(failed)?;
+        let (width, height) = (size.width as usize, size.height as usize);
+        if (header.width, header.height) != (width, height) {
+            return Err(ConvertError::Jpeg(format!(
+                "it is {}x{}, not {size}",
+                header.width, header.height
+            )));
+        }
+        let (across, down) = match header.subsamp {
+            Subsamp::Sub2x2 => (2, 2),
+            Subsamp::Sub2x1 => (2, 1),
+            Subsamp::None => (1, 1),
+            other => {
+                return Err(ConvertError::Jpeg(format!(
+                    "its chroma layout {other:?} is not supported"
+                )));
+            }
+        };
+        let (chroma_width, chroma_height) = (width.div_ceil(across), height.div_ceil(down));
+        let (luma, chroma) = (width * height, chroma_width * chroma_height);
+        self.jpeg_planes.resize(luma + 2 * chroma, 0);
+        let planes = YuvImage {
+            pixels: &mut self.jpeg_planes[..],
+            width,
+            align: 1,
+            height,
+            subsamp: header.subsamp,
+        };
+        jpeg.decompress_to_yuv(data, planes).map_err(failed)?;
+        let (y, rest) = self.jpeg_planes.split_at(luma);
+        let (u, v) = rest.split_at(chroma);
+        let out_width = out.width();
+        for (from, to) in y.chunks_exact(width).zip(out.y.chunks_exact_mut(out_width)) {
+            // JPEG is full range (JFIF), the encoder is told limited range.
+            from.iter().zip(to).for_each(|(from, to)| *to = limited_luma(*from));
+        }
+        for (from, to) in [(u, &mut out.u), (v, &mut out.v)] {
+            reduce_chroma(from, (chroma_width, chroma_height), (across, down), to, out_width / 2);
+        }
+        Ok(())
+    }
+
+    fn scale(&mut self, from: &Frame, to: &mut Frame) -> Result<(), ConvertError> {
+        let (from_size, to_size) = (from.size(), to.size());
+        let target = fitted(from_size, to_size);
+        let (left, top) = (
+            (to_size.width - target.width) / 2 & !1,
+            (to_size.height - target.height) / 2 & !1,
+        );
+        if target != to_size {
+            to.clear();
+        }
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let planes = [
+            (&from.y, &mut to.y, 1),
+            (&from.u, &mut to.u, 2),
+            (&from.v, &mut to.v, 2),
+        ];
+        for (source, sink, divisor) in planes {
+            let refused = |error: &dyn std::fmt::Display| ConvertError::Conversion(error.to_string());
+            let source = ImageRef::new(
+                from_size.width / divisor,
+                from_size.height / divisor,
+                source,
+                PixelType::U8,
+            );
+            let sink = Image::from_slice_u8(to_size.width / divisor, to_size.height / divisor, sink, PixelType::U8);
+            let (source, mut sink) = (
+                source.map_err(|error| refused(&error))?,
+                sink.map_err(|error| refused(&error))?,
+            );
+            let (width, height) = (target.width / divisor, target.height / divisor);
+            let mut window = CroppedImageMut::new(&mut sink, left / divisor, top / divisor, width, height)
+                .map_err(|error| refused(&error))?;
+            self.resizer
+                .resize(&source, &mut window, &options)
+                .map_err(|error| refused(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The largest size with the aspect of `from` that fits into `into`; both sides even.
+fn fitted(from: Resolution, into: Resolution) -> Resolution {
+    let (from_width, from_height) = (u64::from(from.width.max(1)), u64::from(from.height.max(1)));
+    let (width, height) = (u64::from(into.width), u64::from(into.height));
+    let size = if from_width * height > width * from_height {
+        Resolution::new(into.width, (width * from_height / from_width) as u32)
+    } else {
+        Resolution::new((height * from_width / from_height) as u32, into.height)
+    };
+    Resolution::new(size.width.max(2), size.height.max(2)).even()
+}
+
+fn check_length(data: &[u8], needed: usize) -> Result<(), ConvertError> {
+    if data.len() < needed {
+        Err(ConvertError::Short {
+            got: data.len(),
+            needed,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn unpack_yuyv(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
+    let stride = size.width * 2;
+    check_length(data, stride as usize * size.height as usize)?;
+    let Resolution { width, height } = out.size();
+    let packed = YuvPackedImage {
+        yuy: &data[..stride as usize * height as usize],
+        yuy_stride: stride,
+        width,
+        height,
+    };
+    let mut planar = YuvPlanarImageMut {
+        y_plane: BufferStoreMut::Borrowed(&mut out.y),
+        y_stride: width,
+        u_plane: BufferStoreMut::Borrowed(&mut out.u),
+        u_stride: width / 2,
+        v_plane: BufferStoreMut::Borrowed(&mut out.v),
+        v_stride: width / 2,
+        width,
+        height,
+    };
+    yuv::yuyv422_to_yuv420(&mut planar, &packed).map_err(|error| ConvertError::Conversion(error.to_string()))
+}
+
+fn unpack_nv12(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
+    let (width, height) = (size.width as usize, size.height as usize);
+    let luma = width * height;
+    check_length(data, luma + luma / 2)?;
+    let (out_width, out_height) = (out.width(), out.height());
+    for (from, to) in data[..luma].chunks_exact(width).zip(out.y.chunks_exact_mut(out_width)) {
+        to.copy_from_slice(&from[..out_width]);
+    }
+    // De-interleaving is a shuffle that the compiler vectorises by itself.
+    let half = out_width / 2;
+    let rows = data[luma..].chunks_exact(width).take(out_height / 2);
+    for ((from, u), v) in rows.zip(out.u.chunks_exact_mut(half)).zip(out.v.chunks_exact_mut(half)) {
+        for ((pair, u), v) in from.chunks_exact(2).zip(u).zip(v) {
+            (*u, *v) = (pair[0], pair[1]);
+        }
+    }
+    Ok(())
+}
+
+/// Averages a JPEG's chroma plane down to 4:2:0 and takes it to limited range.
+fn reduce_chroma(from: &[u8], size: (usize, usize), subsampling: (usize, usize), to: &mut [u8], to_width: usize) {
+    let (width, height) = size;
+    let (step_x, step_y) = (2 / subsampling.0, 2 / subsampling.1);
+    for (row, out) in to.chunks_exact_mut(to_width).enumerate() {
+        let upper = &from[(row * step_y).min(height - 1) * width..][..width];
+        let lower = &from[(row * step_y + step_y - 1).min(height - 1) * width..][..width];
+        for (column, out) in out.iter_mut().enumerate() {
+            let (left, right) = (
+                (column * step_x).min(width - 1),
+                (column * step_x + step_x - 1).min(width - 1),
+            );
+            let sum = [upper[left], upper[right], lower[left], lower[right]]
+                .map(u16::from)
+                .into_iter()
+                .sum::<u16>();
+            *out = limited_chroma(((sum + 2) / 4) as u8);
+        }
+    }
+}
+
+/// 0…255 to 16…235.
+fn limited_luma(full: u8) -> u8 {
+    (16 + (u32::from(full) * 219 + 127) / 255) as u8
+}
+
+/// 0…255 to 16…240 around 128.
+fn limited_chroma(full: u8) -> u8 {
+    ((u32::from(full) * 224 + 128 * 31 + 127) / 255) as u8
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use super::*;
+
+const SIZE: Resolution = Resolution::new(64, 48);
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 7_u32;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+#[test]
+fn yuyv_becomes_i420_as_a_naive_loop_would_make_it() {
+    let data = noise(64 * 48 * 2);
+    let mut frame = Frame::black(SIZE);
+    Converter::default()
+        .convert(PixelFormat::Yuyv, &data, SIZE, &mut frame)
+        .expect("converts");
+    for row in 0..48 {
+        for column in 0..64 {
+            assert_eq!(frame.y[row * 64 + column], data[row * 128 + column * 2]);
+        }
+    }
+    for row in 0..24 {
+        for column in 0..32 {
+            let mean = |offset: usize| {
+                let at = |line: usize| i32::from(data[line * 128 + column * 4 + offset]);
+                (at(row * 2) + at(row * 2 + 1) + 1) / 2
+            };
+            assert!(
+                (i32::from(frame.u[row * 32 + column]) - mean(1)).abs() <= 1,
+                "u at {column}, {row}"
+            );
+            assert!(
+                (i32::from(frame.v[row * 32 + column]) - mean(3)).abs() <= 1,
+                "v at {column}, {row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nv12_becomes_i420_exactly() {
+    let data = noise(64 * 48 * 3 / 2);
+    let mut frame = Frame::black(SIZE);
+    Converter::default()
+        .convert(PixelFormat::Nv12, &data, SIZE, &mut frame)
+        .expect("converts");
+    assert_eq!(frame.y, data[..64 * 48]);
+    assert!((0..32 * 24).all(|n| frame.u[n] == data[64 * 48 + n * 2] && frame.v[n] == data[64 * 48 + n * 2 + 1]));
+}
+
+#[test]
+fn a_cut_off_picture_is_an_error() {
+    let mut frame = Frame::black(SIZE);
+    for format in [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Mjpeg] {
+        assert!(
+            Converter::default()
+                .convert(format, &noise(100), SIZE, &mut frame)
+                .is_err(),
+            "{format:?}"
+        );
+    }
+}
+
+#[test]
+fn jpeg_of_any_usual_chroma_layout_becomes_limited_range_i420() {
+    let mut rgb = vec![0; 64 * 48 * 3];
+    rgb.chunks_exact_mut(3)
+        .for_each(|pixel| pixel.copy_from_slice(&[255, 255, 255]));
+    for subsamp in [Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub2x2] {
+        let image = turbojpeg::Image {
+            pixels: &rgb[..],
+            width: 64,
+            pitch: 64 * 3,
+            height: 48,
+            format: turbojpeg::PixelFormat::RGB,
+        };
+        let data = turbojpeg::compress(image, 90, subsamp).expect("compresses");
+        let mut frame = Frame::black(SIZE);
+        Converter::default()
+            .convert(PixelFormat::Mjpeg, &data, SIZE, &mut frame)
+            .expect("converts");
+        assert!(
+            frame.y.iter().all(|luma| luma.abs_diff(235) <= 1),
+            "white is 235 in limited range"
+        );
+        assert!(frame.u.iter().chain(&frame.v).all(|chroma| chroma.abs_diff(128) <= 1));
+    }
+}
+
+#[test]
+fn another_aspect_gets_black_bars_and_a_whole_picture() {
+    let mut data = vec![128; 64 * 48 * 2];
+    data.iter_mut().step_by(2).for_each(|luma| *luma = 200);
+    let mut frame = Frame::black(Resolution::new(128, 72));
+    Converter::default()
+        .convert(PixelFormat::Yuyv, &data, SIZE, &mut frame)
+        .expect("converts");
+    let row = &frame.y[36 * 128..37 * 128];
+    assert_eq!((row[0], row[127]), (16, 16), "bars at the sides");
+    assert!(row[20..108].iter().all(|&luma| luma == 200));
+    assert!(frame.u.iter().all(|&chroma| chroma == 128));
+}
+
+#[test]
+fn the_fitted_size_keeps_the_aspect() {
+    assert_eq!(
+        fitted(Resolution::new(640, 480), Resolution::HD),
+        Resolution::new(960, 720)
+    );
+    assert_eq!(fitted(Resolution::new(1920, 1080), Resolution::HD), Resolution::HD);
+    assert_eq!(
+        fitted(Resolution::new(1080, 1920), Resolution::HD),
+        Resolution::new(404, 720)
+    );
+}
