@@ -19,8 +19,8 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
     CongestionFeedback, MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, Slot,
-    configure_congestion_control,
+    RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry,
+    SettingEngineBuilder, Slot, configure_congestion_control,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -60,6 +60,9 @@ const GATHERING_TIMEOUT: Duration = Duration::from_secs(3);
 const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
 const ICE_FAILED: Duration = Duration::from_secs(2);
 const ICE_KEEPALIVE: Duration = Duration::from_millis(500);
+
+/// A server has an address or two of each family; each candidate costs a connection.
+const MAX_TCP_CANDIDATES: usize = 16;
 
 /// Between the estimator, whose slot it leaves through, and [`Slot::Pacer`].
 const HEADROOM_SLOT: usize = 2_500;
@@ -194,9 +197,16 @@ impl Peer {
     }
 
     /// Takes the server's answer, and says where packets go.
+    ///
+    /// webrtc-rs opens TCP connections for candidates that are added one by one, and not for those in a description;
+    /// so TCP's are taken out of it and added.
     pub(crate) async fn accept(&self, answer: &str, sent: Arc<SentCounters>) -> Result<Outlets> {
-        let answer = RTCSessionDescription::answer(answer.to_owned())?;
-        self.connection.set_remote_description(answer).await?;
+        let (description, tcp) = without_tcp(answer);
+        let description = RTCSessionDescription::answer(description)?;
+        self.connection.set_remote_description(description).await?;
+        for candidate in tcp {
+            self.connection.add_ice_candidate(candidate).await?;
+        }
         Ok(Outlets {
             video: self.outlet(self.video.as_ref(), MIME_TYPE_H264).await?,
             audio: self.outlet(self.audio.as_ref(), MIME_TYPE_OPUS).await?,
@@ -393,6 +403,32 @@ fn presentable(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !unusable(line)).collect()
 }
 
+/// An answer without its TCP candidates, and those, each once: bundled sections may repeat them (RFC 8843 §7.1.1).
+fn without_tcp(answer: &str) -> (String, Vec<RTCIceCandidateInit>) {
+    let is_tcp = |line: &str| line.starts_with("a=candidate:") && line.split(' ').nth(2).is_some_and(is_tcp_transport);
+    let (tcp, rest): (Vec<_>, Vec<_>) = answer.split_inclusive('\n').partition(|line| is_tcp(line));
+    let mut lines: Vec<&str> = tcp
+        .into_iter()
+        .map(|line| line.trim_start_matches("a=").trim_end())
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let candidate = |line: &str| RTCIceCandidateInit {
+        candidate: line.to_owned(),
+        // All media is bundled into the first section.
+        sdp_mline_index: Some(0),
+        ..Default::default()
+    };
+    (
+        rest.concat(),
+        lines.into_iter().take(MAX_TCP_CANDIDATES).map(candidate).collect(),
+    )
+}
+
+fn is_tcp_transport(transport: &str) -> bool {
+    transport.eq_ignore_ascii_case("tcp")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,6 +438,21 @@ mod tests {
         assert!(local_addresses("[::1]").contains(&"[::1]:0".to_owned()));
         assert!(local_addresses("127.0.0.1").contains(&"127.0.0.1:0".to_owned()));
         assert_eq!(local_addresses("192.0.2.1"), ["0.0.0.0:0", "[::]:0"]);
+    }
+
+    #[test]
+    fn tcp_candidates_are_taken_out_of_an_answer_once_each() {
+        let tcp = "a=candidate:2 1 tcp 9 192.0.2.1 8444 typ host tcptype passive\r\n";
+        let udp = "a=candidate:1 1 udp 9 192.0.2.1 8444 typ host\r\n";
+        let (rest, candidates) = without_tcp(&format!("v=0\r\n{tcp}{udp}m=video\r\n{tcp}"));
+        assert_eq!(rest, format!("v=0\r\n{udp}m=video\r\n"));
+        let [candidate] = candidates.as_slice() else {
+            panic!("{candidates:?}");
+        };
+        assert_eq!(
+            candidate.candidate,
+            "candidate:2 1 tcp 9 192.0.2.1 8444 typ host tcptype passive"
+        );
     }
 
     #[test]
