@@ -156,6 +156,7 @@ pub struct TrackStats {
     /// As in SDP, for example `H264`, `opus`.
     pub codec: String,
     /// Received in the last second, in bits per second.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub bitrate_bps: u64,
     /// Share of packets lost on the way to the server in the last interval, 0 to 1.
     pub loss: f32,

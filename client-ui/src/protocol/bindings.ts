@@ -425,7 +425,7 @@ codec: string,
 /**
  * Received in the last second, in bits per second.
  */
-bitrate_bps: bigint, 
+bitrate_bps: number, 
 /**
  * Share of packets lost on the way to the server in the last interval, 0 to 1.
  */
