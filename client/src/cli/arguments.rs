@@ -48,8 +48,10 @@ pub(super) struct DevicesOptions {
 #[command(
     after_help = "Exit codes: 0 ended as asked, 1 failed, 2 bad command line, 3 server not reached or refused, 4 device missing"
 )]
+// Each of them is a switch on the command line, and clap keeps those that exclude each other apart.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct PublishOptions {
-    /// The server (https://host:8443), or a …/watch/ID or …/whip/ID of it.
+    /// The server (`https://host:8443`), or a …/watch/ID or …/whip/ID of it.
     address: ServerAddress,
     /// Camera: a part of its name, or its place in `footlight devices`. The first one where nothing is said.
     #[arg(long, value_name = "NAME|INDEX", group = "video")]

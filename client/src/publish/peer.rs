@@ -152,7 +152,7 @@ impl Peer {
         let (gathered_sender, mut gathered) = watch::channel(false);
         let addresses = local_addresses(setup.host);
         let runtime = prompt_runtime().ok_or_else(|| Error::Other("webrtc-rs was built without tokio".to_owned()))?;
-        let connection = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_media_engine(media_engine)
             .with_interceptor_registry(registry)
             .with_setting_engine(
@@ -168,8 +168,9 @@ impl Peer {
             .with_runtime(runtime)
             .with_udp_addrs(addresses.clone())
             .with_tcp_addrs(addresses)
-            .build()
-            .await?;
+            .build();
+        // Twenty kilobytes, which every future around it would carry about.
+        let connection = Box::pin(building).await?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
 
         let peer = Self {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::pipeline::{Pipeline, SourceState};
 use crate::publish::broadcast::Phase;
+use crate::publish::feedback::Feedback;
 use crate::publish::outlet::SentCounters;
 use crate::publish::presence::Presence;
 use crate::publish::status::{State, Status};
@@ -154,9 +155,9 @@ impl Reporter {
             status.fps_sent = rates.fps;
             status.bitrate_bps = rates.bps;
             let feedback = phase.feedback.as_deref();
-            status.loss = feedback.map_or(0.0, |feedback| feedback.loss());
+            status.loss = feedback.map_or(0.0, Feedback::loss);
             status.round_trip_ms = feedback
-                .and_then(|feedback| feedback.round_trip())
+                .and_then(Feedback::round_trip)
                 .map(|trip| trip.as_secs_f32() * 1000.0);
             status.viewers = presence.viewers;
             status.audio_level_dbfs = (level > SILENCE_DBFS).then_some(level);

@@ -225,7 +225,7 @@ mod tests {
         let mut chain =
             CaptureClockReports::new(clock, "cname".to_owned(), &[(VIDEO, video), (AUDIO, audio)], feedback);
         let sent = Instant::now() + Duration::from_millis(200);
-        let capture = |delay| clock.at(sent - Duration::from_millis(delay));
+        let capture = |delay| clock.at(sent).minus(Duration::from_millis(delay));
         for packet in [
             packet(VIDEO, video.timestamp(capture(80)), sent),
             packet(AUDIO, audio.timestamp(capture(5)), sent),

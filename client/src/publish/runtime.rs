@@ -44,7 +44,7 @@ impl Runtime for PromptRuntime {
         self.inner.wrap_tcp_listener(listener)
     }
 
-    fn connect_tcp<'a>(&'a self, remote_addr: SocketAddr) -> Boxed<'a, io::Result<Arc<dyn AsyncTcpStream>>> {
+    fn connect_tcp(&self, remote_addr: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
         Box::pin(async move {
             let stream = TcpStream::connect(remote_addr).await?;
             stream.set_nodelay(true)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
 use footlight_client::pipeline::{AudioSource, PipelineConfig, VideoSource};
@@ -122,7 +122,7 @@ async fn offer(State(shared): State<Arc<Shared>>, headers: HeaderMap, offer: Str
         }
         return response;
     }
-    if headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()) != Some(format!("Bearer {TOKEN}").as_bytes()) {
+    if headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes) != Some(format!("Bearer {TOKEN}").as_bytes()) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let (peer, answer) = Peer::answer(&offer, shared.path, UNREAD);

@@ -185,7 +185,7 @@ fn received(kind: MediaKind, data: &MediaData) -> Received {
     let captured = data.last_sender_info.map(|report| {
         let rate = data.time.frequency().get();
         let ticks = (data.time.numer() as u32).wrapping_sub(report.rtp_time.numer() as u32) as i32;
-        let offset = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / rate as f64);
+        let offset = Duration::from_secs_f64(f64::from(ticks.unsigned_abs()) / f64::from(rate));
         if ticks < 0 {
             report.ntp_time - offset
         } else {
