@@ -21,13 +21,18 @@ const DEVICES = [
 /** @type {('dark' | 'light')[]} */
 const SCHEMES = ['dark', 'light'];
 
-test('no page has an accessibility fault or runs over the side, on any device, in either theme', async (t) => {
+test('no page has an accessibility fault, runs over the side or breaks its policy, on any device, in either theme', async (t) => {
   const server = await startServer(t);
   const publisher = await publish(t, server.url);
   const browser = await launchChromium(t);
   for (const { name, viewport, hasTouch } of DEVICES) {
     for (const colorScheme of SCHEMES) {
       const page = await openPage(t, browser, { viewport, hasTouch, colorScheme, reducedMotion: 'reduce' });
+      /** @type {string[]} */
+      const broken = [];
+      page.on('console', (message) => {
+        if (message.text().includes('Content Security Policy')) broken.push(message.text());
+      });
       for (const path of ['/', '/live', `/watch/${publisher.session}`, '/watch/nobody-is-here', '/no-such-page']) {
         await page.goto(server.url + path);
         if (path === `/watch/${publisher.session}`) await says(page, 'live');
@@ -36,6 +41,7 @@ test('no page has an accessibility fault or runs over the side, on any device, i
         assert.deepEqual(await faults(page), [], where);
         const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
         assert.ok((content ?? 0) <= (window ?? 0), `${where}: ${content} px wide in ${window}`);
+        assert.deepEqual(broken, [], where);
       }
       await page.context().close();
     }

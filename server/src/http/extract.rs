@@ -4,6 +4,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use footlight_protocol::SessionId;
+use serde::de::DeserializeOwned;
 
 use super::error::Failure;
 use crate::token::MAX_BEARER_BYTES;
@@ -19,6 +20,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .await
             .map_err(|error| Failure::bad_request("bad_id", error.to_string()))?;
         parse_id(text).map(Self)
+    }
+}
+
+/// The query string; an unknown key is nobody's business, a value that makes no sense is an error.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let axum::extract::Query(query) = axum::extract::Query::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Failure::bad_request("bad_query", error.body_text()))?;
+        Ok(Self(query))
     }
 }
 

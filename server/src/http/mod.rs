@@ -24,7 +24,7 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 pub(crate) use error::Failure;
-pub(crate) use extract::Id;
+pub(crate) use extract::{Id, Query};
 pub(crate) use listener::ConnectionPermit;
 pub use listener::{ListenError, Listener};
 

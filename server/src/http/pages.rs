@@ -23,11 +23,15 @@ const INDEX: &str = "index.html";
 /// Where Vite puts files whose name holds a hash of their content.
 const HASHED_FOLDER: &str = "assets/";
 
-/// What a page may load and reach: itself and this server. Inline styles are allowed because a stylesheet cannot run
-/// anything, and components set sizes and positions with them; `blob:` is how recorded and played media are addressed.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data: blob:; font-src 'self'; media-src 'self' blob:; connect-src 'self' ws: wss:; \
+/// What the interface may load and reach: itself and this server. `blob:` is how recorded and played media are addressed.
+/// Components set sizes and positions by script, through the CSSOM, which `style-src` does not bind.
+const INTERFACE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob:; font-src 'self'; media-src 'self' blob:; connect-src 'self' ws: wss:; \
     worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+
+/// What a page of words alone may do: look as its own style element says.
+const WORDS_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 const NO_INTERFACE: &str = include_str!("no_interface.html");
 const NOT_FOUND: &str = include_str!("not_found.html");
@@ -53,8 +57,8 @@ async fn home(uri: Uri, headers: HeaderMap) -> Response {
 
 async fn interface(headers: HeaderMap) -> Response {
     match Interface::get(INDEX) {
-        Some(file) => with_policy(asset(INDEX, file, &headers)),
-        None => with_policy((StatusCode::SERVICE_UNAVAILABLE, Html(NO_INTERFACE)).into_response()),
+        Some(file) => with_policy(INTERFACE_POLICY, asset(INDEX, file, &headers)),
+        None => words(StatusCode::SERVICE_UNAVAILABLE, NO_INTERFACE),
     }
 }
 
@@ -65,11 +69,11 @@ pub(super) async fn not_found(method: Method, uri: Uri, headers: HeaderMap) -> R
         && path != INDEX
         && let Some(file) = Interface::get(path)
     {
-        return with_policy(asset(path, file, &headers));
+        return with_policy(INTERFACE_POLICY, asset(path, file, &headers));
     }
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
-        return with_policy((StatusCode::NOT_FOUND, Html(NOT_FOUND)).into_response());
+        return words(StatusCode::NOT_FOUND, NOT_FOUND);
     }
     Failure::not_found("there is nothing at this address").into_response()
 }
@@ -98,9 +102,13 @@ fn asset(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
     (validators, content_type, body).into_response()
 }
 
-fn with_policy(mut response: Response) -> Response {
+fn words(status: StatusCode, page: &'static str) -> Response {
+    with_policy(WORDS_POLICY, (status, Html(page)).into_response())
+}
+
+fn with_policy(content: &'static str, mut response: Response) -> Response {
     let policy = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CONTENT_SECURITY_POLICY, content),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // A watch page's address is all that an unlisted stream is protected by.
         (header::REFERRER_POLICY, "no-referrer"),

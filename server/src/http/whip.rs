@@ -1,14 +1,14 @@
 //! `POST /whip/{id}` (RFC 9725) and `POST /whep/{id}` (draft-ietf-wish-whep), and the resources that they make.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::error::Failure;
-use super::extract::{Id, bearer, is_content_type, parse_id};
+use super::extract::{Id, Query, bearer, is_content_type, parse_id};
 use super::{App, sdp_fragment};
 use crate::sessions::{Negotiated, PublishRequest, Resource, ResourceKind, WatchRequest};
 

@@ -7,12 +7,12 @@ mod message;
 use axum::Extension;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use footlight_protocol::MAX_FRAME_BYTES;
 use serde::Deserialize;
 
-use crate::http::{App, ConnectionPermit, Failure, Id};
+use crate::http::{App, ConnectionPermit, Failure, Id, Query};
 
 #[derive(Deserialize)]
 pub(crate) struct JoinQuery {
