@@ -92,7 +92,7 @@ test('a page that was opened too early picks the stream up when it starts', asyn
   await says(page, 'live');
 });
 
-test('a server that is told to end is not ready any more, and says so to whoever watches', async (t) => {
+test('a server that is told to end ends well, and whoever watches is told that it will be back', async (t) => {
   const server = await startServer(t);
   const publisher = await publish(t, server.url);
   const page = await openPage(t, await launchChromium(t));
@@ -101,11 +101,11 @@ test('a server that is told to end is not ready any more, and says so to whoever
   assert.equal((await fetch(`${server.url}/readyz`)).status, 200);
 
   server.program.signal('SIGTERM');
-  await page.waitForSelector('[data-testid="state"]:is([data-state="reconnecting"], [data-state="ended"])', { state: 'attached' });
+  await says(page, 'reconnecting');
   assert.equal(await server.program.ended, `${server.program.name} ended with status 0`);
 });
 
-test('a publisher that ends cleanly leaves the page waiting for the host, and the session off the list', async (t) => {
+test('a publisher that is told to end takes the session with it, and the page says that it is over', async (t) => {
   const server = await startServer(t);
   const publisher = await publish(t, server.url);
   const page = await openPage(t, await launchChromium(t));
@@ -113,8 +113,9 @@ test('a publisher that ends cleanly leaves the page waiting for the host, and th
   await framesRead(page, 10);
   publisher.program.signal('SIGINT');
   assert.equal(await publisher.program.ended, `${publisher.program.name} ended with status 0`);
-  await page.waitForSelector('[data-testid="state"]:is([data-state="waiting"], [data-state="ended"])', { state: 'attached' });
+  await says(page, 'ended');
   await until('nothing is listed as live', async () => (await server.sessions()).length === 0);
+  assert.equal((await fetch(`${server.url}/ws/live/${publisher.session}/stats`)).status, 404);
 });
 
 /**

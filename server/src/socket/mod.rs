@@ -5,9 +5,9 @@ mod flood;
 mod message;
 
 use axum::Extension;
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use footlight_protocol::MAX_FRAME_BYTES;
 use serde::Deserialize;
