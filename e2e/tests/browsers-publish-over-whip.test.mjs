@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { launchChromium, launchFirefox, openPage } from '../fixtures/browsers.mjs';
+import { startServerInOwnNetwork, testInOwnNetwork } from '../fixtures/own-network.mjs';
 import { servePlainPage } from '../fixtures/plain-page.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
+import { STAGE } from '../fixtures/watching.mjs';
 
 /** @typedef {{ evaluate: import('playwright-core').Page['evaluate'] }} Evaluates a page of either browser */
 
-test('Chromium publishes VP8 over WHIP and Firefox watches it over WHEP', async (t) => {
-  const server = await startServer(t);
+testInOwnNetwork('Chromium publishes VP8 over WHIP and Firefox watches it over WHEP and on the watch page', import.meta.url, async (t) => {
+  const server = await startServerInOwnNetwork(t);
   const plain = await servePlainPage(t);
   const publisher = await openPage(t, await launchChromium(t));
   await publisher.goto(plain);
@@ -20,6 +22,21 @@ test('Chromium publishes VP8 over WHIP and Firefox watches it over WHEP', async 
   await viewer.goto(plain);
   await viewer.evaluate((url) => window.watch(url), `${server.url}/whep/vp8`);
   await assertMovingPictureAndSound(/** @type {any} */ (viewer), 'video/VP8');
+
+  await viewer.goto(`http://127.0.0.1:${server.port}/watch/vp8`);
+  await viewer.waitForSelector('[data-testid="state"][data-state="live"]');
+  // Firefox counts no frames of a live stream in `getVideoPlaybackQuality`.
+  const widthOfFiftiethFrame = await viewer.evaluate(
+    (stage) =>
+      new Promise((resolve) => {
+        const video = /** @type {HTMLVideoElement} */ (document.querySelector(stage));
+        let frames = 0;
+        const onFrame = () => (++frames === 50 ? resolve(video.videoWidth) : video.requestVideoFrameCallback(onFrame));
+        video.requestVideoFrameCallback(onFrame);
+      }),
+    STAGE,
+  );
+  assert.equal(widthOfFiftiethFrame, 320);
 });
 
 test('Chromium publishes H.264 over WHIP and Chromium watches it over WHEP', async (t) => {
