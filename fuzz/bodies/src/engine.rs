@@ -283,13 +283,18 @@ pub fn datagram(data: &[u8]) {
 /// A publisher that is who it says and sends what it likes: any payload, numbering and timing, through keyframe
 /// detection and renumbering to a viewer. A piece is numbering, marker and timing in three bytes, then the payload.
 pub fn media(data: &[u8]) {
+    publish(data);
+}
+
+/// Answers how many packets reached the viewer.
+fn publish(data: &[u8]) -> usize {
     let (codec, rest) = data.split_first().unwrap_or((&0, &[]));
     let mut house = House::open(Codec::from(*codec));
     let publisher = &mut house.remotes[0];
     let mid = publisher.mid;
     let media = publisher.rtc.media(mid).expect("the media that was offered");
     let Some(pt) = media.remote_pts().first().copied() else {
-        return;
+        return 0;
     };
     let mut number = 30_000_u64;
     let mut time = 0_u32;
@@ -313,5 +318,21 @@ pub fn media(data: &[u8]) {
         });
         house.round();
     }
+    let received = house.remotes[1].received;
     house.close();
+    received
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_seeds_publish_reaches_the_viewer() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../seeds/media");
+        for codec in ["h264", "vp8", "vp9", "av1"] {
+            let seed = std::fs::read(format!("{seeds}/{codec}")).expect("a seed");
+            assert!(publish(&seed) > 0, "{codec}");
+        }
+    }
 }

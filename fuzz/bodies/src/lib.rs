@@ -37,7 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "datagram",
         body: datagram,
-        quick_mutations: 500,
+        quick_mutations: 200,
     },
     Target {
         name: "identifier",
