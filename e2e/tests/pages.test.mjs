@@ -38,10 +38,10 @@ test('no page has an accessibility fault, runs over the side or breaks its polic
         if (path === `/watch/${publisher.session}`) await says(page, 'live');
         await page.waitForSelector('main');
         const where = `${path}, ${name}, ${colorScheme}`;
+        assert.deepEqual(broken, [], where);
         assert.deepEqual(await faults(page), [], where);
         const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
         assert.ok((content ?? 0) <= (window ?? 0), `${where}: ${content} px wide in ${window}`);
-        assert.deepEqual(broken, [], where);
       }
       await page.context().close();
     }
