@@ -1,6 +1,6 @@
 //! Captures for some seconds and prints the pipeline's figures once a second.
 //!
-//! `capture [camera NAME|pattern|none] [mic NAME|tone|none] [WIDTHxHEIGHT] [SECONDS]`; the name `default` is the system's choice.
+//! `capture [camera NAME|screen NAME|pattern|none] [mic NAME|tone|none] [WIDTHxHEIGHT] [SECONDS]`; the name `default` is the system's choice.
 
 use std::{env, error::Error, time::Duration};
 
@@ -22,6 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let video = match arguments.next().as_deref() {
         Some("camera") => Some(VideoSource::Camera(choice(arguments.next()))),
+        Some("screen") => Some(VideoSource::Screen(choice(arguments.next()))),
         Some("none") => None,
         _ => Some(VideoSource::Pattern),
     };

@@ -54,7 +54,10 @@ fn main() -> anyhow::Result<()> {
 
 fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Result<Figures> {
     let clock = MediaClock::start();
-    let mut encoder = Encoder::new(EncoderTarget { bitrate, fps: FPS as f32 });
+    let mut encoder = Encoder::new(EncoderTarget {
+        bitrate,
+        fps: FPS as f32,
+    });
     let mut payloader = H264Payloader::default();
     let mut picture = Frame::black(size);
     let mut captured = Frame::black(size);
@@ -78,7 +81,12 @@ fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Re
         whole.push(began.elapsed());
         encode.push(encoded - converted);
     }
-    Ok(Figures { name, frames: FRAMES, encode: quantiles(encode), capture_to_packets: quantiles(whole) })
+    Ok(Figures {
+        name,
+        frames: FRAMES,
+        encode: quantiles(encode),
+        capture_to_packets: quantiles(whole),
+    })
 }
 
 /// Moves each sample up or down by up to three steps, differently in each picture (xorshift).
@@ -106,7 +114,12 @@ fn pack(frame: &Frame, yuyv: &mut [u8]) {
 
 fn unpack(yuyv: &[u8], size: Resolution, frame: &mut Frame) -> anyhow::Result<()> {
     let Resolution { width, height } = size;
-    let packed = YuvPackedImage { yuy: yuyv, yuy_stride: 2 * width, width, height };
+    let packed = YuvPackedImage {
+        yuy: yuyv,
+        yuy_stride: 2 * width,
+        width,
+        height,
+    };
     let mut planar = YuvPlanarImageMut {
         y_plane: BufferStoreMut::Borrowed(&mut frame.y),
         y_stride: width,
@@ -125,7 +138,12 @@ fn quantiles(mut times: Vec<Duration>) -> Quantiles {
     times.sort_unstable();
     let at = |share: f64| {
         let index = (share * times.len() as f64) as usize;
-        times.get(index.min(times.len() - 1)).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+        times
+            .get(index.min(times.len() - 1))
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
     };
-    Quantiles { p50: at(0.5), p99: at(0.99) }
+    Quantiles {
+        p50: at(0.5),
+        p99: at(0.99),
+    }
 }

@@ -1,6 +1,11 @@
 //! What can be captured on this machine.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -73,8 +78,11 @@ pub struct CameraInfo {
     pub id: String,
     /// What the maker calls it.
     pub name: String,
-    /// What it can deliver, sorted; empty while another program has it open exclusively.
+    /// What it can deliver, sorted; empty when it cannot be used now.
     pub modes: Vec<CameraMode>,
+    /// Why it cannot be used, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A microphone or another sound input.
@@ -95,7 +103,7 @@ pub struct ScreenInfo {
     pub id: String,
     /// What the system calls it.
     pub name: String,
-    /// Its size in pixels.
+    /// Its size as the system tells it; a scaled screen may have more pixels.
     pub size: Resolution,
     /// Whether it is the primary one.
     pub primary: bool,
@@ -112,11 +120,85 @@ pub struct Devices {
     pub screens: Vec<ScreenInfo>,
 }
 
-/// Lists what can be captured. A class without a device, or whose system service does not answer, is empty. Blocks for up to some seconds.
+/// How long each class of devices has to list itself: a hung driver or sound server must not hang the program.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Lists what can be captured. A class without a device, or whose system service does not answer in five seconds, is empty.
 pub fn list() -> Devices {
+    // All at once, each on a thread of its own.
+    let cameras = listing("cameras", camera::list);
+    let microphones = listing("microphones", microphone::list);
+    #[cfg(feature = "screen")]
+    let screens = listing("screens", crate::video::screen::list);
+    let deadline = Instant::now() + LIST_TIMEOUT;
     Devices {
-        cameras: camera::list(),
-        microphones: microphone::list(),
+        cameras: cameras.wait(deadline),
+        microphones: microphones.wait(deadline),
+        #[cfg(feature = "screen")]
+        screens: screens.wait(deadline),
+        #[cfg(not(feature = "screen"))]
         screens: Vec::new(),
+    }
+}
+
+/// A class of devices that is being listed.
+struct Listing<T> {
+    class: &'static str,
+    answer: mpsc::Receiver<Vec<T>>,
+}
+
+fn listing<T: Send + 'static>(class: &'static str, list: impl FnOnce() -> Vec<T> + Send + 'static) -> Listing<T> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    let spawned = thread::Builder::new().name(format!("list-{class}")).spawn(move || {
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(list());
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(class, %error, "devices cannot be listed");
+    }
+    Listing { class, answer }
+}
+
+impl<T> Listing<T> {
+    /// What was listed by then; nothing when it takes longer, or when a driver panicked. A hung thread is left behind.
+    fn wait(self, deadline: Instant) -> Vec<T> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.answer.recv_timeout(left).unwrap_or_else(|error| {
+            tracing::warn!(class = self.class, %error, "devices did not list themselves");
+            Vec::new()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_hangs_or_panics_is_empty_and_holds_up_nobody() {
+        let (release, hang) = mpsc::channel::<()>();
+        let hung = listing("hung", move || {
+            let _ = hang.recv();
+            vec![1]
+        });
+        let broken = listing::<i32>("broken", || panic!("driver bug"));
+        let well = listing("well", || vec![2]);
+        assert_eq!(well.wait(Instant::now() + LIST_TIMEOUT), [2]);
+        assert!(broken.wait(Instant::now() + LIST_TIMEOUT).is_empty());
+        assert!(hung.wait(Instant::now()).is_empty());
+        drop(release);
+    }
+
+    #[test]
+    fn a_device_is_chosen_by_id_before_place_before_part_of_its_name() {
+        let devices = [("/dev/video0", "Desk 1"), ("/dev/video2", "Lid"), ("1", "Odd")];
+        let place = |wanted: &str| DeviceChoice::Matching(wanted.into()).position(&devices);
+        assert_eq!(place("/dev/video2"), Some(1));
+        assert_eq!(place("1"), Some(2));
+        assert_eq!(place("0"), Some(0));
+        assert_eq!(place("lid"), Some(1));
+        assert_eq!(place("9"), None);
+        assert_eq!(DeviceChoice::Default.position(&devices), Some(0));
+        assert_eq!(DeviceChoice::Default.position(&[]), None);
     }
 }

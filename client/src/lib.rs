@@ -6,15 +6,15 @@
 //! **What it is not.** No windows, no HTML, no knowledge of rooms or of who watches.
 //!
 //! **Invariant to keep.** Nothing downstream may slow capture down: between a source and its encoder stands a single slot in which the
-//! latest frame wins, and behind the encoder a bounded queue that drops and asks for a keyframe. A slow machine or network shows fewer
-//! frames, never older ones.
+//! latest frame wins, and behind the encoder a bounded queue. While that is full, frames are dropped before they are encoded, so that no
+//! reference is ever missing and no keyframe is needed. A slow machine or network shows fewer frames, never older ones.
 
 pub mod audio;
 pub mod clock;
 pub mod devices;
 pub mod pipeline;
-pub mod source;
 pub mod publish;
+pub mod source;
 pub mod trust;
 pub mod units;
 pub mod video;

@@ -20,7 +20,10 @@ pub(super) fn run(options: &DevicesOptions) -> anyhow::Result<()> {
 fn table(devices: &Devices) -> String {
     let mut out = String::new();
     let cameras = devices.cameras.iter().map(|camera| {
-        let modes = modes(camera);
+        let modes = match &camera.problem {
+            Some(problem) => vec![problem.clone()],
+            None => modes(camera),
+        };
         let name = format!("{}  ({})", camera.name, camera.id);
         (name, modes)
     });
@@ -87,6 +90,7 @@ mod tests {
                 id: "/dev/video0".to_owned(),
                 name: "Desk".to_owned(),
                 modes: vec![mode(30), mode(15)],
+                problem: None,
             }],
             microphones: vec![MicrophoneInfo {
                 id: "default".to_owned(),

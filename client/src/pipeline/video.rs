@@ -86,6 +86,18 @@ impl VideoTrack {
     ) -> Result<Self, PipelineError> {
         let mailbox = Mailbox::new();
         let capture = video::start(&source, request, &mailbox)?;
+        Self::encode(source, capture, mailbox, request, max_bitrate, output)
+    }
+
+    /// Starts encoding what `capture`, opened for `source`, delivers into `mailbox`.
+    fn encode(
+        source: VideoSource,
+        capture: CaptureThread,
+        mailbox: Arc<Mailbox>,
+        request: CaptureRequest,
+        max_bitrate: Bitrate,
+        output: mpsc::Sender<EncodedVideo>,
+    ) -> Result<Self, PipelineError> {
         mailbox.admit(capture.sender_id());
         let source = Arc::new(Mutex::new((source, capture)));
         let controls = Arc::new(Controls {
@@ -346,3 +358,6 @@ impl Task {
         self.encode(&frame);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use super::mailbox::{Mailbox, Sender};
 use crate::{clock::MediaClock, source::StateCell, units::Resolution};
 
 /// Longest wait for a device's first answer. Cameras that must power up take one or two seconds.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// First pause before a lost device is opened again; doubles up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 /// Longest pause between attempts: a camera that is plugged in again should be back soon.
@@ -65,10 +65,12 @@ pub enum CaptureError {
         name: String,
     },
     /// It did not open in time.
-    #[error("'{name}' did not answer within {} s: unplug it and plug it in again", OPEN_TIMEOUT.as_secs())]
+    #[error("'{name}' did not answer within {} s: unplug a camera and plug it in again; allow a screen when asked", waited.as_secs())]
     NoAnswer {
         /// What was asked for.
         name: String,
+        /// How long that was.
+        waited: Duration,
     },
     /// It was unplugged, or its driver failed.
     #[error("'{name}' failed: {reason}")]
@@ -77,6 +79,14 @@ pub enum CaptureError {
         name: String,
         /// What the system said.
         reason: String,
+    },
+    /// The system gives no screen away.
+    #[error("the screen cannot be captured ({reason}): {hint}")]
+    ScreenUnavailable {
+        /// What the system said.
+        reason: String,
+        /// What to do on this system.
+        hint: &'static str,
     },
     /// This program cannot capture screens.
     #[error("this program was built without screen capture: build it with the feature `screen`")]
@@ -129,11 +139,17 @@ impl fmt::Debug for CaptureThread {
 }
 
 impl CaptureThread {
-    /// Starts the thread and waits until the device has opened. `wanted` names it in the error when it does not answer.
-    pub(crate) fn start(open: Arc<Open>, wanted: &str, mailbox: &Arc<Mailbox>) -> Result<Self, CaptureError> {
+    /// Starts the thread and waits until the device has opened, `patience` at most. `wanted` names it in the error when it does not
+    /// answer.
+    pub(crate) fn start(
+        open: Arc<Open>,
+        wanted: &str,
+        patience: Duration,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<Self, CaptureError> {
         let (opened, answer) = mpsc::sync_channel(1);
         let mut started = Self::spawn(open, StateCell::default(), wanted.to_owned(), mailbox, Some(opened))?;
-        match answer.recv_timeout(OPEN_TIMEOUT) {
+        match answer.recv_timeout(patience) {
             Ok(Ok(name)) => {
                 started.name = name;
                 Ok(started)
@@ -141,6 +157,7 @@ impl CaptureThread {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(CaptureError::NoAnswer {
                 name: wanted.to_owned(),
+                waited: patience,
             }),
         }
     }

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Luma of the card's background: dark, yet not the black of a dead picture.
-const BACKGROUND: u8 = 40;
+pub(crate) const BACKGROUND: u8 = 40;
 
 /// Draws the card over `frame`. `tick` counts the cards: the dots at the end move, so that viewers see that the stream is alive.
 pub(crate) fn draw(frame: &mut Frame, title: &str, tick: u64) {

@@ -1,16 +1,16 @@
-//! What cameras deliver, turned into I420 of the wanted size, without a detour through RGB.
+//! What cameras and screens deliver, turned into I420 of the wanted size, without a detour through RGB where the source is YUV.
 
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{CroppedImageMut, Image, ImageRef},
 };
 use turbojpeg::{Decompressor, Subsamp, YuvImage};
-use yuv::{BufferStoreMut, YuvPackedImage, YuvPlanarImageMut};
+use yuv::{BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
-use super::frame::Frame;
+use super::{frame::Frame, jpeg};
 use crate::{devices::PixelFormat, units::Resolution};
 
-/// Why a camera's picture could not be used. The next one may be fine.
+/// Why a picture could not be used. The next one may be fine.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
     /// The driver delivered less than a picture.
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Converter {
 }
 
 impl Converter {
-    /// Converts a picture of `size` into `out`, scaled to fit with black bars where the aspect differs.
+    /// Converts a camera's picture of `size` into `out`, scaled to fit with black bars where the aspect differs.
     pub fn convert(
         &mut self,
         format: PixelFormat,
@@ -53,17 +53,29 @@ impl Converter {
         size: Resolution,
         out: &mut Frame,
     ) -> Result<(), ConvertError> {
+        self.fit(size, out, |this, frame| this.unpack(format, data, size, frame))
+    }
+
+    /// The same for four bytes a pixel: red, green, blue and one that is not looked at.
+    pub fn convert_rgba(&mut self, data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
+        self.fit(size, out, |_, frame| unpack_rgba(data, size, frame))
+    }
+
+    fn fit(
+        &mut self,
+        size: Resolution,
+        out: &mut Frame,
+        unpack: impl FnOnce(&mut Self, &mut Frame) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
         if size == out.size() {
-            return self.unpack(format, data, size, out);
+            return unpack(self, out);
         }
         let mut unscaled = self
             .unscaled
             .take()
             .filter(|frame| frame.size() == size.even())
             .unwrap_or_else(|| Frame::black(size));
-        let result = self
-            .unpack(format, data, size, &mut unscaled)
-            .and_then(|()| self.scale(&unscaled, out));
+        let result = unpack(self, &mut unscaled).and_then(|()| self.scale(&unscaled, out));
         self.unscaled = Some(unscaled);
         result
     }
@@ -84,6 +96,7 @@ impl Converter {
 
     fn unpack_jpeg(&mut self, data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
         let failed = |error: turbojpeg::Error| ConvertError::Jpeg(error.to_string());
+        let data = jpeg::trim(data).ok_or_else(|| ConvertError::Jpeg("it is cut off".into()))?;
         let jpeg = match self.jpeg.take() {
             Some(jpeg) => self.jpeg.insert(jpeg),
             None => self.jpeg.insert(Decompressor::new().map_err(failed)?),
@@ -193,6 +206,20 @@ fn check_length(data: &[u8], needed: usize) -> Result<(), ConvertError> {
     }
 }
 
+fn planes(frame: &mut Frame) -> YuvPlanarImageMut<'_, u8> {
+    let Resolution { width, height } = frame.size();
+    YuvPlanarImageMut {
+        y_plane: BufferStoreMut::Borrowed(&mut frame.y),
+        y_stride: width,
+        u_plane: BufferStoreMut::Borrowed(&mut frame.u),
+        u_stride: width / 2,
+        v_plane: BufferStoreMut::Borrowed(&mut frame.v),
+        v_stride: width / 2,
+        width,
+        height,
+    }
+}
+
 fn unpack_yuyv(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
     let stride = size.width * 2;
     check_length(data, stride as usize * size.height as usize)?;
@@ -203,17 +230,22 @@ fn unpack_yuyv(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), Con
         width,
         height,
     };
-    let mut planar = YuvPlanarImageMut {
-        y_plane: BufferStoreMut::Borrowed(&mut out.y),
-        y_stride: width,
-        u_plane: BufferStoreMut::Borrowed(&mut out.u),
-        u_stride: width / 2,
-        v_plane: BufferStoreMut::Borrowed(&mut out.v),
-        v_stride: width / 2,
-        width,
-        height,
-    };
-    yuv::yuyv422_to_yuv420(&mut planar, &packed).map_err(|error| ConvertError::Conversion(error.to_string()))
+    yuv::yuyv422_to_yuv420(&mut planes(out), &packed).map_err(|error| ConvertError::Conversion(error.to_string()))
+}
+
+fn unpack_rgba(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
+    let stride = size.width * 4;
+    check_length(data, stride as usize * size.height as usize)?;
+    let used = &data[..stride as usize * out.height()];
+    yuv::rgba_to_yuv420(
+        &mut planes(out),
+        used,
+        stride,
+        YuvRange::Limited,
+        YuvStandardMatrix::Bt601,
+        YuvConversionMode::Balanced,
+    )
+    .map_err(|error| ConvertError::Conversion(error.to_string()))
 }
 
 fn unpack_nv12(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {

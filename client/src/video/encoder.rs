@@ -51,7 +51,7 @@ pub struct EncoderTarget {
 }
 
 /// An encoder that follows size and content of what it is given. A keyframe comes first, after a change of size or content, and when it
-/// is asked for; never otherwise.
+/// is asked for; never otherwise, but for a screen on which nearly everything has changed.
 pub struct Encoder {
     target: EncoderTarget,
     keyframe_wanted: bool,
@@ -135,9 +135,11 @@ impl Encoder {
 
 impl Running {
     fn new(frame: &Frame, target: EncoderTarget) -> Result<Self, openh264::Error> {
-        let usage = match frame.content {
-            Content::Camera => UsageType::CameraVideoRealTime,
-            Content::Screen => UsageType::ScreenContentRealTime,
+        let screen = frame.content == Content::Screen;
+        let usage = if screen {
+            UsageType::ScreenContentRealTime
+        } else {
+            UsageType::CameraVideoRealTime
         };
         let config = EncoderConfig::new()
             .usage_type(usage)
@@ -151,7 +153,11 @@ impl Running {
             .num_threads(1)
             // A keyframe is worth many pictures' bits: only when somebody asks for one.
             .intra_frame_period(IntraFramePeriod::from_num_frames(0))
-            .scene_change_detect(false)
+            // For screens openh264 insists on it: a picture that has changed nearly everywhere becomes a keyframe, which costs no more.
+            .scene_change_detect(screen)
+            // Neither exists for screens; left on, openh264 writes a warning to stderr.
+            .adaptive_quantization(!screen)
+            .background_detection(!screen)
             .sps_pps_strategy(SpsPpsStrategy::ConstantId)
             .vui(VuiConfig::bt601());
         let openh264 = OpenH264::with_api_config(OpenH264API::from_source(), config)?;

@@ -6,17 +6,26 @@ pub(crate) mod card;
 pub mod convert;
 pub mod encoder;
 pub mod frame;
+mod jpeg;
 pub mod mailbox;
 pub mod pattern;
+#[cfg(feature = "screen")]
+pub(crate) mod screen;
 pub mod strip;
 mod text;
 
 use std::sync::Arc;
+#[cfg(feature = "screen")]
+use std::time::Duration;
 
-use capture::{CaptureError, CaptureRequest, CaptureThread, Open, VideoCapture};
+use capture::{CaptureError, CaptureRequest, CaptureThread, OPEN_TIMEOUT, Open, VideoCapture};
 use mailbox::Mailbox;
 
 use crate::source::VideoSource;
+
+/// How long somebody may take to answer the question whether their screen may be recorded.
+#[cfg(feature = "screen")]
+const DIALOG_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Opens `source` on a capture thread of its own, which delivers into `mailbox` once its sender is admitted.
 pub(crate) fn start(
@@ -24,13 +33,21 @@ pub(crate) fn start(
     request: CaptureRequest,
     mailbox: &Arc<Mailbox>,
 ) -> Result<CaptureThread, CaptureError> {
+    let patience = match source {
+        #[cfg(feature = "screen")]
+        VideoSource::Screen(_) if screen::asks_its_user() => DIALOG_TIMEOUT,
+        _ => OPEN_TIMEOUT,
+    };
     let (open, wanted): (Arc<Open>, _) = match source {
         VideoSource::Pattern => {
             let open = move || Ok(Box::new(pattern::PatternCapture::new(&request)) as Box<dyn VideoCapture>);
             (Arc::new(open), "test pattern".to_owned())
         }
         VideoSource::Camera(choice) => (camera::opener(choice.clone(), request), format!("camera {choice}")),
+        #[cfg(feature = "screen")]
+        VideoSource::Screen(choice) => (screen::opener(choice.clone(), request), format!("screen {choice}")),
+        #[cfg(not(feature = "screen"))]
         VideoSource::Screen(_) => return Err(CaptureError::ScreenUnsupported),
     };
-    CaptureThread::start(open, &wanted, mailbox)
+    CaptureThread::start(open, &wanted, patience, mailbox)
 }

@@ -62,7 +62,7 @@ fn device() -> (Arc<Device>, Arc<Open>) {
 
 fn start(open: Arc<Open>) -> (CaptureThread, Arc<Mailbox>) {
     let mailbox = Mailbox::new();
-    let capture = CaptureThread::start(open, "desk", &mailbox).expect("opens");
+    let capture = CaptureThread::start(open, "desk", OPEN_TIMEOUT, &mailbox).expect("opens");
     mailbox.admit(capture.sender_id());
     (capture, mailbox)
 }
@@ -119,14 +119,14 @@ fn a_hung_driver_is_left_behind_once_and_its_late_pictures_are_refused() {
 fn a_device_that_does_not_open_is_an_error_at_once() {
     let (device, open) = device();
     device.present.store(false, Ordering::Release);
-    let error = CaptureThread::start(open, "desk", &Mailbox::new()).expect_err("it is not there");
+    let error = CaptureThread::start(open, "desk", OPEN_TIMEOUT, &Mailbox::new()).expect_err("it is not there");
     assert!(matches!(error, CaptureError::NoDevice { .. }));
 }
 
 #[test]
 fn a_driver_that_panics_while_opening_is_an_error_too() {
     let open: Arc<Open> = Arc::new(|| panic!("driver bug"));
-    let error = CaptureThread::start(open, "desk", &Mailbox::new()).expect_err("it panicked");
+    let error = CaptureThread::start(open, "desk", OPEN_TIMEOUT, &Mailbox::new()).expect_err("it panicked");
     assert!(error.to_string().contains("'desk' failed"), "{error}");
 }
 

@@ -1,0 +1,78 @@
+use std::sync::atomic::{AtomicBool, AtomicU32};
+
+use super::*;
+use crate::{audio::SAMPLE_RATE, source::SourceState};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A microphone whose callback is called by the test.
+struct Device {
+    feeds: mpsc::Receiver<Feed>,
+    /// Lets the next opening after the first one finish.
+    release: mpsc::SyncSender<()>,
+    released: Arc<AtomicBool>,
+}
+
+fn device(clock: MediaClock) -> (Device, Arc<Open>) {
+    let (give, feeds) = mpsc::channel();
+    let (release, hang) = mpsc::sync_channel(1);
+    let released = Arc::new(AtomicBool::new(false));
+    let (flag, hang, openings) = (Arc::clone(&released), std::sync::Mutex::new(hang), AtomicU32::new(0));
+    let open = move || {
+        if openings.fetch_add(1, Ordering::AcqRel) > 0 {
+            let hang = hang.lock().expect("no panic");
+            hang.recv_timeout(PATIENCE).expect("the test lets it go");
+            flag.store(true, Ordering::Release);
+        }
+        let (feed, drain) = ring::ring(SAMPLE_RATE, 1, clock).expect("a usual rate");
+        give.send(feed).expect("the test listens");
+        Ok(Opened {
+            name: "Desk".into(),
+            _stream: Box::new(()),
+            drain,
+        })
+    };
+    let device = Device {
+        feeds,
+        release,
+        released,
+    };
+    (device, Arc::new(open))
+}
+
+#[test]
+fn silence_goes_on_without_a_gap_while_the_system_takes_its_time_to_reopen() {
+    let clock = MediaClock::start();
+    let state = StateCell::default();
+    let (device, open) = device(clock);
+    let mut microphone = Microphone::with(open, clock, &state).expect("opens");
+    let mut feed = device.feeds.recv().expect("it was opened");
+    let mut packet = [0.0; PACKET_VALUES];
+    feed.push(&[0.5f32; 960], PACKET);
+    let mut next = microphone.read(&mut packet).plus(PACKET);
+    assert_eq!(packet, [0.5; PACKET_VALUES]);
+    assert_eq!(state.get(), SourceState::Live);
+
+    feed.shared().failed.store(true, Ordering::Release);
+    for _ in 0..20 {
+        let stamp = microphone.read(&mut packet);
+        assert_eq!(packet, [0.0; PACKET_VALUES]);
+        assert_eq!(stamp, next);
+        next = stamp.plus(PACKET);
+    }
+    assert!(matches!(state.get(), SourceState::Lost { why } if why.contains("disconnected")));
+    assert!(!device.released.load(Ordering::Acquire), "nobody waited for the device");
+
+    device.release.send(()).expect("it is being opened");
+    let mut feed = device.feeds.recv_timeout(PATIENCE).expect("it was opened again");
+    let deadline = Instant::now() + PATIENCE;
+    while packet != [0.25; PACKET_VALUES] {
+        assert!(Instant::now() < deadline, "the sound did not come back");
+        feed.push(&[0.25f32; 960], PACKET);
+        let stamp = microphone.read(&mut packet);
+        assert!(stamp >= next, "time on the track never runs backwards");
+        next = stamp.plus(PACKET);
+    }
+    assert_eq!(state.get(), SourceState::Live);
+}
