@@ -59,7 +59,7 @@ done | awk '!seen[$0]++' > "$work/modules"
 xargs -a "$work/modules" cp -t "$root/modules/"
 sed 's#.*/##' "$work/modules" > "$root/modules/order"
 
-for program in "$(command -v v4l2-ctl)" "$(command -v speaker-test)" "$@"; do
+for program in "$(command -v v4l2-ctl)" "$(command -v speaker-test)" "$(command -v script)" "$@"; do
   cp "$program" "$root/bin/"
   { ldd "$program" || true; } | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
@@ -75,7 +75,7 @@ chmod +x "$root/init" "$root/job.sh"
 # In the background and waited for, so that a signal to this script is acted on at once.
 qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -cpu max -M q35,hpet=off -smp 2 -m 1024 -nodefaults -no-user-config \
   -no-reboot -display none -serial stdio -kernel "$cache/vmlinux-$version" -initrd "$work/initramfs" \
-  -append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable no_timer_check random.trust_cpu=on" \
+  -append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=unstable clocksource=acpi_pm no_timer_check random.trust_cpu=on" \
   -netdev user,id=net -device virtio-net-pci,netdev=net \
   -fsdev "local,id=share,path=$folder,security_model=none" -device virtio-9p-pci,fsdev=share,mount_tag=share < /dev/null &
 machine=$!

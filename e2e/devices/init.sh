@@ -6,7 +6,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
-mkdir -p /dev/shm
+mkdir -p /dev/shm /dev/pts
+mount -t devpts devpts /dev/pts
 ip link set lo up
 
 while read -r module; do
