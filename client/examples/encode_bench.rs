@@ -74,12 +74,12 @@ fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Re
         captured.capture = capture;
         let converted = Instant::now();
         let unit = encoder.encode(&captured)?;
-        let encoded = Instant::now();
+        let compressed = Instant::now();
         if let Some(unit) = unit {
             payloader.payload(PACKET_PAYLOAD, &unit.data)?;
         }
         whole.push(began.elapsed());
-        encode.push(encoded - converted);
+        encode.push(compressed.saturating_duration_since(converted));
     }
     Ok(Figures {
         name,
