@@ -55,7 +55,9 @@ fn run(name: &str) {
     let seeds = seeds(name);
     assert!(!seeds.is_empty(), "{name} has no seeds");
     body(&[]);
-    seeds.iter().for_each(|seed| body(seed));
+    for seed in &seeds {
+        body(seed);
+    }
     let mut rng = SmallRng::seed_from_u64(0x0f00_711e);
     for _ in 0..*quick_mutations {
         let mut input = seeds[rng.random_range(0..seeds.len())].clone();
