@@ -60,7 +60,7 @@ fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Re
     });
     let mut payloader = H264Payloader::default();
     let mut picture = Frame::black(size);
-    let mut captured = Frame::black(size);
+    let mut source = Frame::black(size);
     let mut yuyv = vec![0; 2 * size.pixels() as usize];
     let (mut encode, mut whole) = (Vec::new(), Vec::new());
     for number in 1..=FRAMES {
@@ -70,10 +70,10 @@ fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Re
         pack(&picture, &mut yuyv);
 
         let began = Instant::now();
-        unpack(&yuyv, size, &mut captured)?;
-        captured.capture = capture;
+        unpack(&yuyv, size, &mut source)?;
+        source.capture = capture;
         let converted = Instant::now();
-        let unit = encoder.encode(&captured)?;
+        let unit = encoder.encode(&source)?;
         let compressed = Instant::now();
         if let Some(unit) = unit {
             payloader.payload(PACKET_PAYLOAD, &unit.data)?;

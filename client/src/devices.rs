@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_class_that_hangs_or_panics_is_empty_and_holds_up_nobody() {
         let (release, hang) = mpsc::channel::<()>();
-        let hung = listing("hung", move || {
+        let stuck = listing("stuck", move || {
             let _ = hang.recv();
             vec![1]
         });
@@ -185,7 +185,7 @@ mod tests {
         let well = listing("well", || vec![2]);
         assert_eq!(well.wait(Instant::now() + LIST_TIMEOUT), [2]);
         assert!(broken.wait(Instant::now() + LIST_TIMEOUT).is_empty());
-        assert!(hung.wait(Instant::now()).is_empty());
+        assert!(stuck.wait(Instant::now()).is_empty());
         drop(release);
     }
 

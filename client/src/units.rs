@@ -39,6 +39,7 @@ impl Resolution {
     }
 
     /// The next smaller size that 4:2:0 chroma can represent: both sides even.
+    #[must_use]
     pub const fn even(self) -> Self {
         Self::new(self.width & !1, self.height & !1)
     }

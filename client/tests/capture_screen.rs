@@ -20,7 +20,7 @@ use footlight_client::{
 use openh264::{decoder::Decoder, formats::YUVSource};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const SCREEN: Resolution = Resolution::new(800, 600);
 /// Wider than the screen, so that black bars stand beside it.
 const STREAM: Resolution = Resolution::new(640, 360);

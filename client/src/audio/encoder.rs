@@ -86,12 +86,12 @@ mod tests {
             tone.fill(&mut packet);
             let data = encoder.encode(&packet).expect("encodes");
             bytes += data.len();
-            let mut decoded = [0.0; PACKET_VALUES];
+            let mut output = [0.0; PACKET_VALUES];
             assert_eq!(
-                decoder.decode_float(&data, &mut decoded, false).expect("decodes"),
+                decoder.decode_float(&data, &mut output, false).expect("decodes"),
                 PACKET_SAMPLES
             );
-            left.extend(decoded.chunks_exact(CHANNELS).map(|frame| frame[0]));
+            left.extend(output.chunks_exact(CHANNELS).map(|frame| frame[0]));
         }
         // The first packets hold the codec's start.
         let signal = &left[4_800..];

@@ -22,6 +22,8 @@ impl LevelMeter {
 }
 
 #[cfg(test)]
+// Minus infinity is exact.
+#[allow(clippy::float_cmp)]
 mod tests {
     use super::*;
 

@@ -160,21 +160,21 @@ where
 
 /// Where the device is.
 enum Link {
-    Open(Opened),
+    Open(Box<Opened>),
     /// Being opened on a thread of its own, since the system may take seconds over it and silence has to go on.
-    Opening(mpsc::Receiver<Result<Opened, AudioError>>),
+    Opening(mpsc::Receiver<Result<Box<Opened>, AudioError>>),
     /// Away since then.
     Away(Instant),
 }
 
 /// Closes what is left of a lost microphone and opens it again, on a thread of its own.
-fn reopen(open: &Arc<Open>, lost: Option<Opened>) -> Link {
+fn reopen(open: &Arc<Open>, lost: Option<Box<Opened>>) -> Link {
     let (sender, answer) = mpsc::sync_channel(1);
     let open = Arc::clone(open);
     let spawned = thread::Builder::new().name("microphone-open".into()).spawn(move || {
         drop(lost);
         // Nobody listens any more when the microphone was given up in the meantime; then it is closed here.
-        let _ = sender.send(open());
+        let _ = sender.send(open().map(Box::new));
     });
     match spawned {
         Ok(_) => Link::Opening(answer),
@@ -212,7 +212,7 @@ impl Microphone {
             clock,
             state: state.clone(),
             name: opened.name.clone(),
-            link: Link::Open(opened),
+            link: Link::Open(Box::new(opened)),
             next: clock.now(),
             last_sound: Instant::now(),
             past_overruns: 0,

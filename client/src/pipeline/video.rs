@@ -291,12 +291,9 @@ impl Task {
             return;
         }
         // A slow receiver costs a picture before it is encoded, so that no reference is missing and no keyframe is needed.
-        let permit = match self.output.try_reserve() {
-            Ok(permit) => permit,
-            Err(_) => {
-                lock(&self.figures).dropped += 1;
-                return;
-            }
+        let Ok(permit) = self.output.try_reserve() else {
+            lock(&self.figures).dropped += 1;
+            return;
         };
         if self.controls.keyframe.swap(false, Ordering::AcqRel) {
             self.encoder.request_keyframe();

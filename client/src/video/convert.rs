@@ -5,7 +5,7 @@ use fast_image_resize::{
     images::{CroppedImageMut, Image, ImageRef},
 };
 use turbojpeg::{Decompressor, Subsamp, YuvImage};
-use yuv::{BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
+use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 use super::{frame::Frame, jpeg};
 use crate::{devices::PixelFormat, units::Resolution};
@@ -147,8 +147,8 @@ impl Converter {
         let (from_size, to_size) = (from.size(), to.size());
         let target = fitted(from_size, to_size);
         let (left, top) = (
-            (to_size.width - target.width) / 2 & !1,
-            (to_size.height - target.height) / 2 & !1,
+            ((to_size.width - target.width) / 2) & !1,
+            ((to_size.height - target.height) / 2) & !1,
         );
         if target != to_size {
             to.clear();
@@ -220,17 +220,24 @@ fn planes(frame: &mut Frame) -> YuvPlanarImageMut<'_, u8> {
     }
 }
 
+/// By hand, since `yuv` takes the chroma of one row and drops that of the other, which tears coloured edges. The compiler vectorises it.
 fn unpack_yuyv(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
-    let stride = size.width * 2;
-    check_length(data, stride as usize * size.height as usize)?;
-    let Resolution { width, height } = out.size();
-    let packed = YuvPackedImage {
-        yuy: &data[..stride as usize * height as usize],
-        yuy_stride: stride,
-        width,
-        height,
-    };
-    yuv::yuyv422_to_yuv420(&mut planes(out), &packed).map_err(|error| ConvertError::Conversion(error.to_string()))
+    let stride = size.width as usize * 2;
+    check_length(data, stride * size.height as usize)?;
+    let width = out.width();
+    for (from, to) in data.chunks_exact(stride).zip(out.y.chunks_exact_mut(width)) {
+        from.chunks_exact(2).zip(to).for_each(|(pair, luma)| *luma = pair[0]);
+    }
+    let half = width / 2;
+    let chroma = out.u.chunks_exact_mut(half).zip(out.v.chunks_exact_mut(half));
+    for (rows, (u, v)) in data.chunks_exact(stride * 2).zip(chroma) {
+        let (upper, lower) = rows.split_at(stride);
+        let pixels = upper.chunks_exact(4).zip(lower.chunks_exact(4));
+        for ((upper, lower), (u, v)) in pixels.zip(u.iter_mut().zip(v)) {
+            (*u, *v) = (upper[1].midpoint(lower[1]), upper[3].midpoint(lower[3]));
+        }
+    }
+    Ok(())
 }
 
 fn unpack_rgba(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {

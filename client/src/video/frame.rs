@@ -131,6 +131,7 @@ mod tests {
         let mut frame = Frame::black(Resolution::new(8, 8));
         frame.fill_grey(6, 6, 100, 100, WHITE);
         frame.fill_grey(100, 100, 4, 4, WHITE);
-        assert_eq!(frame.y.iter().filter(|&&luma| luma == WHITE).count(), 4);
+        let white: Vec<usize> = (0..64).filter(|&pixel| frame.y[pixel] == WHITE).collect();
+        assert_eq!(white, [54, 55, 62, 63]);
     }
 }

@@ -228,7 +228,7 @@ mod tests {
     fn closing_wakes_whoever_waits() {
         let mailbox = Mailbox::new();
         let waiting = Arc::clone(&mailbox);
-        let thread = std::thread::spawn(move || waiting.take(Instant::now() + Duration::from_secs(3600)));
+        let thread = std::thread::spawn(move || waiting.take(Instant::now() + Duration::from_hours(1)));
         mailbox.close();
         assert!(matches!(thread.join().expect("no panic"), Delivery::Closed));
     }

@@ -114,26 +114,26 @@ struct Screen {
 impl Screen {
     /// Opens the screen called `lost`, else the chosen one.
     fn open(choice: &DeviceChoice, lost: Option<&String>, request: CaptureRequest) -> Result<Self, CaptureError> {
-        let mut found = find().map_err(|error| unavailable(&error))?;
-        if found.is_empty() {
+        let mut monitors = find().map_err(|error| unavailable(&error))?;
+        if monitors.is_empty() {
             return Err(CaptureError::NoDevice { class: "screen" });
         }
-        let list: Vec<(&str, &str)> = found
+        let screens: Vec<(&str, &str)> = monitors
             .iter()
             .map(|(_, info)| (info.id.as_str(), info.name.as_str()))
             .collect();
         let position = match lost {
-            Some(lost) => list.iter().position(|(_, name)| name == lost),
-            None => choice.position(&list),
+            Some(lost) => screens.iter().position(|(_, name)| name == lost),
+            None => choice.position(&screens),
         };
         let Some(position) = position else {
             return Err(CaptureError::NotFound {
                 class: "screen",
                 wanted: lost.cloned().unwrap_or_else(|| choice.to_string()),
-                available: list.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+                available: screens.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
             });
         };
-        let (monitor, info) = found.swap_remove(position);
+        let (monitor, info) = monitors.swap_remove(position);
         let grab = if asks_its_user() {
             Grab::pushed(&monitor, &info.name)?
         } else {
@@ -150,7 +150,7 @@ impl Screen {
         })
     }
 
-    fn failed(&self, reason: impl ToString) -> CaptureError {
+    fn failed(&self, reason: &dyn std::fmt::Display) -> CaptureError {
         CaptureError::Failed {
             name: self.name.clone(),
             reason: reason.to_string(),
@@ -205,7 +205,7 @@ impl VideoCapture for Screen {
         let converted = match &mut self.grab {
             Grab::Asked => {
                 frame.capture = self.request.clock.now();
-                let picture = self.monitor.capture_image().map_err(|error| self.failed(error))?;
+                let picture = self.monitor.capture_image().map_err(|error| self.failed(&error))?;
                 let size = Resolution::new(picture.width(), picture.height());
                 self.converter.convert_rgba(picture.as_raw(), size, &mut frame)
             }
@@ -214,14 +214,14 @@ impl VideoCapture for Screen {
                     // The channel is unbounded: it is emptied at each picture, and the newest wins.
                     Ok(picture) => *latest = pictures.try_iter().last().unwrap_or(picture),
                     Err(RecvTimeoutError::Timeout) => {}
-                    Err(error @ RecvTimeoutError::Disconnected) => return Err(self.failed(error)),
+                    Err(error @ RecvTimeoutError::Disconnected) => return Err(self.failed(&error)),
                 }
                 frame.capture = self.request.clock.now();
                 let size = Resolution::new(latest.width, latest.height);
                 self.converter.convert_rgba(&latest.raw, size, &mut frame)
             }
         };
-        converted.map_err(|error| self.failed(error))?;
+        converted.map_err(|error| self.failed(&error))?;
         sink.send(frame);
         Ok(())
     }

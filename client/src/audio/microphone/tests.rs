@@ -1,3 +1,6 @@
+// Samples are moved and scaled by powers of two: what is expected is exact.
+#![allow(clippy::float_cmp)]
+
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use super::*;

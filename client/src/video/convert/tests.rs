@@ -43,6 +43,34 @@ fn yuyv_becomes_i420_as_a_naive_loop_would_make_it() {
 }
 
 #[test]
+fn a_screen_becomes_i420_in_limited_range() {
+    // Red, green, blue, white in ITU-R BT.601.
+    let colours = [
+        ([255, 0, 0], [81, 90, 240]),
+        ([0, 255, 0], [145, 54, 34]),
+        ([0, 0, 255], [41, 240, 110]),
+        ([255, 255, 255], [235, 128, 128]),
+    ];
+    for ([red, green, blue], yuv) in colours {
+        let data = [red, green, blue, 7].repeat(64 * 48);
+        let mut frame = Frame::black(SIZE);
+        Converter::default()
+            .convert_rgba(&data, SIZE, &mut frame)
+            .expect("converts");
+        for (plane, wanted) in [&frame.y, &frame.u, &frame.v].into_iter().zip(yuv) {
+            assert!(
+                plane.iter().all(|&value: &u8| value.abs_diff(wanted) <= 1),
+                "{} for {wanted}",
+                plane[0]
+            );
+        }
+    }
+    let cut_off = vec![0; 64 * 48 * 4 - 1];
+    let error = Converter::default().convert_rgba(&cut_off, SIZE, &mut Frame::black(SIZE));
+    assert!(matches!(error, Err(ConvertError::Short { .. })));
+}
+
+#[test]
 fn nv12_becomes_i420_exactly() {
     let data = noise(64 * 48 * 3 / 2);
     let mut frame = Frame::black(SIZE);

@@ -103,7 +103,7 @@ fn the_strip_survives_heavy_compression() {
         let mut frame = Frame::black(size);
         let mut encoder = Encoder::new(target(300));
         let mut decoder = Decoder::new().expect("a decoder");
-        let mut decoded = 0;
+        let mut pictures = 0;
         for number in 1..=60 {
             pattern::draw(&mut frame, &clock, time(number), number);
             let Some(unit) = encoder.encode(&frame).expect("encodes") else {
@@ -119,9 +119,9 @@ fn the_strip_survives_heavy_compression() {
                 capture_unix_ms: clock.unix_ms(time(number)),
             };
             assert_eq!(reading, Some(sent), "{size}");
-            decoded += 1;
+            pictures += 1;
         }
-        assert!(decoded >= 20, "{size}: only {decoded} pictures came out");
+        assert!(pictures >= 20, "{size}: only {pictures} pictures came out");
     }
 }
 

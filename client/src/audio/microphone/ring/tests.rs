@@ -1,3 +1,6 @@
+// Samples are moved and scaled by powers of two: what is expected is exact.
+#![allow(clippy::float_cmp)]
+
 use super::*;
 
 fn new(rate: u32, channels: u16) -> (Feed, Drain) {
