@@ -214,7 +214,8 @@ mod tests {
     fn an_empty_run_divides_by_nothing() {
         let report = Report::new(&Tally::new(), Circumstances::default());
         let text = serde_json::to_string(&report).expect("a report is JSON");
-        assert!(!text.contains("null,\"") && !text.contains("NaN"), "{text}");
+        // JSON has no NaN and writes null instead; the two CPU figures alone may be missing.
+        assert_eq!(text.matches("null").count(), 2, "{text}");
         assert!(!report.to_string().contains("NaN"));
     }
 
