@@ -25,6 +25,9 @@ pub(crate) const BUILD: &[&str] = &[
     "libxcb1-dev",
 ];
 
+/// What the tests of the crates need besides: a display for screen capture.
+pub(crate) const CRATE_TESTS: &[&str] = &["xvfb"];
+
 /// What the end-to-end tests drive: browsers, a sound server, and a virtual machine with a camera in it.
 pub(crate) const END_TO_END: &[&str] = &[
     "chromium",
@@ -38,6 +41,7 @@ pub(crate) const END_TO_END: &[&str] = &[
     "alsa-utils",
     "kmod",
     "cpio",
+    "iproute2",
     "python3-venv",
 ];
 

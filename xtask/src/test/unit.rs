@@ -11,9 +11,9 @@ use crate::system;
 
 /// Cheap checks first, so that a slip is told in seconds.
 pub(super) fn run(report: &mut Report, checkout: &Path) -> Result<()> {
-    let ready = report.step("system packages for building", || {
+    let ready = report.step("system packages for building and testing", || {
         system::require_node()?;
-        system::require_packages(system::BUILD)
+        system::require_packages(&[system::BUILD, system::CRATE_TESTS].concat())
     })?;
     if !ready {
         return Ok(());
