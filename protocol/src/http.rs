@@ -121,16 +121,6 @@ pub struct Broadcaster {
     pub username: String,
 }
 
-/// `POST /ws/live/{id}/end`, with the host token as bearer.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-#[cfg_attr(feature = "typescript", ts(optional_fields))]
-pub struct EndSession {
-    /// Shown to the viewers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
 /// `GET /ws/live/{id}/stats`: one session's live figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]

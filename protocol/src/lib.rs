@@ -13,8 +13,8 @@ mod message;
 mod typescript;
 
 pub use http::{
-    ApiError, Broadcaster, CreateSession, DEFAULT_TITLE, EndSession, MAX_TITLE_CHARS, SessionCreated, SessionList,
-    SessionMode, SessionStats, SessionSummary, Topology, TrackStats, Visibility,
+    ApiError, Broadcaster, CreateSession, DEFAULT_TITLE, MAX_TITLE_CHARS, SessionCreated, SessionList, SessionMode,
+    SessionStats, SessionSummary, Topology, TrackStats, Visibility,
 };
 pub use id::{IdError, MAX_ID_CHARS, SessionId, UserId};
 pub use message::{

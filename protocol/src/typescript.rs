@@ -3,10 +3,9 @@
 use ts_rs::{Config, TS};
 
 use crate::{
-    ApiError, Broadcaster, ClientMessage, Connection, CreateSession, EndReason, EndSession, IceCandidate, MediaKind,
-    Participant, Role, ServerEvent, ServerMessage, SessionCreated, SessionDescription, SessionId, SessionList,
-    SessionMode, SessionStats, SessionSummary, SignalData, SignalType, Topology, TrackSource, TrackStats, UserId,
-    Visibility,
+    ApiError, Broadcaster, ClientMessage, Connection, CreateSession, EndReason, IceCandidate, MediaKind, Participant,
+    Role, ServerEvent, ServerMessage, SessionCreated, SessionDescription, SessionId, SessionList, SessionMode,
+    SessionStats, SessionSummary, SignalData, SignalType, Topology, TrackSource, TrackStats, UserId, Visibility,
 };
 
 /// Every type of the wire as one TypeScript module.
@@ -46,7 +45,6 @@ pub fn declarations() -> String {
         Broadcaster,
         SessionSummary,
         SessionList,
-        EndSession,
         TrackStats,
         SessionStats,
         ApiError,

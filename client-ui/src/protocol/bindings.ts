@@ -403,12 +403,6 @@ export type SessionList = {
  */
 sessions: Array<SessionSummary>, };
 
-export type EndSession = { 
-/**
- * Shown to the viewers.
- */
-message?: string, };
-
 export type TrackStats = { 
 /**
  * Whose it is.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use footlight_protocol::{CreateSession, EndSession, SessionId};
+use footlight_protocol::{CreateSession, SessionId};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -140,10 +140,7 @@ impl Publisher {
             // A sender that is dropped is a publisher that was dropped, which aborts this task anyway.
             let result = broadcast.run(async { drop(stopped.await) }).await;
             if let (true, Some(token)) = (claim.is_ours, &claim.host_token) {
-                let farewell = EndSession::default();
-                signaling
-                    .end_session(&config.address, &claim.session, token, &farewell)
-                    .await;
+                signaling.end_session(&config.address, &claim.session, token).await;
             }
             result
         });

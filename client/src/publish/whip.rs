@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use footlight_protocol::{ApiError, CreateSession, EndSession, SessionCreated, SessionId};
+use footlight_protocol::{ApiError, CreateSession, SessionCreated, SessionId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use rustls::ClientConfig;
@@ -188,18 +188,8 @@ impl SignalingClient {
     }
 
     /// `POST /ws/live/{id}/end`. A session that cannot be ended now ends by itself for want of activity.
-    pub(crate) async fn end_session(
-        &self,
-        address: &ServerAddress,
-        session: &SessionId,
-        token: &str,
-        farewell: &EndSession,
-    ) {
-        let request = self
-            .http
-            .post(address.end_url(session))
-            .timeout(DELETE_TIMEOUT)
-            .json(farewell);
+    pub(crate) async fn end_session(&self, address: &ServerAddress, session: &SessionId, token: &str) {
+        let request = self.http.post(address.end_url(session)).timeout(DELETE_TIMEOUT);
         if let Err(error) = self.send(request.bearer_auth(token)).await {
             tracing::debug!(%error, %session, "session not ended");
         }

@@ -1,12 +1,11 @@
 //! `/api/sessions` and what is asked of one session.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use footlight_protocol::{CreateSession, EndReason, EndSession, SessionList, SessionStats};
+use footlight_protocol::{CreateSession, EndReason, SessionList, SessionStats};
 
 use super::App;
 use super::error::Failure;
@@ -52,23 +51,13 @@ pub(super) async fn stats(State(app): State<App>, Id(id): Id) -> Result<Json<Ses
 }
 
 /// `POST /ws/live/{id}/end`.
-pub(super) async fn end(
-    State(app): State<App>,
-    Id(id): Id,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<StatusCode, Failure> {
+pub(super) async fn end(State(app): State<App>, Id(id): Id, headers: HeaderMap) -> Result<StatusCode, Failure> {
     if !app.sessions.contains(&id) {
         return Err(unknown_session(&id));
     }
     let owner = bearer(&headers)?.is_some_and(|bearer| app.sessions.owns(&id, &bearer));
     if !owner {
         return Err(crate::sessions::IngestError::Unauthorized.into());
-    }
-    // The body may be left out.
-    if !body.is_empty() {
-        let _: EndSession =
-            serde_json::from_slice(&body).map_err(|error| Failure::bad_request("bad_json", error.to_string()))?;
     }
     app.sessions.end(&id, EndReason::EndedByHost);
     Ok(StatusCode::NO_CONTENT)
