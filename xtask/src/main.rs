@@ -10,7 +10,7 @@ mod run;
 mod system;
 mod test;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -36,10 +36,12 @@ enum Chore {
     Bindings(bindings::Args),
 }
 
-/// The root of the checkout that this program was compiled in.
+/// The root of the checkout that this program runs for. `cargo run` says where that is; what was true when it was compiled
+/// need not be, where several checkouts share a target folder.
 fn checkout() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_path_buf()
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().unwrap_or(&package).to_path_buf()
 }
 
 fn main() -> ExitCode {

@@ -11,7 +11,8 @@ use rand::{RngExt, SeedableRng};
 const MAX_INPUT: usize = 16 * 1024;
 
 fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo test");
+    PathBuf::from(package).join("..").join(name)
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
