@@ -25,6 +25,17 @@ pub enum SessionMode {
     Studio,
 }
 
+impl SessionMode {
+    /// People who may be on the stage beside the host.
+    pub const fn guest_limit(self) -> u32 {
+        match self {
+            Self::Voice => 8,
+            Self::Camera => 10,
+            Self::Studio => 20,
+        }
+    }
+}
+
 /// How media travels between participants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
@@ -33,6 +44,8 @@ pub enum Topology {
     /// Through the server, which forwards (RFC 7667 §3.7, Selective Forwarding Middlebox).
     #[default]
     Sfu,
+    /// Straight from browser to browser; the server relays the signaling alone (RFC 7667 §3.5).
+    Mesh,
 }
 
 /// Whether `GET /api/sessions` names a session.
@@ -73,6 +86,39 @@ pub struct CreateSession {
     pub host_token: Option<String>,
 }
 
+/// `POST /api/tokens`, with an API key as bearer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(optional_fields))]
+pub struct CreateToken {
+    /// The session that it lets into.
+    pub session_id: SessionId,
+    /// Who that is, within the session; the server makes one where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// As shown; [`ANONYMOUS`](crate::ANONYMOUS) where it is missing or blank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// What this person may do; a viewer where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<crate::Role>,
+    /// Until when it is good, in seconds from now; six hours where it is missing, 30 days at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u32>,
+}
+
+/// The answer to [`CreateToken`], with status 201.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct TokenCreated {
+    /// A JSON Web Token (RFC 7519). A secret.
+    pub token: String,
+    /// Who it is for.
+    pub user_id: UserId,
+    /// RFC 3339 in UTC.
+    pub expires_at: String,
+}
+
 /// The answer to [`CreateSession`], with status 201.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
@@ -103,6 +149,8 @@ pub struct SessionSummary {
     pub title: String,
     /// Voice, camera or studio.
     pub mode: SessionMode,
+    /// How media travels.
+    pub topology: Topology,
     /// People watching, previews on the grid not counted.
     pub viewer_count: u32,
     /// When it went live, RFC 3339 in UTC.
@@ -143,6 +191,8 @@ pub struct TrackStats {
     pub user_id: UserId,
     /// Audio or video.
     pub kind: crate::MediaKind,
+    /// Where it comes from.
+    pub source: crate::TrackSource,
     /// As in SDP, for example `H264`, `opus`.
     pub codec: String,
     /// Received in the last second, in bits per second.

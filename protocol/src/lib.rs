@@ -13,13 +13,15 @@ mod message;
 mod typescript;
 
 pub use http::{
-    ApiError, Broadcaster, CreateSession, DEFAULT_TITLE, MAX_TITLE_CHARS, SessionCreated, SessionList, SessionMode,
-    SessionStats, SessionSummary, Topology, TrackStats, Visibility,
+    ApiError, Broadcaster, CreateSession, CreateToken, DEFAULT_TITLE, MAX_TITLE_CHARS, SessionCreated, SessionList,
+    SessionMode, SessionStats, SessionSummary, TokenCreated, Topology, TrackStats, Visibility,
 };
 pub use id::{IdError, MAX_ID_CHARS, SessionId, UserId};
 pub use message::{
-    ANONYMOUS, ClientMessage, Connection, EndReason, IceCandidate, MAX_FRAME_BYTES, MAX_USERNAME_CHARS, MediaKind,
-    Participant, Role, ServerEvent, ServerMessage, SessionDescription, SignalData, SignalType, TrackSource,
+    ANONYMOUS, CHAT_HISTORY, ChatMessage, ClientMessage, Connection, EndReason, GuestRequest, IceCandidate,
+    MAX_CHAT_CHARS, MAX_FRAME_BYTES, MAX_SERVER_FRAME_BYTES, MAX_SLOW_MODE_SECONDS, MAX_USERNAME_CHARS, MediaKind,
+    Participant, ParticipantAction, RESUME_SECONDS, Reaction, Role, ServerEvent, ServerMessage, SessionDescription,
+    SignalData, SignalType, TrackSource, Welcome,
 };
 #[cfg(feature = "typescript")]
 pub use typescript::declarations;

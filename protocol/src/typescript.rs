@@ -3,9 +3,10 @@
 use ts_rs::{Config, TS};
 
 use crate::{
-    ApiError, Broadcaster, ClientMessage, Connection, CreateSession, EndReason, IceCandidate, MediaKind, Participant,
-    Role, ServerEvent, ServerMessage, SessionCreated, SessionDescription, SessionId, SessionList, SessionMode,
-    SessionStats, SessionSummary, SignalData, SignalType, Topology, TrackSource, TrackStats, UserId, Visibility,
+    ApiError, Broadcaster, ChatMessage, ClientMessage, Connection, CreateSession, CreateToken, EndReason, GuestRequest,
+    IceCandidate, MediaKind, Participant, ParticipantAction, Reaction, Role, ServerEvent, ServerMessage,
+    SessionCreated, SessionDescription, SessionId, SessionList, SessionMode, SessionStats, SessionSummary, SignalData,
+    SignalType, TokenCreated, Topology, TrackSource, TrackStats, UserId, Visibility, Welcome,
 };
 
 /// Every type of the wire as one TypeScript module.
@@ -29,6 +30,10 @@ pub fn declarations() -> String {
         Visibility,
         Role,
         Participant,
+        ParticipantAction,
+        Reaction,
+        ChatMessage,
+        GuestRequest,
         Connection,
         SignalType,
         SessionDescription,
@@ -38,6 +43,7 @@ pub fn declarations() -> String {
         TrackSource,
         EndReason,
         ClientMessage,
+        Welcome,
         ServerEvent,
         ServerMessage,
         CreateSession,
@@ -47,6 +53,8 @@ pub fn declarations() -> String {
         SessionList,
         TrackStats,
         SessionStats,
+        CreateToken,
+        TokenCreated,
         ApiError,
     );
     module

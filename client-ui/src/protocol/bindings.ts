@@ -6,11 +6,11 @@ export type UserId = string;
 
 export type SessionMode = "voice" | "camera" | "studio";
 
-export type Topology = "sfu";
+export type Topology = "sfu" | "mesh";
 
 export type Visibility = "public" | "unlisted";
 
-export type Role = "host" | "viewer";
+export type Role = "viewer" | "guest" | "cohost" | "host";
 
 export type Participant = { 
 /**
@@ -24,7 +24,71 @@ username: string,
 /**
  * What this person may do.
  */
-role: Role, };
+role: Role, 
+/**
+ * Whether the microphone is on, as this person says.
+ */
+audio_enabled: boolean, 
+/**
+ * Whether the camera is on, as this person says.
+ */
+video_enabled: boolean, 
+/**
+ * A host or cohost turned the sound off: nothing of it is forwarded until one of them turns it on again.
+ */
+audio_muted: boolean, 
+/**
+ * The same for camera and screen.
+ */
+video_muted: boolean, 
+/**
+ * Whether media of this person's reaches the server.
+ */
+on_air: boolean, 
+/**
+ * 0 (hardly there) to 4 (excellent), of loss, jitter and round-trip time; `null` while nothing has been measured.
+ */
+connection_quality: number | null, };
+
+export type ParticipantAction = "mute_audio" | "unmute_audio" | "mute_video" | "unmute_video" | "kick" | "promote" | "demote" | "ban";
+
+export type Reaction = "❤️" | "🔥" | "👍" | "😮";
+
+export type ChatMessage = { 
+/**
+ * Unique within the session.
+ */
+message_id: string, 
+/**
+ * Whose it is.
+ */
+user_id: UserId, 
+/**
+ * As shown when it was written.
+ */
+username: string, 
+/**
+ * At that time.
+ */
+role: Role, 
+/**
+ * Plain text, never markup.
+ */
+message: string, 
+/**
+ * RFC 3339, UTC, to the millisecond.
+ */
+timestamp: string, };
+
+export type GuestRequest = { 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, };
 
 export type Connection = "publish" | "subscribe";
 
@@ -54,15 +118,63 @@ export type SignalData = SessionDescription | IceCandidate;
 
 export type MediaKind = "audio" | "video";
 
-export type TrackSource = "camera" | "microphone";
+export type TrackSource = "camera" | "microphone" | "screen" | "screen_audio";
 
-export type EndReason = "ended_by_host" | "idle" | "server_shutdown";
+export type EndReason = "ended_by_host" | "host_left" | "idle" | "server_shutdown";
 
-export type ClientMessage = { "action": "ping" } | { "action": "keep_alive" } | { "action": "webrtc_signal", 
+export type ClientMessage = { "action": "ping" } | { "action": "keep_alive" } | { "action": "chat", 
 /**
- * Which of the participant's two connections.
+ * At most [`MAX_CHAT_CHARS`] characters.
  */
-connection: Connection, 
+message: string, } | { "action": "delete_message", 
+/**
+ * Which.
+ */
+message_id: string, } | { "action": "clear_messages", 
+/**
+ * Whose.
+ */
+target_user_id: UserId, } | { "action": "slow_mode", 
+/**
+ * 0 turns it off; at most [`MAX_SLOW_MODE_SECONDS`].
+ */
+seconds: number, } | { "action": "reaction", 
+/**
+ * One of the four.
+ */
+reaction: Reaction, } | { "action": "request_guest" } | { "action": "withdraw_request" } | { "action": "respond_guest", 
+/**
+ * Who asked.
+ */
+target_user_id: UserId, 
+/**
+ * Whether that person may come on the stage.
+ */
+approved: boolean, } | { "action": "participant_action", 
+/**
+ * To whom.
+ */
+target_user_id: UserId, 
+/**
+ * What.
+ */
+action_type: ParticipantAction, } | { "action": "update_media_status", 
+/**
+ * Whether the microphone is on.
+ */
+audio_enabled: boolean, 
+/**
+ * Whether the camera is on.
+ */
+video_enabled: boolean, } | { "action": "start_broadcast" } | { "action": "stop_broadcast" } | { "action": "end_session" } | { "action": "webrtc_signal", 
+/**
+ * In a mesh: to whom.
+ */
+to_user_id?: UserId, 
+/**
+ * Without `to_user_id`: which of the participant's two connections with the server.
+ */
+connection?: Connection, 
 /**
  * What `signal_data` is.
  */
@@ -70,9 +182,14 @@ signal_type: SignalType,
 /**
  * The description or the candidate.
  */
-signal_data: SignalData, };
+signal_data: SignalData, 
+/**
+ * With an offer that publishes: where the tracks come from, by the media section. Without it the first video is
+ * a camera, the first audio a microphone, the next ones a screen and its sound.
+ */
+sources?: { [key in string]: TrackSource }, };
 
-export type ServerEvent = { "type": "current_participants", 
+export type Welcome = { 
 /**
  * Yourself.
  */
@@ -90,13 +207,44 @@ viewer_count: number,
  */
 mode: SessionMode, 
 /**
+ * How media travels.
+ */
+topology: Topology, 
+/**
  * Shown above the picture.
  */
 title: string, 
 /**
  * When it went live, RFC 3339; `null` while nobody is on air.
  */
-started_at: string | null, } | { "type": "user_joined", 
+started_at: string | null, 
+/**
+ * Brings you back to the same place after your connection was lost: `resume_token` in the address of the next one. A
+ * secret. Good for [`RESUME_SECONDS`] after the loss.
+ */
+resume_token: string, 
+/**
+ * The last [`CHAT_HISTORY`] messages, oldest first.
+ */
+chat_history: Array<ChatMessage>, 
+/**
+ * Who asks to come on the stage; for host and cohosts, empty for others.
+ */
+guest_requests: Array<GuestRequest>, 
+/**
+ * See `slow_mode`.
+ */
+slow_mode_seconds: number, 
+/**
+ * People who may be on the stage beside the host.
+ */
+guest_limit: number, 
+/**
+ * Path of the background picture in camera mode; `null` where there is none.
+ */
+background: string | null, };
+
+export type ServerEvent = { "type": "current_participants" } & Welcome | { "type": "user_joined", 
 /**
  * Who.
  */
@@ -124,7 +272,175 @@ username: string,
 /**
  * People watching now.
  */
-viewer_count: number, } | { "type": "broadcast_started", 
+viewer_count: number, } | { "type": "role_changed", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, 
+/**
+ * What this person may do now.
+ */
+role: Role, 
+/**
+ * People watching now.
+ */
+viewer_count: number, } | { "type": "host_away", 
+/**
+ * In seconds.
+ */
+grace_seconds: number, } | { "type": "host_back" } | { "type": "chat_message", 
+/**
+ * Unique within the session.
+ */
+message_id: string, 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, 
+/**
+ * What this person may do.
+ */
+role: Role, 
+/**
+ * Plain text, never markup.
+ */
+message: string, } | { "type": "message_deleted", 
+/**
+ * Which.
+ */
+message_id: string, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "messages_cleared", 
+/**
+ * Whose.
+ */
+user_id: UserId, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "slow_mode", 
+/**
+ * 0: not at all.
+ */
+seconds: number, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "reaction", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, 
+/**
+ * How.
+ */
+reaction: Reaction, } | { "type": "reactions", 
+/**
+ * How many of each.
+ */
+counts: { [key in Reaction]?: number }, } | { "type": "guest_request", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, } | { "type": "guest_request_closed", 
+/**
+ * Whose.
+ */
+user_id: UserId, } | { "type": "guest_approved", 
+/**
+ * The name of whoever said so.
+ */
+approved_by: string, } | { "type": "guest_rejected", 
+/**
+ * The name of whoever said so.
+ */
+rejected_by: string, } | { "type": "guest_joined", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, } | { "type": "force_mute_audio", 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "force_mute_video", 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "unmute_allowed", 
+/**
+ * Audio or video.
+ */
+kind: MediaKind, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "kicked", 
+/**
+ * The name of whoever did it.
+ */
+by: string, 
+/**
+ * For people.
+ */
+reason: string, } | { "type": "promoted", 
+/**
+ * What you may do now.
+ */
+new_role: Role, } | { "type": "demoted", 
+/**
+ * What you may do now.
+ */
+new_role: Role, } | { "type": "participant_media_changed", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * Whether the microphone is on and forwarded.
+ */
+audio_enabled: boolean, 
+/**
+ * Whether the camera is on and forwarded.
+ */
+video_enabled: boolean, 
+/**
+ * Whether a host or cohost turned the sound off.
+ */
+audio_muted: boolean, 
+/**
+ * Whether a host or cohost turned the picture off.
+ */
+video_muted: boolean, } | { "type": "active_speakers", 
+/**
+ * Them.
+ */
+user_ids: Array<UserId>, } | { "type": "connection_quality", 
+/**
+ * By the participant.
+ */
+levels: { [key in UserId]: number }, } | { "type": "broadcast_started", 
 /**
  * Who.
  */
@@ -146,9 +462,17 @@ username: string, } | { "type": "webrtc_signal",
  */
 session_id: SessionId, 
 /**
- * Which of your two connections.
+ * From the SFU: which of your two connections.
  */
-connection: Connection, 
+connection?: Connection, 
+/**
+ * From another participant: who.
+ */
+from_user_id?: UserId, 
+/**
+ * The same, as shown.
+ */
+from_username?: string, 
 /**
  * You.
  */
@@ -168,7 +492,7 @@ mid: string,
 /**
  * Whose track it carries.
  */
-user_id: UserId | null, 
+user_id?: UserId, 
 /**
  * Audio or video.
  */
@@ -176,7 +500,19 @@ kind: MediaKind,
 /**
  * Where the track comes from.
  */
-source: TrackSource, } | { "type": "session_ended", 
+source: TrackSource, } | { "type": "slots_wanted", 
+/**
+ * Audio tracks of others.
+ */
+audio: number, 
+/**
+ * Video tracks of others.
+ */
+video: number, } | { "type": "background_changed", 
+/**
+ * Its path at this server; `null` for none.
+ */
+background?: string, } | { "type": "session_ended", 
 /**
  * Why.
  */
@@ -192,37 +528,13 @@ message: string,
 /**
  * The `action` it answers, where that could be read.
  */
-action: string | null, };
+action?: string, };
 
 export type ServerMessage = { 
 /**
  * RFC 3339, UTC, to the millisecond.
  */
-timestamp: string, } & ({ "type": "current_participants", 
-/**
- * Yourself.
- */
-you: Participant, 
-/**
- * Everybody, yourself included. Viewers are listed up to a limit; `viewer_count` is exact.
- */
-participants: Array<Participant>, 
-/**
- * People watching.
- */
-viewer_count: number, 
-/**
- * Voice, camera or studio.
- */
-mode: SessionMode, 
-/**
- * Shown above the picture.
- */
-title: string, 
-/**
- * When it went live, RFC 3339; `null` while nobody is on air.
- */
-started_at: string | null, } | { "type": "user_joined", 
+timestamp: string, } & ({ "type": "current_participants" } & Welcome | { "type": "user_joined", 
 /**
  * Who.
  */
@@ -250,7 +562,175 @@ username: string,
 /**
  * People watching now.
  */
-viewer_count: number, } | { "type": "broadcast_started", 
+viewer_count: number, } | { "type": "role_changed", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, 
+/**
+ * What this person may do now.
+ */
+role: Role, 
+/**
+ * People watching now.
+ */
+viewer_count: number, } | { "type": "host_away", 
+/**
+ * In seconds.
+ */
+grace_seconds: number, } | { "type": "host_back" } | { "type": "chat_message", 
+/**
+ * Unique within the session.
+ */
+message_id: string, 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, 
+/**
+ * What this person may do.
+ */
+role: Role, 
+/**
+ * Plain text, never markup.
+ */
+message: string, } | { "type": "message_deleted", 
+/**
+ * Which.
+ */
+message_id: string, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "messages_cleared", 
+/**
+ * Whose.
+ */
+user_id: UserId, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "slow_mode", 
+/**
+ * 0: not at all.
+ */
+seconds: number, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "reaction", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, 
+/**
+ * How.
+ */
+reaction: Reaction, } | { "type": "reactions", 
+/**
+ * How many of each.
+ */
+counts: { [key in Reaction]?: number }, } | { "type": "guest_request", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, } | { "type": "guest_request_closed", 
+/**
+ * Whose.
+ */
+user_id: UserId, } | { "type": "guest_approved", 
+/**
+ * The name of whoever said so.
+ */
+approved_by: string, } | { "type": "guest_rejected", 
+/**
+ * The name of whoever said so.
+ */
+rejected_by: string, } | { "type": "guest_joined", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * As shown.
+ */
+username: string, } | { "type": "force_mute_audio", 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "force_mute_video", 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "unmute_allowed", 
+/**
+ * Audio or video.
+ */
+kind: MediaKind, 
+/**
+ * The name of whoever did it.
+ */
+by: string, } | { "type": "kicked", 
+/**
+ * The name of whoever did it.
+ */
+by: string, 
+/**
+ * For people.
+ */
+reason: string, } | { "type": "promoted", 
+/**
+ * What you may do now.
+ */
+new_role: Role, } | { "type": "demoted", 
+/**
+ * What you may do now.
+ */
+new_role: Role, } | { "type": "participant_media_changed", 
+/**
+ * Who.
+ */
+user_id: UserId, 
+/**
+ * Whether the microphone is on and forwarded.
+ */
+audio_enabled: boolean, 
+/**
+ * Whether the camera is on and forwarded.
+ */
+video_enabled: boolean, 
+/**
+ * Whether a host or cohost turned the sound off.
+ */
+audio_muted: boolean, 
+/**
+ * Whether a host or cohost turned the picture off.
+ */
+video_muted: boolean, } | { "type": "active_speakers", 
+/**
+ * Them.
+ */
+user_ids: Array<UserId>, } | { "type": "connection_quality", 
+/**
+ * By the participant.
+ */
+levels: { [key in UserId]: number }, } | { "type": "broadcast_started", 
 /**
  * Who.
  */
@@ -272,9 +752,17 @@ username: string, } | { "type": "webrtc_signal",
  */
 session_id: SessionId, 
 /**
- * Which of your two connections.
+ * From the SFU: which of your two connections.
  */
-connection: Connection, 
+connection?: Connection, 
+/**
+ * From another participant: who.
+ */
+from_user_id?: UserId, 
+/**
+ * The same, as shown.
+ */
+from_username?: string, 
 /**
  * You.
  */
@@ -294,7 +782,7 @@ mid: string,
 /**
  * Whose track it carries.
  */
-user_id: UserId | null, 
+user_id?: UserId, 
 /**
  * Audio or video.
  */
@@ -302,7 +790,19 @@ kind: MediaKind,
 /**
  * Where the track comes from.
  */
-source: TrackSource, } | { "type": "session_ended", 
+source: TrackSource, } | { "type": "slots_wanted", 
+/**
+ * Audio tracks of others.
+ */
+audio: number, 
+/**
+ * Video tracks of others.
+ */
+video: number, } | { "type": "background_changed", 
+/**
+ * Its path at this server; `null` for none.
+ */
+background?: string, } | { "type": "session_ended", 
 /**
  * Why.
  */
@@ -318,7 +818,7 @@ message: string,
 /**
  * The `action` it answers, where that could be read.
  */
-action: string | null, });
+action?: string, });
 
 export type CreateSession = { 
 /**
@@ -385,6 +885,10 @@ title: string,
  */
 mode: SessionMode, 
 /**
+ * How media travels.
+ */
+topology: Topology, 
+/**
  * People watching, previews on the grid not counted.
  */
 viewer_count: number, 
@@ -412,6 +916,10 @@ user_id: UserId,
  * Audio or video.
  */
 kind: MediaKind, 
+/**
+ * Where it comes from.
+ */
+source: TrackSource, 
 /**
  * As in SDP, for example `H264`, `opus`.
  */
@@ -450,6 +958,42 @@ participants: number,
  * What is on air.
  */
 tracks: Array<TrackStats>, };
+
+export type CreateToken = { 
+/**
+ * The session that it lets into.
+ */
+session_id: SessionId, 
+/**
+ * Who that is, within the session; the server makes one where it is missing.
+ */
+user_id?: UserId, 
+/**
+ * As shown; [`ANONYMOUS`](crate::ANONYMOUS) where it is missing or blank.
+ */
+username?: string, 
+/**
+ * What this person may do; a viewer where it is missing.
+ */
+role?: Role, 
+/**
+ * Until when it is good, in seconds from now; six hours where it is missing, 30 days at most.
+ */
+expires_in?: number, };
+
+export type TokenCreated = { 
+/**
+ * A JSON Web Token (RFC 7519). A secret.
+ */
+token: string, 
+/**
+ * Who it is for.
+ */
+user_id: UserId, 
+/**
+ * RFC 3339 in UTC.
+ */
+expires_at: string, };
 
 export type ApiError = { 
 /**
