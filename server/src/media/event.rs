@@ -80,7 +80,7 @@ pub(super) fn kind(kind: footlight_sfu::MediaKind) -> MediaKind {
     }
 }
 
-fn source(kind: MediaKind) -> TrackSource {
+pub(super) fn source(kind: MediaKind) -> TrackSource {
     match kind {
         MediaKind::Audio => TrackSource::Microphone,
         MediaKind::Video => TrackSource::Camera,

@@ -245,6 +245,7 @@ impl Media {
                 TrackStats {
                     user_id,
                     kind: event::kind(track.kind),
+                    source: event::source(event::kind(track.kind)),
                     codec: track.codec.to_owned(),
                     bitrate_bps: ingest.bits_per_second,
                     loss: ingest.loss,

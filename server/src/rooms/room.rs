@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use footlight_protocol::{
-    ANONYMOUS, Broadcaster, EndReason, Participant, Role, ServerEvent, SessionId, SessionMode, SessionSummary, UserId,
-    Visibility,
+    ANONYMOUS, Broadcaster, EndReason, Participant, Role, ServerEvent, SessionId, SessionMode, SessionSummary,
+    Topology, UserId, Visibility, Welcome,
 };
 
 use super::presence::Presence;
@@ -203,6 +203,12 @@ impl Room {
             user_id: user.clone(),
             username,
             role,
+            audio_enabled: false,
+            video_enabled: false,
+            audio_muted: false,
+            video_muted: false,
+            on_air: false,
+            connection_quality: None,
         };
         if role == Role::Host {
             self.host_name.clone_from(&you.username);
@@ -342,14 +348,21 @@ impl Room {
             .partition(|p| p.role == Role::Host);
         let others = hosts.into_iter().chain(viewers).cloned();
         participants.extend(others.take(LISTED_PARTICIPANTS.saturating_sub(participants.len())));
-        ServerEvent::CurrentParticipants {
+        ServerEvent::CurrentParticipants(Box::new(Welcome {
             you,
             participants,
             viewer_count: self.viewers,
             mode: self.settings.mode,
+            topology: Topology::Sfu,
             title: self.settings.title.clone(),
             started_at: self.on_air_since().map(rfc3339),
-        }
+            resume_token: String::new(),
+            chat_history: Vec::new(),
+            guest_requests: Vec::new(),
+            slow_mode_seconds: 0,
+            guest_limit: self.settings.mode.guest_limit(),
+            background: None,
+        }))
     }
 
     fn host(&self) -> Participant {
@@ -357,6 +370,12 @@ impl Room {
             user_id: self.settings.host.clone(),
             username: self.host_name.clone(),
             role: Role::Host,
+            audio_enabled: true,
+            video_enabled: true,
+            audio_muted: false,
+            video_muted: false,
+            on_air: true,
+            connection_quality: None,
         }
     }
 
@@ -414,6 +433,7 @@ impl Room {
             session_id: self.settings.id.clone(),
             title: self.settings.title.clone(),
             mode: self.settings.mode,
+            topology: Topology::Sfu,
             viewer_count: self.viewers,
             started_at: rfc3339(started_at),
             broadcasters: vec![Broadcaster {

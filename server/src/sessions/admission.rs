@@ -93,7 +93,7 @@ impl Admission {
     pub fn take(self) -> Option<(Seat, Mail)> {
         let user = match self.role {
             Role::Host => HOST_ID.parse().expect("the constant is a valid id"),
-            Role::Viewer => names::new_user_id(),
+            _ => names::new_user_id(),
         };
         let (number, mail) = self.session.join(&user, self.username, self.role)?;
         let seat = Seat {

@@ -134,15 +134,17 @@ async fn receive(text: &Utf8Bytes, seat: &Seat) -> bool {
         Ok(ClientMessage::Ping) => seat.tell(ServerEvent::Pong),
         Ok(ClientMessage::KeepAlive) => {}
         Ok(ClientMessage::WebrtcSignal {
-            connection,
+            connection: Some(connection),
             signal_type,
             signal_data,
+            ..
         }) => {
             if let Err(error) = signal(connection, signal_type, signal_data, seat).await {
                 seat.tell(error_of(&error));
                 return false;
             }
         }
+        Ok(_) => {}
         Err(problem) => {
             seat.tell(problem.into());
             return false;
@@ -165,7 +167,9 @@ async fn signal(
             let sdp = seat.answer(connection, offer.sdp).await?;
             seat.tell(ServerEvent::WebrtcSignal {
                 session_id: seat.session_id().clone(),
-                connection,
+                connection: Some(connection),
+                from_user_id: None,
+                from_username: None,
                 to_user_id: seat.user_id().clone(),
                 signal_type: SignalType::Answer,
                 signal_data: SignalData::Description(SessionDescription { sdp }),
