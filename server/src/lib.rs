@@ -28,6 +28,7 @@ pub mod self_test;
 mod server;
 pub mod sessions;
 mod socket;
+mod text;
 pub mod tls;
 pub mod token;
 

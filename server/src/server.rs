@@ -60,6 +60,7 @@ impl Server {
             sessions: config.max_sessions,
             participants: config.max_participants,
             idle: config.session_idle,
+            host_grace: config.host_grace,
         };
         let sessions = Sessions::new(media.clone(), key, limits);
         let config = Arc::new(config);

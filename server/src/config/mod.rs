@@ -70,6 +70,8 @@ pub struct Config {
     pub max_connections: usize,
     /// How long a session stays without anybody in it.
     pub session_idle: Duration,
+    /// How long a host may be away before a cohost takes over, or the session ends.
+    pub host_grace: Duration,
     /// How long a shutdown may take.
     pub drain: Duration,
     /// A filter in the syntax of `tracing_subscriber::EnvFilter`.
@@ -97,6 +99,7 @@ impl Default for Config {
             max_participants: 10_000,
             max_connections: 20_000,
             session_idle: Duration::from_hours(1),
+            host_grace: Duration::from_mins(1),
             drain: Duration::from_secs(10),
             log: "info".to_owned(),
         }

@@ -57,6 +57,9 @@ pub struct Settings {
     /// How long a session stays without anybody in it, in seconds [default: 3600]
     #[arg(long, env = "FOOTLIGHT_SESSION_IDLE_SECONDS", value_name = "SECONDS")]
     pub session_idle_seconds: Option<u64>,
+    /// How long a host may be away before a cohost takes over or the session ends, in seconds [default: 60]
+    #[arg(long, env = "FOOTLIGHT_HOST_GRACE_SECONDS", value_name = "SECONDS")]
+    pub host_grace_seconds: Option<u64>,
     /// How long a shutdown may take, in seconds [default: 10]
     #[arg(long, env = "FOOTLIGHT_DRAIN_SECONDS", value_name = "SECONDS")]
     pub drain_seconds: Option<u64>,
@@ -91,6 +94,7 @@ impl Settings {
             max_participants: self.max_participants.or(other.max_participants),
             max_connections: self.max_connections.or(other.max_connections),
             session_idle_seconds: self.session_idle_seconds.or(other.session_idle_seconds),
+            host_grace_seconds: self.host_grace_seconds.or(other.host_grace_seconds),
             drain_seconds: self.drain_seconds.or(other.drain_seconds),
             log: self.log.or(other.log),
         }
@@ -132,6 +136,7 @@ impl Settings {
             session_idle: self
                 .session_idle_seconds
                 .map_or(default.session_idle, Duration::from_secs),
+            host_grace: self.host_grace_seconds.map_or(default.host_grace, Duration::from_secs),
             drain: self.drain_seconds.map_or(default.drain, Duration::from_secs),
             log: self.log.unwrap_or(default.log),
         })

@@ -63,7 +63,7 @@ pub(super) async fn end(State(app): State<App>, Id(id): Id, headers: HeaderMap) 
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn unknown_session(id: &footlight_protocol::SessionId) -> Failure {
+pub(super) fn unknown_session(id: &footlight_protocol::SessionId) -> Failure {
     let message = format!("there is no session {id}; it may have ended");
     Failure::new(StatusCode::NOT_FOUND, "session_not_found", message)
 }

@@ -12,7 +12,7 @@ use footlight_protocol::ApiError;
 
 use super::MAX_BODY_BYTES;
 use crate::media::MediaError;
-use crate::rooms::PublishRefusal;
+use crate::rooms::{JoinRefusal, PublishRefusal};
 use crate::sessions::{AdmissionError, CreateError, IngestError};
 
 /// When a client may try again: a second is long for an overloaded worker, and short for a person.
@@ -115,7 +115,11 @@ impl From<AdmissionError> for Failure {
         match error {
             AdmissionError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
             AdmissionError::Unauthorized => Self::unauthorized(message),
-            AdmissionError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
+            AdmissionError::Refused(JoinRefusal::Full) => Self::new(StatusCode::FORBIDDEN, "session_full", message),
+            AdmissionError::Refused(JoinRefusal::Barred) => Self::new(StatusCode::FORBIDDEN, "removed", message),
+            AdmissionError::Refused(JoinRefusal::Ended) => {
+                Self::new(StatusCode::NOT_FOUND, "session_not_found", message)
+            }
         }
     }
 }
@@ -126,8 +130,17 @@ impl From<IngestError> for Failure {
         match error {
             IngestError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
             IngestError::Unauthorized => Self::unauthorized(message),
-            IngestError::Refused(PublishRefusal::OnAir) => Self::new(StatusCode::CONFLICT, "on_air", message),
-            IngestError::Refused(PublishRefusal::Ended) => Self::new(StatusCode::CONFLICT, "session_ended", message),
+            IngestError::Refused(refusal) => {
+                let (status, code) = match refusal {
+                    PublishRefusal::OnAir => (StatusCode::CONFLICT, "on_air"),
+                    PublishRefusal::Ended => (StatusCode::CONFLICT, "session_ended"),
+                    PublishRefusal::Mesh => (StatusCode::CONFLICT, "mesh"),
+                    PublishRefusal::StageFull => (StatusCode::FORBIDDEN, "stage_full"),
+                    PublishRefusal::NotOnStage | PublishRefusal::Barred => (StatusCode::FORBIDDEN, "forbidden"),
+                };
+                Self::new(status, code, message)
+            }
+            IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
             IngestError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
             IngestError::Create(error) => error.into(),
             IngestError::Media(error) => error.into(),

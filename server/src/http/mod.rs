@@ -2,6 +2,7 @@
 //! lives in [`socket`](crate::socket).
 
 mod api;
+mod background;
 mod error;
 mod extract;
 mod health;
@@ -25,7 +26,7 @@ use tower_http::timeout::TimeoutLayer;
 
 pub(crate) use error::Failure;
 pub(crate) use extract::{Id, Query};
-pub(crate) use listener::ConnectionPermit;
+pub(crate) use listener::{ClientAddress, ConnectionPermit};
 pub use listener::{ListenError, Listener};
 
 use crate::config::Config;
@@ -66,6 +67,7 @@ pub fn router(app: App) -> Router {
         .route("/whip/{id}/{resource}", resource_routes())
         .route("/whep/{id}/{resource}", resource_routes())
         .route("/api/sessions", get(api::list).post(api::create))
+        .route("/api/sessions/{id}/background", background::routes())
         .route("/ws/live/{id}/stats", get(api::stats))
         .route("/ws/live/{id}/end", post(api::end))
         .layer(cors())
@@ -101,6 +103,7 @@ fn cors() -> CorsLayer {
         .allow_methods([
             Method::GET,
             Method::POST,
+            Method::PUT,
             Method::PATCH,
             Method::DELETE,
             Method::OPTIONS,
@@ -145,7 +148,13 @@ async fn refuse_while_draining(State(app): State<App>, request: Request, next: N
 
 /// A body that says itself that it is too large is refused before any of it is read.
 async fn refuse_announced_size(request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+    // A picture may be larger, and has a limit of its own.
+    let limit = if request.method() == Method::PUT {
+        crate::sessions::MAX_BACKGROUND_BYTES
+    } else {
+        MAX_BODY_BYTES
+    };
+    if request.body().size_hint().lower() > limit as u64 {
         return Failure::too_large().into_response();
     }
     next.run(request).await

@@ -205,6 +205,8 @@ impl Media {
         self.tell(peer, Command::AddCandidate { peer, candidate });
     }
 
+    pub fn set_muted(&self, _peer: PeerId, _kind: footlight_protocol::MediaKind, _muted: bool) {}
+
     /// Closes a peer, telling the remote. Nothing happens for one that is gone.
     pub fn close(&self, peer: PeerId) {
         self.tell(peer, Command::Close { peer });

@@ -62,7 +62,7 @@ impl Sessions {
             MediaEvent::TrackStarted { kind, codec, .. } => {
                 tracing::info!(%session, peer = %id, ?kind, %codec, "track started");
                 if let Purpose::Publish(publication) = peer.purpose {
-                    peer.session.command(Command::MediaStarted { publication });
+                    peer.session.command(Command::MediaStarted { publication, kind });
                 }
             }
             MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = %id, "track stopped"),

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use footlight_protocol::{Connection, Role, SessionId, SessionMode, Visibility};
+use footlight_protocol::{Connection, SessionId, SessionMode, Topology, Visibility};
 
 use super::peers::{Peer, Purpose, Resource, ResourceKind};
 use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Denial, Session};
-use super::signaling::MEDIA_TIMEOUT;
+use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits};
 use super::{HOST_ID, names};
 use crate::media::{IceCredentials, MediaError, PeerId, PeerRequest};
-use crate::rooms::{Command, PublishRefusal, Room};
+use crate::rooms::{PublishRefusal, Room};
 use crate::token::BearerDigest;
 
 /// Why there is no connection.
@@ -28,6 +28,9 @@ pub enum IngestError {
     /// The limit of participants is reached.
     #[error("this session is full")]
     Full,
+    /// Picture where there is sound alone.
+    #[error(transparent)]
+    NoVideo(#[from] NoVideo),
     /// The session could not be made.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -95,6 +98,9 @@ impl Sessions {
         let bearer = bearer.as_deref();
         // Asked before any work is done, and again when it is done: another publisher may have been faster.
         self.check_publisher(&id, bearer)?;
+        if let Some(session) = self.get(&id) {
+            media_fits(session.read(Room::mode), &offer)?;
+        }
         let request = PeerRequest {
             session: id.clone(),
             user: HOST_ID.parse().expect("the constant is a valid id"),
@@ -141,6 +147,7 @@ impl Sessions {
             id: id.clone(),
             title,
             mode: SessionMode::default(),
+            topology: Topology::default(),
             visibility: Visibility::default(),
             owner: bearer.map(BearerDigest::of),
         };
@@ -154,6 +161,9 @@ impl Sessions {
     /// Takes a player in.
     pub async fn watch(&self, request: WatchRequest) -> Result<Negotiated, IngestError> {
         let session = self.get(&request.session).ok_or(IngestError::NotFound)?;
+        if session.read(Room::topology) == Topology::Mesh {
+            return Err(PublishRefusal::Mesh.into());
+        }
         if !request.preview && session.read(Room::is_full) {
             return Err(IngestError::Full);
         }
@@ -173,11 +183,11 @@ impl Sessions {
         let purpose = if request.preview {
             Purpose::Preview
         } else {
-            session.command(Command::Join {
-                user: user.clone(),
-                username: names::username_or_anonymous(request.username.as_deref()),
-                role: Role::Viewer,
-            });
+            session.watch(
+                accepted.peer,
+                &user,
+                names::username_or_anonymous(request.username.as_deref()),
+            );
             Purpose::Watch(user)
         };
         let resource = self.name(accepted.peer, ResourceKind::Whep, request.session);
