@@ -8,7 +8,7 @@
 mod admission;
 mod events;
 mod ingest;
-mod names;
+pub(crate) mod names;
 mod outbox;
 mod peers;
 mod registry;
