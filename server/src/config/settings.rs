@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Config, ConfigError, IceServer, TlsMode};
+use super::{AuthSettings, Config, ConfigError, IceServer, TlsMode};
 
 /// What one source says; a key that it does not name is `None`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
@@ -66,6 +66,9 @@ pub struct Settings {
     /// What is logged: error, warn, info, debug, trace, or a filter [default: info]
     #[arg(long, env = "FOOTLIGHT_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// The table `[auth]`.
+    #[command(flatten, next_help_heading = "Access")]
+    pub auth: AuthSettings,
 }
 
 impl Settings {
@@ -97,6 +100,7 @@ impl Settings {
             host_grace_seconds: self.host_grace_seconds.or(other.host_grace_seconds),
             drain_seconds: self.drain_seconds.or(other.drain_seconds),
             log: self.log.or(other.log),
+            auth: self.auth.or(other.auth),
         }
     }
 
@@ -139,6 +143,7 @@ impl Settings {
             host_grace: self.host_grace_seconds.map_or(default.host_grace, Duration::from_secs),
             drain: self.drain_seconds.map_or(default.drain, Duration::from_secs),
             log: self.log.unwrap_or(default.log),
+            auth: self.auth.resolve()?,
         })
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use footlight_protocol::ApiError;
 
 use super::MAX_BODY_BYTES;
+use crate::auth::{CreationRefusal, TokenRefusal};
 use crate::media::MediaError;
 use crate::rooms::{JoinRefusal, PublishRefusal};
 use crate::sessions::{AdmissionError, CreateError, IngestError};
@@ -105,6 +106,25 @@ impl From<CreateError> for Failure {
             CreateError::Exists => Self::new(StatusCode::CONFLICT, "session_exists", message),
             CreateError::Unauthorized => Self::unauthorized(message),
             CreateError::Draining => Self::unavailable("shutting_down", message),
+        }
+    }
+}
+
+impl From<TokenRefusal> for Failure {
+    fn from(refusal: TokenRefusal) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<CreationRefusal> for Failure {
+    fn from(refusal: CreationRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            CreationRefusal::KeyRequired => Self::new(StatusCode::UNAUTHORIZED, "api_key_required", message),
+            CreationRefusal::UnknownKey => Self::unauthorized(message),
+            CreationRefusal::Unnamed => Self::bad_request("session_id_required", message),
+            CreationRefusal::NotHost => Self::new(StatusCode::FORBIDDEN, "not_host", message),
+            CreationRefusal::Token(refusal) => refusal.into(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod health;
 mod listener;
 mod pages;
 pub mod sdp_fragment;
+mod tokens;
 mod whip;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(crate) use extract::{Id, Query};
 pub(crate) use listener::{ClientAddress, ConnectionPermit};
 pub use listener::{ListenError, Listener};
 
+use crate::auth::Authority;
 use crate::config::Config;
 use crate::media::Media;
 use crate::metrics::Metrics;
@@ -54,6 +56,8 @@ pub struct App {
     pub media: Media,
     /// The configuration.
     pub config: Arc<Config>,
+    /// Who may do what.
+    pub authority: Arc<Authority>,
     /// The figures.
     pub metrics: Arc<Metrics>,
 }
@@ -75,6 +79,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(open)
         .route("/ws/live/{id}", get(socket::upgrade))
+        // Asked by programs that hold an API key, which has no place in a page: no other site's page may ask.
+        .route("/api/tokens", post(tokens::create))
         .merge(pages::routes())
         .layer(middleware::from_fn_with_state(app.clone(), refuse_while_draining))
         // Asked by whoever decides whether to send requests here, and therefore answered while draining.

@@ -9,7 +9,7 @@ mod admission;
 mod background;
 mod events;
 mod ingest;
-mod names;
+pub(crate) mod names;
 mod outbox;
 mod peers;
 mod registry;

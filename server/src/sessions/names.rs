@@ -10,7 +10,7 @@ pub(super) fn username(text: Option<&str>) -> Option<String> {
 }
 
 /// A display name, [`ANONYMOUS`] where there is none.
-pub(super) fn username_or_anonymous(text: Option<&str>) -> String {
+pub(crate) fn username_or_anonymous(text: Option<&str>) -> String {
     username(text).unwrap_or_else(|| ANONYMOUS.to_owned())
 }
 
@@ -25,7 +25,7 @@ pub(super) fn title_or_default(text: Option<&str>) -> String {
 }
 
 /// A participant's id that nobody else has.
-pub(super) fn new_user_id() -> UserId {
+pub(crate) fn new_user_id() -> UserId {
     crate::token::unguessable_name()
         .parse()
         .expect("22 characters of base64url are within an id's alphabet and length")
