@@ -69,7 +69,7 @@ impl Server {
             idle: config.session_idle,
             host_grace: config.host_grace,
         };
-        let sessions = Sessions::new(media.clone(), key, limits);
+        let sessions = Sessions::new(media.clone(), key, authority.clone(), limits);
         let config = Arc::new(config);
         let app = App {
             sessions: sessions.clone(),

@@ -135,6 +135,8 @@ impl From<AdmissionError> for Failure {
         match error {
             AdmissionError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
             AdmissionError::Unauthorized => Self::unauthorized(message),
+            AdmissionError::TokenRequired => Self::new(StatusCode::UNAUTHORIZED, "token_required", message),
+            AdmissionError::Token(refusal) => refusal.into(),
             AdmissionError::Refused(JoinRefusal::Full) => Self::new(StatusCode::FORBIDDEN, "session_full", message),
             AdmissionError::Refused(JoinRefusal::Barred) => Self::new(StatusCode::FORBIDDEN, "removed", message),
             AdmissionError::Refused(JoinRefusal::Ended) => {
@@ -160,6 +162,8 @@ impl From<IngestError> for Failure {
                 };
                 Self::new(status, code, message)
             }
+            IngestError::Identity(error) => error.into(),
+            IngestError::Creation(refusal) => refusal.into(),
             IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
             IngestError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
             IngestError::Create(error) => error.into(),

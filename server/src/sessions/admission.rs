@@ -3,19 +3,23 @@
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use constant_time_eq::constant_time_eq;
-use footlight_protocol::{ClientMessage, Role, ServerEvent, SessionId, SessionMode, Topology, UserId, Visibility};
+use footlight_protocol::{
+    ANONYMOUS, ClientMessage, Role, ServerEvent, SessionId, SessionMode, Topology, UserId, Visibility,
+};
 
 use super::outbox::Mail;
 use super::registry::{NewSession, Sessions};
 use super::session::{Arrival, Session};
 use super::{HOST_ID, names};
+use crate::auth::TokenRefusal;
 use crate::rooms::{Badge, Badges, JoinRefusal, Now, Room};
 use crate::token::{BearerDigest, unguessable_name};
 
 /// Why somebody may not come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdmissionError {
     /// No session of this name.
     #[error("there is no session of this id; it may have ended")]
@@ -23,6 +27,12 @@ pub enum AdmissionError {
     /// A token, and not the owner's.
     #[error("this token does not belong to this session")]
     Unauthorized,
+    /// None, where one is needed.
+    #[error("this session is not open to everybody: a token is needed")]
+    TokenRequired,
+    /// A token that is not good.
+    #[error(transparent)]
+    Token(#[from] TokenRefusal),
     /// The room says no.
     #[error(transparent)]
     Refused(#[from] JoinRefusal),
@@ -41,6 +51,15 @@ pub struct Entrance<'a> {
     pub visitor: Option<&'a str>,
     /// Where the connection comes from.
     pub address: Option<IpAddr>,
+}
+
+/// Who somebody is.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) user: UserId,
+    pub(super) role: Role,
+    /// As a token says.
+    pub(super) name: Option<String>,
 }
 
 /// Leave to come in, given before the WebSocket handshake is answered.
@@ -93,19 +112,48 @@ impl Sessions {
     }
 
     fn new_place(&self, session: &Session, entrance: &Entrance<'_>) -> Result<Way, AdmissionError> {
-        let (user, role) = match entrance.token {
-            Some(token) if session.is_owner(token) => (host_id(), Role::Host),
-            Some(_) => return Err(AdmissionError::Unauthorized),
-            None => (names::new_user_id(), Role::Viewer),
-        };
+        let Identity { user, role, name } = self.identify(session, entrance.token)?;
         let badges = self.badges(entrance.visitor, entrance.address);
         session.read(|room| room.admits(Some(&user), role, badges))?;
         Ok(Way::New {
             user,
-            username: names::username_or_anonymous(entrance.username),
+            // What a token says counts for more than what its bearer does.
+            username: name.unwrap_or_else(|| names::username_or_anonymous(entrance.username)),
             role,
             badges,
         })
+    }
+
+    /// Who somebody is, by the bearer token or its absence.
+    pub(super) fn identify(&self, session: &Session, token: Option<&str>) -> Result<Identity, AdmissionError> {
+        let authority = &self.0.authority;
+        let Some(token) = token else {
+            let is_public = session.read(Room::visibility) == Visibility::Public;
+            if authority.is_open() || (is_public && authority.allows_public_viewing()) {
+                return Ok(Identity {
+                    user: names::new_user_id(),
+                    role: Role::Viewer,
+                    name: None,
+                });
+            }
+            return Err(AdmissionError::TokenRequired);
+        };
+        if session.is_owner(token) {
+            return Ok(Identity {
+                user: host_id(),
+                role: Role::Host,
+                name: None,
+            });
+        }
+        match authority.verify(token, &session.id, SystemTime::now()) {
+            Ok(claims) => Ok(Identity {
+                user: claims.user,
+                role: claims.role,
+                name: (claims.name != ANONYMOUS).then_some(claims.name),
+            }),
+            Err(TokenRefusal::NoKeys) => Err(AdmissionError::Unauthorized),
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 
     fn badges(&self, visitor: Option<&str>, address: Option<IpAddr>) -> Badges {

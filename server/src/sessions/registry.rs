@@ -15,6 +15,7 @@ use super::background::{Background, BackgroundRefusal};
 use super::peers::Peers;
 use super::session::Session;
 use super::{HOST_ID, names};
+use crate::auth::Authority;
 use crate::media::Media;
 use crate::rooms::{Command, Now, Room, RoomSettings};
 use crate::token::{BearerDigest, HostKey};
@@ -72,6 +73,7 @@ pub struct Sessions(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub(super) media: Media,
     pub(super) key: HostKey,
+    pub(super) authority: Arc<Authority>,
     pub(super) peers: Mutex<Peers>,
     limits: Limits,
     /// Taken before a session's own lock, never after it.
@@ -101,10 +103,11 @@ pub(super) struct NewSession<'a> {
 
 impl Sessions {
     /// No sessions yet.
-    pub fn new(media: Media, key: HostKey, limits: Limits) -> Self {
+    pub fn new(media: Media, key: HostKey, authority: Arc<Authority>, limits: Limits) -> Self {
         Self(Arc::new(Shared {
             media,
             key,
+            authority,
             limits,
             peers: Mutex::default(),
             sessions: RwLock::default(),

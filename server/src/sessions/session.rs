@@ -8,7 +8,7 @@ use footlight_protocol::{
 };
 use parking_lot::Mutex;
 
-use super::admission::host_id;
+use super::admission::{Identity, host_id};
 use super::background::{Background, BackgroundRefusal};
 use super::outbox::{Closing, Mail, Outbox};
 use crate::media::{Media, PeerId};
@@ -80,13 +80,13 @@ pub(super) struct Arrival {
     pub(super) resume_token: String,
 }
 
-/// Why somebody may not publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Denial {
-    /// The session is somebody else's.
-    Unauthorized,
-    /// The room says no.
-    Refused(PublishRefusal),
+/// Somebody who publishes without a WebSocket.
+#[derive(Debug, Clone)]
+pub(super) enum Publisher {
+    /// Into a session that is anybody's.
+    Anonymous,
+    /// The owner, or whoever a token says.
+    Known(Identity),
 }
 
 impl Session {
@@ -132,33 +132,43 @@ impl Session {
         self.live.lock().is_owner(bearer)
     }
 
-    /// Whether somebody with this bearer may publish now.
-    pub(super) fn may_publish(&self, bearer: Option<&str>) -> Result<(), Denial> {
-        self.live.lock().may_publish(bearer)
+    /// Whether it is anybody's: made by a publisher who gave no bearer.
+    pub(super) fn is_ownerless(&self) -> bool {
+        self.live.lock().owner.is_none()
     }
 
-    /// Takes a publish peer in, in place of the older one.
+    /// Whether this publisher may publish now.
+    pub(super) fn may_publish(&self, publisher: &Publisher) -> Result<(), PublishRefusal> {
+        self.live.lock().may_publish(publisher)
+    }
+
+    /// Takes a publish peer without a WebSocket in, in place of the older one.
     pub(super) fn publish(
         &self,
         peer: PeerId,
+        publisher: Publisher,
         bearer: Option<&str>,
         username: Option<String>,
         title: Option<String>,
-    ) -> Result<Publication, Denial> {
+    ) -> Result<Publication, PublishRefusal> {
         let mut live = self.live.lock();
-        live.may_publish(bearer)?;
+        live.may_publish(&publisher)?;
         if live.owner.is_none() {
             live.owner = bearer.map(BearerDigest::of);
         }
+        let (user, role, username) = match publisher {
+            Publisher::Anonymous => (host_id(), Role::Host, username),
+            Publisher::Known(Identity { user, role, name }) => (user, role, name.or(username)),
+        };
         let publication = live.add_publication(peer);
-        if let Some(title) = title {
+        if let Some(title) = title.filter(|_| role == Role::Host) {
             self.apply(&mut live, Command::Rename { title });
         }
         let publish = Command::Publish {
             publication,
-            user: host_id(),
+            user,
             username,
-            role: Role::Host,
+            role,
             with_place: false,
         };
         self.apply(&mut live, publish);
@@ -392,14 +402,11 @@ impl Live {
         self.owner.as_ref().is_some_and(|owner| owner.matches(bearer))
     }
 
-    fn may_publish(&self, bearer: Option<&str>) -> Result<(), Denial> {
-        if self.owner.is_none() {
-            return self.room.may_publish_anonymously().map_err(Denial::Refused);
+    fn may_publish(&self, publisher: &Publisher) -> Result<(), PublishRefusal> {
+        match publisher {
+            Publisher::Anonymous => self.room.may_publish_anonymously(),
+            Publisher::Known(identity) => self.room.may_publish(&identity.user, identity.role),
         }
-        if bearer.is_some_and(|bearer| self.is_owner(bearer)) {
-            return Ok(());
-        }
-        Err(Denial::Unauthorized)
     }
 
     fn add_publication(&mut self, peer: PeerId) -> Publication {
