@@ -266,8 +266,9 @@ impl Room {
         if self.stage_is_full() {
             return Err(Refusal::StageFull(self.settings.mode.guest_limit()));
         }
+        // Says more than that the role is another one, and is said in its place.
         Self::tell(target, ServerEvent::GuestApproved { approved_by: name }, effects);
-        self.set_role(target, Role::Guest, effects);
+        self.change_role(target, Role::Guest, effects);
         Ok(())
     }
 

@@ -51,12 +51,8 @@ const fn end(code: u16, reason: &'static str) -> End {
 pub(super) async fn run(socket: WebSocket, admission: Admission) {
     let (mut sink, mut stream) = socket.split();
     let Some((seat, mut mail)) = admission.take() else {
-        close(
-            &mut sink,
-            &mut stream,
-            Some(end(close_code::AGAIN, "the session is full or has ended")),
-        )
-        .await;
+        let why = end(close_code::AGAIN, "the session is full or has ended");
+        close(&mut sink, &mut stream, None, Some(why)).await;
         return;
     };
     tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), "participant connected");
@@ -67,7 +63,7 @@ pub(super) async fn run(socket: WebSocket, admission: Admission) {
     tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), ?ended, "participant disconnected");
     // Left before the close is over: the others need not wait for this one's manners.
     drop(seat);
-    close(&mut sink, &mut stream, ended).await;
+    close(&mut sink, &mut stream, Some(&mut mail), ended).await;
 }
 
 /// `None` where the other side is gone and there is nobody to say good-bye to.
@@ -222,15 +218,27 @@ fn error_of(error: &SignalError) -> ServerEvent {
 }
 
 /// Says why, and waits a moment for the answer: closing a socket with unread data in it would take the reason back.
-async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, why: Option<End>) {
+/// What waits is said before: somebody who sent too much was told so many times.
+async fn close(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    mail: Option<&mut Mail>,
+    why: Option<End>,
+) {
     let frame = why.map(|End { code, reason }| CloseFrame {
         code,
         reason: reason.into(),
     });
     let _ = timeout(CLOSE_TIMEOUT, async {
+        if let Some(mail) = mail.filter(|_| why.is_some()) {
+            while let Ok(Item::Message(text)) = mail.queue.try_recv() {
+                sink.feed(Message::Text(text)).await?;
+            }
+        }
         if sink.send(Message::Close(frame)).await.is_ok() {
             while let Some(Ok(_)) = stream.next().await {}
         }
+        Ok::<_, axum::Error>(())
     })
     .await;
 }
