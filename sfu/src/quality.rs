@@ -259,7 +259,7 @@ mod tests {
         let (mut grade, mut now) = (Grade::default(), Instant::now());
         told(&mut grade, &[Some(GOOD); 5], &mut now);
         now += LOST_AFTER;
-        assert_eq!(grade.observe(None, LOST_AFTER - Duration::from_millis(1), now), None);
+        assert_eq!(grade.observe(None, Duration::from_millis(6_999), now), None);
         assert_eq!(grade.observe(None, LOST_AFTER, now), Some(0));
         assert_eq!(told(&mut grade, &[Some(GOOD); 5], &mut now), [(2, 4)]);
     }
