@@ -181,8 +181,9 @@ impl Sfu {
     fn open_track(&mut self, info: TrackInfo, now: Instant) {
         let id = info.id;
         if let Some(known) = self.tracks.get_mut(&id) {
+            let is_reformatted = known.info.format != info.format;
             known.info = info;
-            self.show_again(id, now);
+            self.show_again(id, is_reformatted, now);
             return;
         }
         let is_ours = info.peer.worker() == self.worker;

@@ -207,8 +207,9 @@ mod tests {
         let (mut speech, mut now) = (Speech::default(), Instant::now());
         hear(&mut speech, &mut now, -80, SECOND);
         hear(&mut speech, &mut now, -45, SECOND);
-        for step in 0..200 {
-            let level = if step % 40 < 20 { -48 } else { -54 };
+        for step in 0..300 {
+            // Longer below the threshold than the pause that would end speech.
+            let level = if step % 60 < 20 { -48 } else { -54 };
             assert_eq!(hear(&mut speech, &mut now, level, PACKET), (None, None), "step {step}");
         }
     }

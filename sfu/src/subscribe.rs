@@ -157,8 +157,10 @@ impl Sfu {
             slot.holder = None;
         }
         self.unwatch(previous, id, mid);
-        if let Change::Show(track) = change {
-            self.show(id, index, *track, now);
+        if let Change::Show(track) = change
+            && !self.show(id, index, *track, now)
+        {
+            self.tell_unsupported(id, mid, *track);
         }
         let after = self.slot(id, index).and_then(|slot| slot.holder.clone());
         if before != after
@@ -181,28 +183,35 @@ impl Sfu {
         }
     }
 
-    fn show(&mut self, id: PeerId, index: usize, track: TrackId, now: Instant) {
+    /// Shows a track in a slot. Whether the viewer can decode it.
+    fn show(&mut self, id: PeerId, index: usize, track: TrackId, now: Instant) -> bool {
         let Some(info) = self.tracks.get(&track).map(|track| track.info.clone()) else {
-            return;
+            return true;
         };
-        let Some(slot) = self.slot(id, index) else { return };
+        let Some(slot) = self.slot(id, index) else { return true };
         let mid = slot.mid;
         if !slot.show(&info, now) {
-            self.events.push_back(SfuEvent::CodecUnsupported {
-                peer: id,
-                mid: mid.to_string(),
-                codec: codec::name(info.format.codec),
-            });
-            return;
+            return false;
         }
         self.watch(track, Viewer { peer: id, mid, index });
         if info.kind.is_video() {
             self.request_keyframe(track, now);
         }
+        true
     }
 
-    /// A track changed its format or numbering: every slot that shows it starts anew.
-    pub(crate) fn show_again(&mut self, id: TrackId, now: Instant) {
+    fn tell_unsupported(&mut self, id: PeerId, mid: Mid, track: TrackId) {
+        if let Some(track) = self.tracks.get(&track) {
+            self.events.push_back(SfuEvent::CodecUnsupported {
+                peer: id,
+                mid: mid.to_string(),
+                codec: codec::name(track.info.format.codec),
+            });
+        }
+    }
+
+    /// A track changed its numbering, and its format if it `is_reformatted`: every slot that shows it starts anew.
+    pub(crate) fn show_again(&mut self, id: TrackId, is_reformatted: bool, now: Instant) {
         let Some(session) = self.tracks.get(&id).and_then(|t| self.sessions.get(&t.info.session)) else {
             return;
         };
@@ -221,7 +230,9 @@ impl Sfu {
                 .collect::<Vec<_>>()
             {
                 self.unwatch(Some(id), peer, mid);
-                self.show(peer, index, id, now);
+                if !self.show(peer, index, id, now) && is_reformatted {
+                    self.tell_unsupported(peer, mid, id);
+                }
             }
         }
     }

@@ -196,6 +196,36 @@ fn a_mute_holds_for_tracks_that_come_later() {
 }
 
 #[test]
+fn a_short_mute_ends_with_a_keyframe_at_once() {
+    let mut world = World::new(1);
+    let anna = world.connect(0, "show", "anna", &Offer::publish());
+    let viewer = world.connect(0, "show", "guest", &Offer::subscribe());
+    world.run_room(&[anna], LOUD, Duration::from_secs(2));
+    set_muted(&mut world, anna, MediaKind::Video, true);
+    world.run_room(&[anna], LOUD, Duration::from_millis(200));
+    set_muted(&mut world, anna, MediaKind::Video, false);
+    world.clients[viewer].received.clear();
+    world.run_room(&[anna], LOUD, Duration::from_millis(100));
+    assert_eq!(world.clients[viewer].pictures().first(), Some(&IDR));
+}
+
+#[test]
+fn a_viewer_without_the_codec_is_not_told_again_by_every_mute() {
+    use str0m::format::Codec;
+    let mut world = World::new(1);
+    let anna = world.connect(0, "show", "anna", &Offer::publish());
+    let offer = Offer::subscribe().codecs(&[Codec::Vp8, Codec::Opus]);
+    world.connect(0, "show", "guest", &offer);
+    for _ in 0..3 {
+        world.run_room(&[anna], LOUD, Duration::from_millis(300));
+        set_muted(&mut world, anna, MediaKind::Video, true);
+        set_muted(&mut world, anna, MediaKind::Video, false);
+    }
+    let told = |event: &&SfuEvent| matches!(event, SfuEvent::CodecUnsupported { .. });
+    assert_eq!(world.events.iter().filter(told).count(), 1);
+}
+
+#[test]
 fn only_publishers_can_be_muted() {
     let mut world = World::new(1);
     let viewer = world.connect(0, "show", "guest", &Offer::subscribe());

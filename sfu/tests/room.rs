@@ -5,7 +5,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use footlight_sfu::{Direction, MediaKind, SfuEvent, Source};
+use footlight_sfu::{MediaKind, SfuEvent, Source};
 use str0m::media::Direction as MediaDirection;
 use str0m::rtp::Ssrc;
 use world::{Offer, World, origin};
@@ -116,6 +116,7 @@ fn everybody_gets_all_others_whole_and_nobody_oneself() {
         let told: BTreeSet<_> = slots.values().cloned().collect();
         assert!(!told.iter().any(|(publisher, _)| publisher == user));
         assert_eq!(told.len(), expected.len());
+        let mut confirmed = BTreeSet::new();
         for packet in &world.clients[*viewer].received {
             let (client, section, _) = origin(packet);
             let position = publishers.iter().position(|publisher| *publisher == client);
@@ -129,8 +130,10 @@ fn everybody_gets_all_others_whole_and_nobody_oneself() {
             if let Some(mid) = mid {
                 let user = position.map(|position| USERS[position]).expect("of this session");
                 assert_eq!(slots.get(&mid), Some(&named(user, sources[section])));
+                confirmed.insert(mid);
             }
         }
+        assert_eq!(confirmed.len(), expected.len());
         assert!(wanted(&world, *viewer).is_empty());
     }
     let stats = world.workers[0].track_stats(&"show".into(), world.now);
@@ -188,6 +191,9 @@ fn a_viewer_with_too_few_slots_is_told_and_sees_the_screen_first() {
         BTreeSet::from([named("anna", Source::Camera), named("anna", Source::Screen)])
     );
     world.run_room(&[anna, bert], QUIET, Duration::from_secs(1));
+    // Somebody who never sent anything leaves, and all slots are looked at again.
+    let nobody = world.connect(0, "show", "cleo", &camera());
+    world.close(nobody);
     assert_eq!(wanted(&world, viewer), [(2, 3)], "told once");
 
     // One slot more, and the camera is back.
@@ -272,6 +278,65 @@ fn a_screen_comes_and_goes_on_the_connection_of_its_camera() {
         };
         assert_eq!(world.events.iter().filter(stopped).count(), 6);
     }
+}
+
+#[test]
+fn a_screen_that_was_there_from_the_start_frees_its_slot_when_it_ends() {
+    let mut world = World::new(1);
+    let anna = world.connect(0, "show", "anna", &camera_and_screen());
+    let viewer = world.connect(0, "show", "guest", &Offer::subscribe().slots(2, 2));
+    world.run_room(&[anna], QUIET, Duration::from_millis(300));
+    assert_eq!(shown(&world, viewer).len(), 4);
+    let screen = world.clients[anna].mids[3].0;
+    let gone = |api: &mut str0m::change::SdpApi<'_>| {
+        api.set_direction(screen, MediaDirection::Inactive);
+        Vec::new()
+    };
+    world.reoffer(anna, None, gone).expect("an end");
+    assert_eq!(
+        sources_shown(&world, viewer, MediaKind::Video),
+        BTreeSet::from([named("anna", Source::Camera)])
+    );
+    // It is shared again in the same section.
+    let again = |api: &mut str0m::change::SdpApi<'_>| {
+        api.set_direction(screen, MediaDirection::SendOnly);
+        Vec::new()
+    };
+    world.reoffer(anna, None, again).expect("a screen");
+    world.clients[viewer].received.clear();
+    world.run_room(&[anna], QUIET, Duration::from_millis(500));
+    assert_eq!(shown(&world, viewer).len(), 4);
+    let sections: BTreeSet<_> = world.clients[viewer].received.iter().map(|p| origin(p).1).collect();
+    assert_eq!(sections, BTreeSet::from([0, 1, 2, 3]));
+}
+
+#[test]
+fn a_slot_that_goes_leaves_the_others_as_they_are() {
+    let mut world = World::new(1);
+    let publishers = ["anna", "bert", "cleo"].map(|user| world.connect(0, "show", user, &camera().slots(0, 1)));
+    world.run_room(&publishers, QUIET, Duration::from_millis(100));
+    let viewer = world.connect(0, "show", "guest", &Offer::subscribe().slots(0, 3));
+    world.run_room(&publishers, QUIET, Duration::from_millis(500));
+    let first = world.clients[viewer].mids[0].0;
+    let gone = |api: &mut str0m::change::SdpApi<'_>| {
+        api.set_direction(first, MediaDirection::Inactive);
+        Vec::new()
+    };
+    world.reoffer(viewer, None, gone).expect("fewer slots");
+    world.clients[viewer].received.clear();
+    world.run_room(&publishers, QUIET, Duration::from_secs(1));
+    let lines: BTreeSet<_> = world.clients[viewer]
+        .received
+        .iter()
+        .map(|packet| (*packet.header.ssrc, origin(packet).0))
+        .collect();
+    assert_eq!(lines.len(), 2, "one publisher per line: {lines:?}");
+    let numbers: Vec<_> = world.clients[viewer].received.iter().map(origin).collect();
+    for publisher in &publishers[1..] {
+        let count = numbers.iter().filter(|(client, ..)| client == publisher).count();
+        assert!((32..=35).contains(&count), "{count}");
+    }
+    assert_eq!(wanted(&world, viewer), [(0, 3)]);
 }
 
 #[test]
@@ -380,5 +445,4 @@ fn an_offer_to_publish_gets_the_audio_levels_negotiated() {
             .expect("sound");
         assert!(sound.contains("urn:ietf:params:rtp-hdrext:ssrc-audio-level"), "{sound}");
     }
-    assert_eq!(Offer::publish().direction, Direction::Publish);
 }
