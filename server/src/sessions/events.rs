@@ -31,7 +31,7 @@ impl Sessions {
     }
 
     fn media_event(&self, event: MediaEvent) {
-        let id = peer_of(&event);
+        let id = event.peer();
         let peer = {
             let mut peers = self.0.peers.lock();
             let Some(peer) = peers.get(id) else {
@@ -66,6 +66,11 @@ impl Sessions {
                 }
             }
             MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = %id, "track stopped"),
+            // The room does not know of these yet.
+            MediaEvent::SlotsWanted { .. }
+            | MediaEvent::Speaking { .. }
+            | MediaEvent::Silent { .. }
+            | MediaEvent::Quality { .. } => {}
             MediaEvent::SlotAssigned {
                 mid,
                 user,
@@ -108,16 +113,5 @@ impl Sessions {
             Purpose::Subscribe(_) | Purpose::Preview => {}
         }
         peer.session.remove_peer(id);
-    }
-}
-
-fn peer_of(event: &MediaEvent) -> PeerId {
-    match event {
-        MediaEvent::Connected { peer, .. }
-        | MediaEvent::Closed { peer, .. }
-        | MediaEvent::TrackStarted { peer, .. }
-        | MediaEvent::TrackStopped { peer, .. }
-        | MediaEvent::SlotAssigned { peer, .. }
-        | MediaEvent::CodecUnsupported { peer, .. } => *peer,
     }
 }

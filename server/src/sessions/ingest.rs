@@ -9,7 +9,7 @@ use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Denial, Session};
 use super::signaling::MEDIA_TIMEOUT;
 use super::{HOST_ID, names};
-use crate::media::{IceCredentials, MediaError, PeerId, PeerRequest};
+use crate::media::{IceCredentials, MediaError, Muted, PeerId, PeerRequest};
 use crate::rooms::{Command, PublishRefusal, Room};
 use crate::token::BearerDigest;
 
@@ -100,6 +100,8 @@ impl Sessions {
             user: HOST_ID.parse().expect("the constant is a valid id"),
             connection: Connection::Publish,
             offer,
+            sources: None,
+            muted: Muted::default(),
         };
         let accepted = self.accept(request).await?;
         // The session is made only now, so that offers that are none cannot fill the server with sessions.
@@ -164,6 +166,8 @@ impl Sessions {
                 user: user.clone(),
                 connection: Connection::Subscribe,
                 offer: request.offer,
+                sources: None,
+                muted: Muted::default(),
             })
             .await?;
         if !session.add_peer(accepted.peer) {

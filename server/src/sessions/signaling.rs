@@ -8,7 +8,7 @@ use super::admission::Seat;
 use super::peers::{Peer, Purpose};
 use super::registry::Sessions;
 use super::session::Negotiation;
-use crate::media::{MediaError, PeerId, PeerRequest};
+use crate::media::{MediaError, Muted, PeerId, PeerRequest};
 
 /// A worker answers an offer within milliseconds; one that does not within this time is overloaded, and the client is told
 /// so rather than left waiting.
@@ -45,7 +45,7 @@ impl Seat {
         if let Some(current) = self.session.negotiation(&self.user, connection)
             && current.origin == origin
         {
-            let reoffer = self.sessions.0.media.reoffer(current.peer, offer.clone());
+            let reoffer = self.sessions.0.media.reoffer(current.peer, offer.clone(), None);
             match tokio::time::timeout(MEDIA_TIMEOUT, reoffer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 // It timed out while the client made its offer: as good as a first one.
@@ -59,6 +59,8 @@ impl Seat {
             user: self.user.clone(),
             connection,
             offer,
+            sources: None,
+            muted: Muted::default(),
         };
         let accepted = self.sessions.accept(request).await?;
         let negotiation = Negotiation {
