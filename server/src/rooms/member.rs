@@ -5,6 +5,7 @@ use std::time::Instant;
 use footlight_protocol::{MediaKind, Participant, Role, ServerEvent, UserId};
 
 use super::chat::Allowance;
+use crate::media::Muted;
 
 /// What somebody can be recognised by, as an opaque number: who made it knows what it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,15 +18,6 @@ pub struct Badges {
     pub visitor: Option<Badge>,
     /// The network address. It may be shared with others, and so only a ban holds against it.
     pub address: Option<Badge>,
-}
-
-/// Which media a host or cohost has turned off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Muted {
-    /// The sound.
-    pub audio: bool,
-    /// Camera and screen.
-    pub video: bool,
 }
 
 /// How well somebody's two connections work.

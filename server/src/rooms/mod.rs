@@ -18,5 +18,5 @@ mod talk;
 #[cfg(test)]
 mod properties;
 
-pub use member::{Badge, Badges, Muted};
+pub use member::{Badge, Badges};
 pub use room::{Command, Effect, JoinRefusal, Now, Publication, PublishRefusal, Room, RoomSettings};

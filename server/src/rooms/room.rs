@@ -9,9 +9,10 @@ use footlight_protocol::{
 };
 
 use super::chat::Chat;
-use super::member::{Badge, Badges, Member, Muted};
+use super::member::{Badge, Badges, Member};
 use super::presence::Presence;
 use super::reactions::Reactions;
+use crate::media::Muted;
 
 /// Most participants that `current_participants` names. A page shows a handful of them, and ten thousand would not fit
 /// into one frame; `viewer_count` stays exact. All who are on the stage are fewer than this.

@@ -272,22 +272,27 @@ impl Room {
         Ok(())
     }
 
-    /// Gives somebody a role, with all that follows from it. Whether it may be given was asked before.
+    /// Gives somebody a role and says so. Whether it may be given was asked before.
     pub(super) fn set_role(&mut self, user: &UserId, role: Role, effects: &mut Vec<Effect>) {
-        let Some(member) = self.members.get_mut(user) else {
+        let Some(before) = self.role(user).filter(|before| *before != role) else {
             return;
         };
-        let before = std::mem::replace(&mut member.role, role);
-        if before == role {
-            return;
-        }
-        self.count_viewers(Some(before), Some(role));
         let event = if role > before {
             ServerEvent::Promoted { new_role: role }
         } else {
             ServerEvent::Demoted { new_role: role }
         };
         Self::tell(user, event, effects);
+        self.change_role(user, role, effects);
+    }
+
+    /// All that follows from a role.
+    fn change_role(&mut self, user: &UserId, role: Role, effects: &mut Vec<Effect>) {
+        let Some(member) = self.members.get_mut(user) else {
+            return;
+        };
+        let before = std::mem::replace(&mut member.role, role);
+        self.count_viewers(Some(before), Some(role));
         if before == Role::Viewer {
             self.close_request(user, effects);
         }
@@ -323,7 +328,7 @@ impl Room {
         if let Some(member) = self.members.get_mut(user) {
             member.audio_enabled = false;
             member.video_enabled = false;
-            member.muted = super::member::Muted::default();
+            member.muted = crate::media::Muted::default();
             member.quality.publish = None;
         }
     }

@@ -146,6 +146,10 @@ impl Sessions {
             });
         }
         match authority.verify(token, &session.id, SystemTime::now()) {
+            // The owner's place is not given away with a lesser role.
+            Ok(claims) if claims.user == host_id() && claims.role != Role::Host => {
+                Err(TokenRefusal::Claim("user").into())
+            }
             Ok(claims) => Ok(Identity {
                 user: claims.user,
                 role: claims.role,

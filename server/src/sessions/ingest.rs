@@ -12,7 +12,7 @@ use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Publisher, Session};
 use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits};
 use crate::auth::CreationRefusal;
-use crate::media::{IceCredentials, MediaError, PeerId, PeerRequest};
+use crate::media::{IceCredentials, MediaError, Muted, PeerId, PeerRequest};
 use crate::rooms::{PublishRefusal, Room};
 use crate::token::BearerDigest;
 
@@ -119,6 +119,11 @@ impl Sessions {
             },
             connection: Connection::Publish,
             offer,
+            sources: None,
+            muted: match (self.get(&id), &publisher) {
+                (Some(session), Publisher::Known(identity)) => session.read(|room| room.muted(&identity.user)),
+                _ => Muted::default(),
+            },
         };
         let accepted = self.accept(request).await?;
         // The session is made only now, so that offers that are none cannot fill the server with sessions.
@@ -204,6 +209,8 @@ impl Sessions {
                 user: user.clone(),
                 connection: Connection::Subscribe,
                 offer: request.offer,
+                sources: None,
+                muted: Muted::default(),
             })
             .await?;
         if !session.add_peer(accepted.peer) {

@@ -4,14 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use axum::extract::ws::Utf8Bytes;
 use footlight_protocol::{
-    ClientMessage, Connection, Role, ServerEvent, ServerMessage, SessionId, SessionMode, SessionSummary, UserId,
+    ClientMessage, Connection, MediaKind, Role, ServerEvent, ServerMessage, SessionId, SessionMode, SessionSummary,
+    UserId,
 };
 use parking_lot::Mutex;
 
 use super::admission::{Identity, host_id};
 use super::background::{Background, BackgroundRefusal};
 use super::outbox::{Closing, Mail, Outbox};
-use crate::media::{Media, PeerId};
+use crate::media::{Media, MediaError, PeerId};
 use crate::rooms::{Badges, Command, Effect, Now, Publication, PublishRefusal, Room};
 use crate::token::BearerDigest;
 
@@ -33,6 +34,8 @@ struct Live {
     /// Participants without a WebSocket (WHEP).
     watchers: HashMap<UserId, PeerId>,
     background: Option<Background>,
+    /// Mutes that no worker has taken yet, in their order.
+    mutes: Vec<(PeerId, MediaKind, bool)>,
     /// Every peer of the session, to be closed with it.
     peers: HashSet<PeerId>,
     next_number: u64,
@@ -98,6 +101,7 @@ impl Session {
             publications: HashMap::new(),
             watchers: HashMap::new(),
             background: None,
+            mutes: Vec::new(),
             peers: HashSet::new(),
             next_number: 0,
         };
@@ -111,6 +115,7 @@ impl Session {
     /// Applies a command and carries out its effects.
     pub(super) fn command(&self, command: Command) {
         let mut live = self.live.lock();
+        self.mute(&mut live);
         self.apply(&mut live, command);
     }
 
@@ -335,6 +340,7 @@ impl Session {
         live.peers.remove(&peer);
         live.publications.retain(|_, publisher| *publisher != peer);
         live.watchers.retain(|_, watcher| *watcher != peer);
+        live.mutes.retain(|(muted, ..)| *muted != peer);
         for socket in live.sockets.values_mut() {
             socket.publish.take_if(|negotiation| negotiation.peer == peer);
             socket.subscribe.take_if(|negotiation| negotiation.peer == peer);
@@ -361,7 +367,8 @@ impl Session {
                 Effect::TellAll { except, event } => live.tell_all(except.as_ref(), &encode(event, now)),
                 Effect::Mute { user, kind, muted } => {
                     if let Some(peer) = live.publisher(&user) {
-                        self.media.set_muted(peer, kind, muted);
+                        live.mutes.push((peer, kind, muted));
+                        self.mute(live);
                     }
                 }
                 Effect::ClosePublication(publication) => {
@@ -377,6 +384,19 @@ impl Session {
             }
         }
         !refused
+    }
+
+    /// Carries out mutes. A worker that cannot be told now is told with the next tick: it must not be forgotten that
+    /// somebody is muted.
+    fn mute(&self, live: &mut Live) {
+        live.mutes
+            .retain(|(peer, kind, muted)| match self.media.set_muted(*peer, *kind, *muted) {
+                Err(error @ MediaError::Overloaded) => {
+                    tracing::warn!(peer = %peer, %error, "mute not taken yet");
+                    true
+                }
+                Ok(()) | Err(_) => false,
+            });
     }
 
     fn disconnect(&self, live: &mut Live, user: &UserId) {

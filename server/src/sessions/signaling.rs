@@ -91,7 +91,11 @@ impl Seat {
         if let Some(current) = self.session.negotiation(&self.user, connection)
             && current.origin == origin
         {
-            let reoffer = self.sessions.0.media.reoffer(current.peer, offer.clone());
+            let reoffer = self
+                .sessions
+                .0
+                .media
+                .reoffer(current.peer, offer.clone(), sources.clone());
             match tokio::time::timeout(MEDIA_TIMEOUT, reoffer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 // It timed out while the client made its offer: as good as a first one.
@@ -105,6 +109,8 @@ impl Seat {
             user: self.user.clone(),
             connection,
             offer,
+            sources,
+            muted: self.session.read(|room| room.muted(&self.user)),
         };
         let accepted = self.sessions.accept(request).await?;
         let negotiation = Negotiation {
