@@ -106,11 +106,7 @@ impl Keys {
         for path in &config.public_key_files {
             verifiers.push(public_key(path)?);
         }
-        Ok(Self {
-            api,
-            signer,
-            verifiers,
-        })
+        Ok(Self { api, signer, verifiers })
     }
 }
 
