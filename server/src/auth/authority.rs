@@ -97,7 +97,7 @@ impl Authority {
 
     fn new(keys: Keys, config: &AuthConfig) -> Self {
         Self {
-            api_keys: keys.api_keys,
+            api_keys: keys.api,
             signer: keys.signer,
             verifiers: keys.verifiers,
             public_viewing: config.public_viewing,

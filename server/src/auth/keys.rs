@@ -77,17 +77,18 @@ pub(super) struct Verifier {
 
 /// All of them.
 pub(super) struct Keys {
-    pub(super) api_keys: Vec<BearerDigest>,
+    /// Those of programs, digested.
+    pub(super) api: Vec<BearerDigest>,
     pub(super) signer: Option<Signer>,
     pub(super) verifiers: Vec<Verifier>,
 }
 
 impl Keys {
     pub(super) fn load(config: &AuthConfig, data: &DataDir, missing: MissingSecret) -> Result<Self, AuthError> {
-        let api_keys = api_keys(config)?;
+        let api = api_keys(config)?;
         let mut verifiers = Vec::new();
         let mut signer = None;
-        if let Some(secret) = secret(config, !api_keys.is_empty(), data, missing)? {
+        if let Some(secret) = secret(config, !api.is_empty(), data, missing)? {
             verifiers.push(Verifier {
                 algorithm: Algorithm::HS256,
                 key: DecodingKey::from_secret(&secret),
@@ -105,11 +106,7 @@ impl Keys {
         for path in &config.public_key_files {
             verifiers.push(public_key(path)?);
         }
-        Ok(Self {
-            api_keys,
-            signer,
-            verifiers,
-        })
+        Ok(Self { api, signer, verifiers })
     }
 }
 

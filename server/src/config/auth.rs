@@ -52,7 +52,7 @@ pub struct AuthSettings {
         value_name = "FILE"
     )]
     pub secret_file: Option<PathBuf>,
-    /// Ed25519 private key that signs tokens instead (EdDSA), PKCS#8 in PEM
+    /// Ed25519 private key that signs tokens instead, PKCS#8 in PEM
     #[arg(
         id = "auth_signing_key_file",
         long = "auth-signing-key-file",
@@ -91,7 +91,7 @@ pub struct AuthConfig {
     pub secret: Option<SecretSource>,
     /// Ed25519, PKCS#8 in PEM (RFC 8410 §7).
     pub signing_key_file: Option<PathBuf>,
-    /// Ed25519, SubjectPublicKeyInfo in PEM (RFC 8410 §4).
+    /// Ed25519, `SubjectPublicKeyInfo` in PEM (RFC 8410 §4).
     pub public_key_files: Vec<PathBuf>,
     /// Whether public sessions may be watched without a token.
     pub public_viewing: bool,

@@ -465,7 +465,7 @@ fn any_key_closes_the_server() {
 fn a_session_is_created_with_an_api_key_or_by_its_host() {
     let authority = authority();
     let show = id("show");
-    let create = |bearer: &str, session| authority.check_creation(Some(bearer), session, now());
+    let create = |bearer: &str, session: Option<&SessionId>| authority.check_creation(Some(bearer), session, now());
     assert_eq!(create(API_KEY, None), Ok(()));
     assert_eq!(create(API_KEY, Some(&show)), Ok(()));
     for wrong in ["", "an-api-key-of-the-tesT", "an-api-key-of-the-test ", "a.b"] {
@@ -540,6 +540,9 @@ fn the_file_of_api_keys_has_one_in_a_line() {
     }
 }
 
+/// A setting that names a file, what the file holds, and what is said of it.
+type Check<'a> = (&'a dyn Fn(&str) -> AuthConfig, String, &'a str);
+
 #[test]
 fn a_key_file_that_cannot_be_used_is_named_and_not_quoted() {
     let folder = Folder::new();
@@ -560,7 +563,7 @@ fn a_key_file_that_cannot_be_used_is_named_and_not_quoted() {
         secret: Some(SecretSource::File(folder.file("bad", content))),
         ..AuthConfig::default()
     };
-    let checks: [(&dyn Fn(&str) -> AuthConfig, String, &str); 11] = [
+    let checks: [Check<'_>; 11] = [
         (&api_keys, String::new(), "there is no key in it"),
         (&api_keys, "# no key\n".into(), "there is no key in it"),
         (&api_keys, format!("{API_KEY}\n12345\n"), "line 2"),
