@@ -17,6 +17,9 @@ const WIDEST = 16 / 9;
 /** Narrowest tile: cameras are cut to it, and a face in the middle stays whole. */
 const NARROWEST = 1;
 
+/** Shape of most pictures that are shown large; wider ones leave a margin. */
+const COMMON = 4 / 3;
+
 /** From this shape on, the others stand beside a large tile; in a narrower stage they lie beneath it. */
 const BESIDE_FROM = 1.2;
 
@@ -77,7 +80,9 @@ export function layout(count: number, large: number, width: number, height: numb
   }
   const share = others >= MANY_FROM ? MANY_SHARE : FEW_SHARE;
   const beside = width / Math.max(1, height) >= BESIDE_FROM;
-  const strip = Math.round((beside ? width : height) * share);
+  // Beneath a large tile, the others also get what a picture of common shape would leave black.
+  const spare = beside ? 0 : Math.min(height * MANY_SHARE, height - width / COMMON - gap);
+  const strip = Math.round(Math.max((beside ? width : height) * share, spare));
   const main: Rect = beside
     ? { ...whole, width: Math.max(0, width - strip - gap) }
     : { ...whole, height: Math.max(0, height - strip - gap) };
