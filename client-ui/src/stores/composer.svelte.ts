@@ -2,6 +2,8 @@ import type { ServerMessage } from '../protocol/bindings';
 import { MAX_CHAT_CHARS, characters, charactersLeft } from '../session/chat';
 import type { RoomLink } from '../session/link';
 
+const NOT_SENT = 'Not sent: the connection is being restored. Your message stays here; send it again in a moment.';
+
 /** A message in the making. Its text is kept until the server has taken it. */
 export class Composer {
   text = $state('');
@@ -38,13 +40,20 @@ export class Composer {
     }
     if (characters(message) > MAX_CHAT_CHARS) {
       this.problem = `A message has room for ${MAX_CHAT_CHARS} characters. Shorten it, or send it in two.`;
-    } else if (this.#link.send({ action: 'chat', message })) {
-      this.#pending = message;
-      this.problem = '';
-      this.text = '';
-    } else {
-      this.problem = 'Not sent: the connection is being restored. Your message stays here; send it again in a moment.';
+      return;
     }
+    this.#pending = message;
+    this.problem = '';
+    this.text = '';
+    if (!this.#link.send({ action: 'chat', message })) {
+      this.problem = NOT_SENT;
+      this.#restore();
+    }
+  }
+
+  /** The connection was lost before anything could be sent. */
+  notSent(): void {
+    this.problem = NOT_SENT;
   }
 
   #hear(message: ServerMessage): void {

@@ -38,6 +38,10 @@ export class Watch {
   subscription = $state.raw<Subscription | null>(null);
   /** The last minute, oldest first. */
   history = $state.raw<readonly Figures[]>([]);
+  /** Whether this person is in the session, be it that the connection is being restored. */
+  present = $derived(
+    this.room.you !== null && this.phase !== 'ended' && this.phase !== 'expelled' && this.phase !== 'replaced',
+  );
   figures = $derived(this.history.at(-1) ?? null);
   /** Whether this person can still choose a name: a token has one in it. */
   readonly nameIsFree: boolean;
