@@ -171,12 +171,13 @@ impl Session {
         }
         let publish = Command::Publish {
             publication,
-            user,
+            user: user.clone(),
             username,
             role,
             with_place: false,
         };
         self.apply(&mut live, publish);
+        self.mute_again(&mut live, peer, &user);
         Ok(publication)
     }
 
@@ -193,6 +194,7 @@ impl Session {
             with_place: true,
         };
         self.apply(&mut live, publish);
+        self.mute_again(&mut live, peer, user);
         Ok(publication)
     }
 
@@ -409,6 +411,18 @@ impl Session {
         if let Some(peer) = live.watchers.remove(user) {
             self.close_peer(live, peer);
         }
+    }
+
+    /// A mute that came while the new connection was being made has missed it.
+    fn mute_again(&self, live: &mut Live, peer: PeerId, user: &UserId) {
+        let muted = live.room.muted(user);
+        let each = [(MediaKind::Audio, muted.audio), (MediaKind::Video, muted.video)];
+        live.mutes.extend(
+            each.into_iter()
+                .filter(|(_, muted)| *muted)
+                .map(|(kind, muted)| (peer, kind, muted)),
+        );
+        self.mute(live);
     }
 
     fn close_peer(&self, live: &mut Live, peer: PeerId) {
