@@ -1,24 +1,36 @@
 //! What a picture costs, as one JSON object: `cargo xtask bench encode` runs this.
 //!
+//! The pictures come as a camera's do, in YUYV and at 30 per second, and go through the [`Pipeline`] that `footlight publish`
+//! runs, to RTP payloads. What is counted begins when the camera has handed over its picture and ends when the last
+//! payload is cut, with everything between: conversion, the mailbox, the encoder, the queue behind it, and the threads'
+//! waking up. Two of the steps are also timed one by one, on pictures that follow each other without a pause.
+//!
 //! The pictures are the test pattern with noise in it, because a camera's are never as clean as the pattern and an
 //! encoder skips what does not change.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use footlight_client::clock::{MediaClock, MediaTime};
+use footlight_client::devices::PixelFormat;
+use footlight_client::pipeline::{CustomVideo, Pipeline, PipelineConfig, VideoSource};
 use footlight_client::units::{Bitrate, Resolution};
+use footlight_client::video::capture::{CaptureError, CaptureRequest, VideoCapture};
+use footlight_client::video::convert::Converter;
 use footlight_client::video::encoder::{Encoder, EncoderTarget};
 use footlight_client::video::frame::Frame;
+use footlight_client::video::mailbox::Sender;
 use footlight_client::video::pattern;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader as _;
 use serde::Serialize;
-use yuv::{BufferStoreMut, YuvPackedImage, YuvPlanarImageMut, yuyv422_to_yuv420};
 
 const FPS: u32 = 30;
+const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / FPS as u64);
 /// Ten seconds of them.
 const FRAMES: u32 = 300;
+/// Of the encoder's first pictures, which one keyframe makes slower than those that follow.
+const WARM_UP: u32 = 30;
 /// Leaves room for headers, extensions and SRTP's tag in a datagram of 1,200 bytes.
 const PACKET_PAYLOAD: usize = 1_150;
 
@@ -27,13 +39,19 @@ struct Report {
     sizes: Vec<Figures>,
 }
 
+/// Times in ms.
 #[derive(Debug, Serialize)]
 struct Figures {
     name: &'static str,
+    /// Pictures that became packets.
     frames: u32,
-    /// In ms.
+    /// Pictures that did not: superseded, or left out by rate control.
+    dropped: u32,
+    /// From the camera's YUYV to I420.
+    convert: Quantiles,
+    /// From I420 to H.264.
     encode: Quantiles,
-    /// In ms: from the camera's YUYV by I420 and H.264 to RTP payloads.
+    /// From the camera's YUYV to RTP payloads, through the pipeline's threads.
     capture_to_packets: Quantiles,
 }
 
@@ -53,40 +71,132 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Result<Figures> {
-    let clock = MediaClock::start();
+    let (convert, encode) = steps(size, bitrate)?;
+    let whole = pipeline(size, bitrate)?;
+    Ok(Figures {
+        name,
+        frames: whole.len() as u32,
+        dropped: FRAMES - whole.len() as u32,
+        convert: quantiles(convert),
+        encode: quantiles(encode),
+        capture_to_packets: quantiles(whole),
+    })
+}
+
+/// Times of conversion and of compression.
+fn steps(size: Resolution, bitrate: Bitrate) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
+    let mut camera = NoisyCamera::new(size, MediaClock::start());
+    let mut converter = Converter::default();
     let mut encoder = Encoder::new(EncoderTarget {
         bitrate,
         fps: FPS as f32,
     });
-    let mut payloader = H264Payloader::default();
-    let mut picture = Frame::black(size);
     let mut source = Frame::black(size);
-    let mut yuyv = vec![0; 2 * size.pixels() as usize];
-    let (mut encode, mut whole) = (Vec::new(), Vec::new());
-    for number in 1..=FRAMES {
-        let capture = MediaTime::from_duration(Duration::from_secs(1) * number / FPS);
-        pattern::draw(&mut picture, &clock, capture, number);
-        add_noise(&mut picture.y, number);
-        pack(&picture, &mut yuyv);
-
+    let (mut convert, mut encode) = (Vec::new(), Vec::new());
+    for number in 1..=FRAMES + WARM_UP {
+        let capture = MediaTime::from_duration(INTERVAL * number);
+        camera.expose(capture);
         let began = Instant::now();
-        unpack(&yuyv, size, &mut source)?;
+        converter.convert(PixelFormat::Yuyv, &camera.yuyv, size, &mut source)?;
         source.capture = capture;
         let converted = Instant::now();
-        let unit = encoder.encode(&source)?;
-        let compressed = Instant::now();
-        if let Some(unit) = unit {
-            payloader.payload(PACKET_PAYLOAD, &unit.data)?;
+        encoder.encode(&source)?;
+        if number > WARM_UP {
+            encode.push(converted.elapsed());
+            convert.push(converted - began);
         }
-        whole.push(began.elapsed());
-        encode.push(compressed.saturating_duration_since(converted));
     }
-    Ok(Figures {
-        name,
-        frames: FRAMES,
-        encode: quantiles(encode),
-        capture_to_packets: quantiles(whole),
-    })
+    Ok((convert, encode))
+}
+
+/// Times from the camera to the packets, of the pictures that got there.
+fn pipeline(size: Resolution, bitrate: Bitrate) -> anyhow::Result<Vec<Duration>> {
+    let open =
+        |request: CaptureRequest| Ok(Box::new(NoisyCamera::new(request.size, request.clock)) as Box<dyn VideoCapture>);
+    let (pipeline, mut output) = Pipeline::start(PipelineConfig {
+        video: Some(VideoSource::Custom(CustomVideo::new("noise", open))),
+        audio: None,
+        size,
+        fps: FPS,
+        max_bitrate: bitrate,
+        ..PipelineConfig::default()
+    })?;
+    let clock = pipeline.clock();
+    let mut payloader = H264Payloader::default();
+    let mut times = Vec::new();
+    let first = output.video.blocking_recv().context("the pipeline ended")?.capture;
+    let (begin, end) = (
+        first.plus(INTERVAL * WARM_UP),
+        first.plus(INTERVAL * (WARM_UP + FRAMES)),
+    );
+    loop {
+        let unit = output.video.blocking_recv().context("the pipeline ended")?;
+        if unit.capture > end {
+            break;
+        }
+        payloader.payload(PACKET_PAYLOAD, &unit.data)?;
+        if unit.capture > begin {
+            times.push(clock.now().saturating_since(unit.capture));
+        }
+    }
+    times.truncate(FRAMES as usize);
+    ensure!(!times.is_empty(), "no picture got through");
+    Ok(times)
+}
+
+/// A camera that delivers YUYV, each picture at its time.
+struct NoisyCamera {
+    size: Resolution,
+    clock: MediaClock,
+    number: u32,
+    due: Instant,
+    picture: Frame,
+    yuyv: Vec<u8>,
+    converter: Converter,
+}
+
+impl NoisyCamera {
+    fn new(size: Resolution, clock: MediaClock) -> Self {
+        Self {
+            size,
+            clock,
+            number: 0,
+            due: Instant::now(),
+            picture: Frame::black(size),
+            yuyv: vec![0; 2 * size.pixels() as usize],
+            converter: Converter::default(),
+        }
+    }
+
+    /// Makes the picture that the camera will have taken at `capture`.
+    fn expose(&mut self, capture: MediaTime) {
+        self.number += 1;
+        pattern::draw(&mut self.picture, &self.clock, capture, self.number);
+        add_noise(&mut self.picture.y, self.number);
+        pack(&self.picture, &mut self.yuyv);
+    }
+}
+
+impl VideoCapture for NoisyCamera {
+    fn name(&self) -> &'static str {
+        "noise"
+    }
+
+    fn capture(&mut self, sink: &Sender) -> Result<(), CaptureError> {
+        self.due += INTERVAL;
+        self.expose(self.clock.at(self.due));
+        std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
+        let mut frame = sink.buffer(self.size);
+        frame.capture = self.clock.now();
+        self.converter
+            .convert(PixelFormat::Yuyv, &self.yuyv, self.size, &mut frame)
+            .map_err(|error| CaptureError::Failed {
+                name: self.name().to_owned(),
+                reason: error.to_string(),
+            })?;
+        sink.send(frame);
+        Ok(())
+    }
 }
 
 /// Moves each sample up or down by up to three steps, differently in each picture (xorshift).
@@ -110,27 +220,6 @@ fn pack(frame: &Frame, yuyv: &mut [u8]) {
             pixels.copy_from_slice(&[frame.y[luma], frame.u[chroma], frame.y[luma + 1], frame.v[chroma]]);
         }
     }
-}
-
-fn unpack(yuyv: &[u8], size: Resolution, frame: &mut Frame) -> anyhow::Result<()> {
-    let Resolution { width, height } = size;
-    let packed = YuvPackedImage {
-        yuy: yuyv,
-        yuy_stride: 2 * width,
-        width,
-        height,
-    };
-    let mut planar = YuvPlanarImageMut {
-        y_plane: BufferStoreMut::Borrowed(&mut frame.y),
-        y_stride: width,
-        u_plane: BufferStoreMut::Borrowed(&mut frame.u),
-        u_stride: width / 2,
-        v_plane: BufferStoreMut::Borrowed(&mut frame.v),
-        v_stride: width / 2,
-        width,
-        height,
-    };
-    yuyv422_to_yuv420(&mut planar, &packed).context("convert YUYV to I420")
 }
 
 /// In milliseconds.

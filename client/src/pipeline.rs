@@ -20,7 +20,7 @@ pub use self::{
     config::{EncodedAudio, EncodedVideo, MediaOutput, PipelineConfig},
     stats::{AudioStats, PipelineStats, VideoStats},
 };
-pub use crate::source::{AudioSource, SourceState, VideoSource};
+pub use crate::source::{AudioSource, CustomVideo, SourceState, VideoSource};
 use crate::{
     audio::{AudioError, encoder},
     clock::MediaClock,

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::devices::DeviceChoice;
+use crate::{
+    devices::DeviceChoice,
+    video::capture::{CaptureError, CaptureRequest, VideoCapture},
+};
 
 /// Where the picture comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +18,57 @@ pub enum VideoSource {
     Screen(DeviceChoice),
     /// The test pattern, see [`crate::video::pattern`].
     Pattern,
+    /// A source of the program's own.
+    Custom(CustomVideo),
 }
+
+/// Opens a source; called again, from a thread of its own, when it was lost.
+type OpenCustom = dyn Fn(CaptureRequest) -> Result<Box<dyn VideoCapture>, CaptureError> + Send + Sync;
+
+/// A source of pictures that the program brings along. It is captured, watched and reopened as a camera is.
+#[derive(Clone)]
+pub struct CustomVideo {
+    name: String,
+    open: Arc<OpenCustom>,
+}
+
+impl CustomVideo {
+    /// `name` is used in errors until the source has opened and tells its own.
+    pub fn new(
+        name: impl Into<String>,
+        open: impl Fn(CaptureRequest) -> Result<Box<dyn VideoCapture>, CaptureError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            open: Arc::new(open),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn open(&self, request: CaptureRequest) -> Result<Box<dyn VideoCapture>, CaptureError> {
+        (self.open)(request)
+    }
+}
+
+impl std::fmt::Debug for CustomVideo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CustomVideo")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same source, and not one that only looks like it.
+impl PartialEq for CustomVideo {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.open, &other.open)
+    }
+}
+
+impl Eq for CustomVideo {}
 
 /// Where the sound comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

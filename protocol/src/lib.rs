@@ -9,6 +9,7 @@
 mod http;
 mod id;
 mod message;
+mod permission;
 #[cfg(feature = "typescript")]
 mod typescript;
 
@@ -23,5 +24,6 @@ pub use message::{
     Participant, ParticipantAction, RESUME_SECONDS, Reaction, Role, ServerEvent, ServerMessage, SessionDescription,
     SignalData, SignalType, TrackSource, Welcome,
 };
+pub use permission::{Right, permission_table};
 #[cfg(feature = "typescript")]
 pub use typescript::declarations;

@@ -4,7 +4,7 @@ use ts_rs::{Config, TS};
 
 use crate::{
     ApiError, Broadcaster, ChatMessage, ClientMessage, Connection, CreateSession, CreateToken, EndReason, GuestRequest,
-    IceCandidate, MediaKind, Participant, ParticipantAction, Reaction, Role, ServerEvent, ServerMessage,
+    IceCandidate, MediaKind, Participant, ParticipantAction, Reaction, Right, Role, ServerEvent, ServerMessage,
     SessionCreated, SessionDescription, SessionId, SessionList, SessionMode, SessionStats, SessionSummary, SignalData,
     SignalType, TokenCreated, Topology, TrackSource, TrackStats, UserId, Visibility, Welcome,
 };
@@ -29,6 +29,7 @@ pub fn declarations() -> String {
         Topology,
         Visibility,
         Role,
+        Right,
         Participant,
         ParticipantAction,
         Reaction,
@@ -57,5 +58,17 @@ pub fn declarations() -> String {
         TokenCreated,
         ApiError,
     );
+    module.push_str("\n/** Who may do what. What is done to somebody is never done to the host, nor to oneself. */\n");
+    module.push_str("export const ROLES_WITH: Readonly<Record<Right, readonly Role[]>> = {\n");
+    for right in Right::ALL {
+        let roles: Vec<_> = right
+            .roles()
+            .iter()
+            .map(|role| format!("\"{}\"", role.name()))
+            .collect();
+        let right = serde_json::to_string(&right).expect("a unit variant is a string");
+        module.push_str(&format!("  {right}: [{}],\n", roles.join(", ")));
+    }
+    module.push_str("};\n");
     module
 }

@@ -1,47 +1,72 @@
-//! TypeScript types of the wire, generated from the `protocol` crate into the pages' sources.
+//! What is generated from the `protocol` crate: the TypeScript types of the wire, for the pages, and the table of
+//! permissions, for the documentation.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Where the pages import the wire types from, below the checkout.
-const BINDINGS: &str = "client-ui/src/protocol/bindings.ts";
+/// A generated file: where it lies below the checkout, and what it holds.
+struct Generated {
+    path: &'static str,
+    text: String,
+}
+
+fn generated() -> [Generated; 2] {
+    [
+        Generated {
+            path: "client-ui/src/protocol/bindings.ts",
+            text: footlight_protocol::declarations(),
+        },
+        Generated {
+            path: "docs/permissions.md",
+            text: footlight_protocol::permission_table(),
+        },
+    ]
+}
 
 /// `cargo xtask bindings`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Write nothing; fail when the file is not what the `protocol` crate says now.
+    /// Write nothing; fail when a file is not what the `protocol` crate says now.
     #[arg(long)]
     check: bool,
 }
 
-/// Writes the generated module, or with `--check` compares it.
+/// Writes the generated files, or with `--check` compares them.
 pub(crate) fn run(args: &Args, checkout: &Path) -> Result<()> {
-    let path = bindings_path(checkout);
-    if args.check {
-        return check(&path);
-    }
-    let folder = path.parent().context("the bindings live in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let declarations = footlight_protocol::declarations();
-    // An untouched file keeps its time stamp, so that the pages are not built again for nothing.
-    if fs::read_to_string(&path).is_ok_and(|present| present == declarations) {
-        return Ok(());
-    }
-    fs::write(&path, declarations).with_context(|| format!("cannot write {}", path.display()))
+    generated().iter().try_for_each(|file| {
+        if args.check {
+            file.check(checkout)
+        } else {
+            file.write(checkout)
+        }
+    })
 }
 
-fn bindings_path(checkout: &Path) -> PathBuf {
-    checkout.join(BINDINGS)
-}
-
-fn check(path: &Path) -> Result<()> {
-    let present = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if present != footlight_protocol::declarations() {
-        bail!("{BINDINGS} is stale: run `cargo xtask bindings` and commit the result");
+impl Generated {
+    fn write(&self, checkout: &Path) -> Result<()> {
+        let path = checkout.join(self.path);
+        // An untouched file keeps its time stamp, so that the pages are not built again for nothing.
+        if fs::read_to_string(&path).is_ok_and(|present| present == self.text) {
+            return Ok(());
+        }
+        let folder = path.parent().context("a generated file lives in a folder")?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::write(&path, &self.text).with_context(|| format!("cannot write {}", path.display()))
     }
-    Ok(())
+
+    fn check(&self, checkout: &Path) -> Result<()> {
+        let path = checkout.join(self.path);
+        let present = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if present != self.text {
+            bail!(
+                "{} is stale: run `cargo xtask bindings` and commit the result",
+                self.path
+            );
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -49,16 +74,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_bindings_are_what_the_protocol_says() {
-        check(&bindings_path(&crate::checkout())).expect("bindings are current");
+    fn the_committed_files_are_what_the_protocol_says() {
+        for file in generated() {
+            file.check(&crate::checkout()).expect("generated files are current");
+        }
     }
 
     #[test]
-    fn stale_bindings_are_named_with_their_remedy() {
-        let file = std::env::temp_dir().join(format!("footlight-stale-bindings-{}.ts", std::process::id()));
-        fs::write(&file, "export type Ping = never;\n").expect("temporary file");
-        let error = check(&file).expect_err("stale");
-        fs::remove_file(&file).expect("temporary file");
+    fn a_stale_file_is_named_with_its_remedy() {
+        let folder = std::env::temp_dir().join(format!("footlight-stale-bindings-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("temporary folder");
+        fs::write(folder.join("stale.ts"), "export type Ping = never;\n").expect("temporary file");
+        let file = Generated {
+            path: "stale.ts",
+            text: footlight_protocol::declarations(),
+        };
+        let error = file.check(&folder).expect_err("stale");
+        fs::remove_dir_all(&folder).expect("temporary folder");
         assert!(error.to_string().contains("cargo xtask bindings"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ enum Chore {
     /// Measure what the project aims at, on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Write the TypeScript types of the wire into the pages' sources.
+    /// Write what is generated from the protocol: TypeScript types for the pages, the table of permissions for the docs.
     Bindings(bindings::Args),
 }
 

@@ -12,6 +12,8 @@ export type Visibility = "public" | "unlisted";
 
 export type Role = "viewer" | "guest" | "cohost" | "host";
 
+export type Right = "watch" | "chat" | "react" | "request_guest" | "publish" | "respond_guest" | "mute_audio" | "mute_video" | "kick" | "ban" | "promote" | "demote" | "delete_message" | "clear_messages" | "slow_mode" | "broadcast" | "background" | "end_session";
+
 export type Participant = { 
 /**
  * Within the session.
@@ -1004,3 +1006,25 @@ code: string,
  * For people: names what was wrong.
  */
 message: string, };
+
+/** Who may do what. What is done to somebody is never done to the host, nor to oneself. */
+export const ROLES_WITH: Readonly<Record<Right, readonly Role[]>> = {
+  "watch": ["viewer", "guest", "cohost", "host"],
+  "chat": ["viewer", "guest", "cohost", "host"],
+  "react": ["viewer", "guest", "cohost", "host"],
+  "request_guest": ["viewer"],
+  "publish": ["guest", "cohost", "host"],
+  "respond_guest": ["cohost", "host"],
+  "mute_audio": ["cohost", "host"],
+  "mute_video": ["cohost", "host"],
+  "kick": ["cohost", "host"],
+  "ban": ["cohost", "host"],
+  "promote": ["cohost", "host"],
+  "demote": ["cohost", "host"],
+  "delete_message": ["cohost", "host"],
+  "clear_messages": ["cohost", "host"],
+  "slow_mode": ["cohost", "host"],
+  "broadcast": ["host"],
+  "background": ["host"],
+  "end_session": ["host"],
+};

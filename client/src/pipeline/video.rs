@@ -347,6 +347,7 @@ impl Task {
             VideoSource::Camera(_) => "Camera lost",
             VideoSource::Screen(_) => "Screen lost",
             VideoSource::Pattern => "Pattern lost",
+            VideoSource::Custom(_) => "Picture lost",
         };
         let mut frame = Frame::black(self.request.size);
         card::draw(&mut frame, title, self.cards);

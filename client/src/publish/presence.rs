@@ -118,9 +118,10 @@ fn note(text: &str, presence: &watch::Sender<Presence>) {
         return;
     };
     match message.event {
-        ServerEvent::CurrentParticipants { viewer_count, .. }
-        | ServerEvent::UserJoined { viewer_count, .. }
-        | ServerEvent::UserLeft { viewer_count, .. } => {
+        ServerEvent::CurrentParticipants(welcome) => {
+            presence.send_modify(|presence| presence.viewers = Some(welcome.viewer_count));
+        }
+        ServerEvent::UserJoined { viewer_count, .. } | ServerEvent::UserLeft { viewer_count, .. } => {
             presence.send_modify(|presence| presence.viewers = Some(viewer_count));
         }
         // A server that goes down for a restart takes the session up again; the media decides.

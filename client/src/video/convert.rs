@@ -1,11 +1,12 @@
 //! What cameras and screens deliver, turned into I420 of the wanted size, without a detour through RGB where the source is YUV.
 
+mod unpack;
+
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{CroppedImageMut, Image, ImageRef},
 };
 use turbojpeg::{Decompressor, Subsamp, YuvImage};
-use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 use super::{frame::Frame, jpeg};
 use crate::{devices::PixelFormat, units::Resolution};
@@ -34,6 +35,7 @@ pub enum ConvertError {
 pub struct Converter {
     jpeg: Option<Decompressor>,
     jpeg_planes: Vec<u8>,
+    scratch: unpack::Scratch,
     unscaled: Option<Frame>,
     resizer: Resizer,
 }
@@ -58,7 +60,7 @@ impl Converter {
 
     /// The same for four bytes a pixel: red, green, blue and one that is not looked at.
     pub fn convert_rgba(&mut self, data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
-        self.fit(size, out, |_, frame| unpack_rgba(data, size, frame))
+        self.fit(size, out, |_, frame| unpack::rgba(data, size, frame))
     }
 
     fn fit(
@@ -88,8 +90,8 @@ impl Converter {
         out: &mut Frame,
     ) -> Result<(), ConvertError> {
         match format {
-            PixelFormat::Yuyv => unpack_yuyv(data, size, out),
-            PixelFormat::Nv12 => unpack_nv12(data, size, out),
+            PixelFormat::Yuyv => unpack::yuyv(data, size, out, &mut self.scratch),
+            PixelFormat::Nv12 => unpack::nv12(data, size, out, &mut self.scratch),
             PixelFormat::Mjpeg => self.unpack_jpeg(data, size, out),
         }
     }
@@ -195,114 +197,30 @@ fn fitted(from: Resolution, into: Resolution) -> Resolution {
     Resolution::new(size.width.max(2), size.height.max(2)).even()
 }
 
-fn check_length(data: &[u8], needed: usize) -> Result<(), ConvertError> {
-    if data.len() < needed {
-        Err(ConvertError::Short {
-            got: data.len(),
-            needed,
-        })
-    } else {
-        Ok(())
-    }
-}
-
-fn planes(frame: &mut Frame) -> YuvPlanarImageMut<'_, u8> {
-    let Resolution { width, height } = frame.size();
-    YuvPlanarImageMut {
-        y_plane: BufferStoreMut::Borrowed(&mut frame.y),
-        y_stride: width,
-        u_plane: BufferStoreMut::Borrowed(&mut frame.u),
-        u_stride: width / 2,
-        v_plane: BufferStoreMut::Borrowed(&mut frame.v),
-        v_stride: width / 2,
-        width,
-        height,
-    }
-}
-
-/// By hand, since `yuv` takes the chroma of one row and drops that of the other, which tears coloured edges. The compiler vectorises it.
-fn unpack_yuyv(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
-    let stride = size.width as usize * 2;
-    check_length(data, stride * size.height as usize)?;
-    let width = out.width();
-    for (from, to) in data.chunks_exact(stride).zip(out.y.chunks_exact_mut(width)) {
-        from.chunks_exact(2).zip(to).for_each(|(pair, luma)| *luma = pair[0]);
-    }
-    let half = width / 2;
-    let chroma = out.u.chunks_exact_mut(half).zip(out.v.chunks_exact_mut(half));
-    for (rows, (u, v)) in data.chunks_exact(stride * 2).zip(chroma) {
-        let (upper, lower) = rows.split_at(stride);
-        let pixels = upper.chunks_exact(4).zip(lower.chunks_exact(4));
-        for ((upper, lower), (u, v)) in pixels.zip(u.iter_mut().zip(v)) {
-            (*u, *v) = (upper[1].midpoint(lower[1]), upper[3].midpoint(lower[3]));
-        }
-    }
-    Ok(())
-}
-
-fn unpack_rgba(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
-    let stride = size.width * 4;
-    check_length(data, stride as usize * size.height as usize)?;
-    let used = &data[..stride as usize * out.height()];
-    yuv::rgba_to_yuv420(
-        &mut planes(out),
-        used,
-        stride,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt601,
-        YuvConversionMode::Balanced,
-    )
-    .map_err(|error| ConvertError::Conversion(error.to_string()))
-}
-
-fn unpack_nv12(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(), ConvertError> {
-    let (width, height) = (size.width as usize, size.height as usize);
-    let luma = width * height;
-    check_length(data, luma + luma / 2)?;
-    let (out_width, out_height) = (out.width(), out.height());
-    for (from, to) in data[..luma].chunks_exact(width).zip(out.y.chunks_exact_mut(out_width)) {
-        to.copy_from_slice(&from[..out_width]);
-    }
-    // De-interleaving is a shuffle that the compiler vectorises by itself.
-    let half = out_width / 2;
-    let rows = data[luma..].chunks_exact(width).take(out_height / 2);
-    for ((from, u), v) in rows.zip(out.u.chunks_exact_mut(half)).zip(out.v.chunks_exact_mut(half)) {
-        for ((pair, u), v) in from.chunks_exact(2).zip(u).zip(v) {
-            (*u, *v) = (pair[0], pair[1]);
-        }
-    }
-    Ok(())
-}
-
 /// Averages a JPEG's chroma plane down to 4:2:0 and takes it to limited range.
 fn reduce_chroma(from: &[u8], size: (usize, usize), subsampling: (usize, usize), to: &mut [u8], to_width: usize) {
     let (width, height) = size;
     let (step_x, step_y) = (2 / subsampling.0, 2 / subsampling.1);
     for (row, out) in to.chunks_exact_mut(to_width).enumerate() {
-        let upper = &from[(row * step_y).min(height - 1) * width..][..width];
-        let lower = &from[(row * step_y + step_y - 1).min(height - 1) * width..][..width];
-        for (column, out) in out.iter_mut().enumerate() {
-            let (left, right) = (
-                (column * step_x).min(width - 1),
-                (column * step_x + step_x - 1).min(width - 1),
-            );
-            let sum = [upper[left], upper[right], lower[left], lower[right]]
-                .map(u16::from)
-                .into_iter()
-                .sum::<u16>();
+        let line = |row: usize| &from[row.min(height - 1) * width..][..width];
+        let (upper, lower) = (line(row * step_y), line(row * step_y + step_y - 1));
+        let pairs = upper.chunks_exact(step_x).zip(lower.chunks_exact(step_x));
+        for ((upper, lower), out) in pairs.zip(out) {
+            let corners = [upper[0], upper[step_x - 1], lower[0], lower[step_x - 1]];
+            let sum = corners.map(u16::from).into_iter().sum::<u16>();
             *out = limited_chroma(((sum + 2) / 4) as u8);
         }
     }
 }
 
-/// 0…255 to 16…235.
+/// 0…255 to 16…235. In 16 bits, which hold the product, so that a vector register takes twice as many of them.
 fn limited_luma(full: u8) -> u8 {
-    (16 + (u32::from(full) * 219 + 127) / 255) as u8
+    (16 + (u16::from(full) * 219 + 127) / 255) as u8
 }
 
-/// 0…255 to 16…240 around 128.
+/// 0…255 to 16…240 around 128, in 16 bits as well.
 fn limited_chroma(full: u8) -> u8 {
-    ((u32::from(full) * 224 + 128 * 31 + 127) / 255) as u8
+    ((u16::from(full) * 224 + 128 * 31 + 127) / 255) as u8
 }
 
 #[cfg(test)]

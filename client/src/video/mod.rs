@@ -48,6 +48,10 @@ pub(crate) fn start(
         VideoSource::Screen(choice) => (screen::opener(choice.clone(), request), format!("screen {choice}")),
         #[cfg(not(feature = "screen"))]
         VideoSource::Screen(_) => return Err(CaptureError::ScreenUnsupported),
+        VideoSource::Custom(custom) => {
+            let source = custom.clone();
+            (Arc::new(move || source.open(request)), custom.name().to_owned())
+        }
     };
     CaptureThread::start(open, &wanted, patience, mailbox)
 }
