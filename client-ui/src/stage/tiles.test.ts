@@ -40,6 +40,11 @@ describe('tilesOf', () => {
     ]);
   });
 
+  it('shows the screens of a mesh, which has no slots', () => {
+    const room = roomOf([someone('h', 'Ada', 'host', onAir), someone('g', 'Grace', 'guest', onAir)]);
+    expect(tilesOf(room, false, ['g', 'nobody']).map((tile) => tile.key)).toEqual(['screen:g', 'person:h', 'person:g']);
+  });
+
   it('does not show you to yourself by way of the server', () => {
     const you = someone('v', 'Me', 'guest', onAir);
     expect(keys(roomOf([you], { 1: camera('v') }))).toEqual([]);

@@ -32,8 +32,9 @@ function pictureSlot(slots: readonly (readonly [string, Slot])[], userId: string
  * a tile, with or without a picture.
  *
  * @param self - whether your own tile is shown
+ * @param sharing - in a mesh, where there are no slots: who shares a screen
  */
-export function tilesOf(room: Room, self: boolean): readonly StageTile[] {
+export function tilesOf(room: Room, self: boolean, sharing: readonly string[] = []): readonly StageTile[] {
   const slots = Object.entries(room.slots);
   const you = room.you?.user_id ?? null;
   const onAir = Object.values(room.participants).filter((person) => person.on_air);
@@ -45,8 +46,8 @@ export function tilesOf(room: Room, self: boolean): readonly StageTile[] {
     const person = room.participants[userId] ?? null;
     const name = person?.username ?? room.hostName;
     const screen = pictureSlot(slots, userId, 'screen');
-    if (screen !== undefined) {
-      screens.push({ key: `screen:${userId}`, userId, kind: 'screen', mid: screen, name, person });
+    if (screen !== undefined || sharing.includes(userId)) {
+      screens.push({ key: `screen:${userId}`, userId, kind: 'screen', mid: screen ?? null, name, person });
     }
     const camera = pictureOff(person ?? undefined) ? undefined : pictureSlot(slots, userId, 'camera');
     people.push({ key: `person:${userId}`, userId, kind: 'person', mid: camera ?? null, name, person });

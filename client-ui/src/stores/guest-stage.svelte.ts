@@ -73,8 +73,8 @@ export class GuestStage {
 
   /** Goes on the stage with what the preview shows. */
   enter(): void {
-    const { mode, topology } = this.#watch.room;
-    this.backstage?.studio.publish(this.#watch.link, mode, topology);
+    const { mode, topology, you } = this.#watch.room;
+    this.backstage?.studio.publish(this.#watch.link, mode, topology, you);
     this.preparing = false;
     this.on = this.backstage !== null;
   }
