@@ -7,6 +7,7 @@ describe('namedDevices', () => {
   it('lists each device of a kind once, by a name that people know', () => {
     const found = [
       device('audioinput', 'default', 'Default - Headset'),
+      device('audioinput', 'communications', 'Communications - Headset'),
       device('audioinput', 'h', 'Headset'),
       device('videoinput', 'c', 'HD Webcam (046d:0825)'),
       device('videoinput', 'd', ''),
@@ -17,7 +18,10 @@ describe('namedDevices', () => {
       { id: 'c', name: 'HD Webcam' },
       { id: 'd', name: 'Camera 2' },
     ]);
-    expect(namedDevices(found, 'audioinput')).toEqual([{ id: 'h', name: 'Headset' }]);
+    expect(namedDevices(found, 'audioinput')).toEqual([
+      { id: 'default', name: 'Default - Headset' },
+      { id: 'h', name: 'Headset' },
+    ]);
   });
 
   it('has none to choose from before there is a permission', () => {

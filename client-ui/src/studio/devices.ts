@@ -6,8 +6,11 @@ export interface NamedDevice {
 
 type DeviceInfo = Pick<MediaDeviceInfo, 'kind' | 'deviceId' | 'label'>;
 
-/** Chromium lists the system's choices again under names of their own. */
-const ALIASES = new Set(['default', 'communications']);
+/**
+ * Chromium lists the system's choices as devices of their own. `default` is what it uses unasked, and follows the system;
+ * the other one is for telephones.
+ */
+const FOR_TELEPHONES = 'communications';
 
 /** What browsers add to a device's name: the USB ids of its maker and model. */
 const USB_IDS = / \([0-9a-f]{4}:[0-9a-f]{4}\)$/i;
@@ -26,7 +29,7 @@ export function namedDevices(devices: readonly DeviceInfo[], kind: 'videoinput' 
   const word = kind === 'videoinput' ? 'Camera' : 'Microphone';
   const seen = new Set<string>();
   return devices
-    .filter((device) => device.kind === kind && device.deviceId !== '' && !ALIASES.has(device.deviceId))
+    .filter((device) => device.kind === kind && device.deviceId !== '' && device.deviceId !== FOR_TELEPHONES)
     .filter((device) => !seen.has(device.deviceId) && seen.add(device.deviceId))
     .map((device, index) => ({
       id: device.deviceId,

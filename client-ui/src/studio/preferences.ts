@@ -61,3 +61,30 @@ export function keepPreferences(preferences: Preferences): void {
     // Forgotten with the page, then.
   }
 }
+
+/** What is turned off. */
+export interface TurnedOff {
+  readonly sound: boolean;
+  readonly picture: boolean;
+}
+
+const TURNED_OFF = 'footlight.turned-off';
+
+/** What this tab had turned off: a page that is loaded again must not be heard or seen all of a sudden. */
+export function recallTurnedOff(): TurnedOff {
+  try {
+    const stored = JSON.parse(sessionStorage.getItem(TURNED_OFF) ?? '{}') as Partial<TurnedOff> | null;
+    return { sound: stored?.sound === true, picture: stored?.picture === true };
+  } catch {
+    return { sound: false, picture: false };
+  }
+}
+
+/** Keeps what is turned off for as long as the tab is open. */
+export function keepTurnedOff(off: TurnedOff): void {
+  try {
+    sessionStorage.setItem(TURNED_OFF, JSON.stringify(off));
+  } catch {
+    // Forgotten with the page, then.
+  }
+}

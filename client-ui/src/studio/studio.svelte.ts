@@ -2,12 +2,12 @@ import type { MediaKind, Participant, ServerMessage, SessionMode, Topology, Trac
 import type { RoomLink } from '../session/link';
 import { browserOf } from './browser';
 import { Camera } from './camera.svelte';
-import { browserCapture, openBoth, permissionOf } from './capture';
+import { type Opened, browserCapture, openBoth, permissionOf } from './capture';
 import type { DeviceInput } from './device-input.svelte';
 import { NO_STREAMS } from './mesh';
 import { type MeshRoom, meshOf } from './mesh-streams.svelte';
 import { Microphone } from './microphone.svelte';
-import { type Preferences, keepPreferences, recallPreferences } from './preferences';
+import { type Preferences, keepPreferences, keepTurnedOff, recallPreferences, recallTurnedOff } from './preferences';
 import { Publisher, type PublishState } from './publisher';
 import { type Quality, bitrateOf } from './quality';
 import { ScreenShare } from './screen.svelte';
@@ -57,6 +57,9 @@ export class Studio {
     this.microphone = new Microphone(this.place, preferences.microphone, this.#capture);
     this.screen = new ScreenShare(this.#capture);
     this.mirror = preferences.mirror;
+    const off = recallTurnedOff();
+    this.muted = off.sound;
+    this.hidden = off.picture;
     this.camera.onchange = this.microphone.onchange = this.screen.onchange = () => this.#apply();
   }
 
@@ -94,7 +97,7 @@ export class Studio {
   toggleSound(): void {
     if (this.soundBarredBy === null) {
       this.muted = this.microphone.track !== null && !this.muted;
-      this.#apply();
+      this.#turned();
       if (this.microphone.track === null) {
         this.microphone.wanted = true;
         void this.microphone.open();
@@ -113,8 +116,8 @@ export class Studio {
       void this.camera.open();
     } else {
       this.hidden = !this.hidden;
-      this.#apply();
     }
+    this.#turned();
   }
 
   /** Uses another camera. */
@@ -280,15 +283,17 @@ export class Studio {
       this.camera.constraints(this.camera.preferredId),
       async (device) => (await permissionOf(device))?.state ?? null,
     );
-    if (this.#closed) {
-      opened.camera.track?.stop();
-      opened.microphone.track?.stop();
-      return;
-    }
-    this.microphone.adopt(opened.microphone);
-    this.camera.adopt(opened.camera);
-    if (this.#mode === 'voice') {
-      this.camera.release();
+    this.#give(this.microphone, opened.microphone, this.microphone.wanted);
+    this.#give(this.camera, opened.camera, this.camera.wanted && this.#mode !== 'voice');
+  }
+
+  /** Gives a device what was opened for it, unless it is wanted no more. */
+  #give(input: DeviceInput, opened: Opened, wanted: boolean): void {
+    if (wanted && !this.#closed) {
+      input.adopt(opened);
+    } else {
+      opened.track?.stop();
+      input.opening = false;
     }
   }
 
@@ -296,6 +301,12 @@ export class Studio {
     this.screen.stop();
     this.camera.release();
     this.microphone.release();
+  }
+
+  /** The person has turned something on or off. */
+  #turned(): void {
+    this.#apply();
+    keepTurnedOff({ sound: this.muted, picture: this.hidden });
   }
 
   #keep(): void {
