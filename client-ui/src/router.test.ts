@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isOurs, routeOf, watchPath } from './router';
+import { isOurs, routeOf, streamPath, watchPath } from './router';
 
 describe('routeOf', () => {
   it.each([
@@ -11,6 +11,11 @@ describe('routeOf', () => {
     ['/watch', { page: 'unknown', path: '/watch' }],
     ['/watch/a/b', { page: 'unknown', path: '/watch/a/b' }],
     ['/watch/%2e%2e', { page: 'unknown', path: '/watch/%2e%2e' }],
+    ['/stream', { page: 'stream', sessionId: null }],
+    ['/stream/', { page: 'stream', sessionId: null }],
+    ['/stream/evening-show', { page: 'stream', sessionId: 'evening-show' }],
+    ['/stream/a/b', { page: 'unknown', path: '/stream/a/b' }],
+    ['/stream/%2e%2e', { page: 'unknown', path: '/stream/%2e%2e' }],
     ['/nothing', { page: 'unknown', path: '/nothing' }],
   ])('%s', (path, route) => {
     expect(routeOf(path)).toEqual(route);
@@ -18,6 +23,7 @@ describe('routeOf', () => {
 
   it('finds the way to a session and back', () => {
     expect(routeOf(watchPath('a_b-C9'))).toEqual({ page: 'watch', sessionId: 'a_b-C9' });
+    expect(routeOf(streamPath('a_b-C9'))).toEqual({ page: 'stream', sessionId: 'a_b-C9' });
   });
 });
 

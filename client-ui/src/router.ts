@@ -5,6 +5,8 @@ export type Route =
   | { readonly page: 'home' }
   | { readonly page: 'live' }
   | { readonly page: 'watch'; readonly sessionId: string }
+  /** Going live; with the session that this browser hosts once there is one. */
+  | { readonly page: 'stream'; readonly sessionId: string | null }
   | { readonly page: 'unknown'; readonly path: string };
 
 /** The page at `path`; a slash at its end does not matter. */
@@ -16,9 +18,12 @@ export function routeOf(path: string): Route {
   if (trimmed === '/live') {
     return { page: 'live' };
   }
-  const sessionId = trimmed.match(/^\/watch\/([^/]+)$/)?.[1];
+  if (trimmed === '/stream') {
+    return { page: 'stream', sessionId: null };
+  }
+  const [, page, sessionId] = trimmed.match(/^\/(watch|stream)\/([^/]+)$/) ?? [];
   if (sessionId !== undefined && isSessionId(sessionId)) {
-    return { page: 'watch', sessionId };
+    return { page: page === 'watch' ? 'watch' : 'stream', sessionId };
   }
   return { page: 'unknown', path };
 }
@@ -26,6 +31,11 @@ export function routeOf(path: string): Route {
 /** The path of a session's watch page. */
 export function watchPath(sessionId: string): string {
   return `/watch/${encodeURIComponent(sessionId)}`;
+}
+
+/** The path of a session for whoever hosts it. */
+export function streamPath(sessionId: string): string {
+  return `/stream/${encodeURIComponent(sessionId)}`;
 }
 
 /** The part of a click that decides whether it stays within the pages. */

@@ -58,10 +58,10 @@ pub struct Participant {
     pub username: String,
     /// What this person may do.
     pub role: Role,
-    /// Whether the microphone is on, as this person says.
+    /// Whether the microphone is on, as this person says, and forwarded.
     #[serde(default)]
     pub audio_enabled: bool,
-    /// Whether the camera is on, as this person says.
+    /// The same for the camera.
     #[serde(default)]
     pub video_enabled: bool,
     /// A host or cohost turned the sound off: nothing of it is forwarded until one of them turns it on again.
@@ -315,6 +315,30 @@ pub enum ClientMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sources: Option<BTreeMap<String, TrackSource>>,
     },
+}
+
+impl ClientMessage {
+    /// The `action` that it is tagged by.
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::KeepAlive => "keep_alive",
+            Self::Chat { .. } => "chat",
+            Self::DeleteMessage { .. } => "delete_message",
+            Self::ClearMessages { .. } => "clear_messages",
+            Self::SlowMode { .. } => "slow_mode",
+            Self::Reaction { .. } => "reaction",
+            Self::RequestGuest => "request_guest",
+            Self::WithdrawRequest => "withdraw_request",
+            Self::RespondGuest { .. } => "respond_guest",
+            Self::ParticipantAction { .. } => "participant_action",
+            Self::UpdateMediaStatus { .. } => "update_media_status",
+            Self::StartBroadcast => "start_broadcast",
+            Self::StopBroadcast => "stop_broadcast",
+            Self::EndSession => "end_session",
+            Self::WebrtcSignal { .. } => "webrtc_signal",
+        }
+    }
 }
 
 /// Why a session is over, for the words that the page shows.

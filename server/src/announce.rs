@@ -34,11 +34,7 @@ pub fn summary(server: &Server) -> String {
         }
         line(&mut text, "", fingerprint);
     }
-    line(
-        &mut text,
-        "Access",
-        "open: whoever reaches this server may publish and watch",
-    );
+    line(&mut text, "Access", server.authority().summary());
     text
 }
 

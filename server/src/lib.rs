@@ -2,7 +2,7 @@
 //! media sockets and their worker threads; sessions; configuration; figures.
 //!
 //! ```text
-//! http ──┬─ pages, api, health           config ── data_dir ── token, tls
+//! http ──┬─ pages, api, tokens, health   config ── data_dir ── token, tls, auth
 //!        ├─ whip ────┐
 //!        └─ socket ──┴─▶ sessions ──▶ rooms      what happens in a session, pure
 //!                           └───────▶ media      sockets and workers around footlight-sfu
@@ -18,6 +18,7 @@
 //! - Tokens and query strings are never logged.
 
 pub mod announce;
+pub mod auth;
 pub mod config;
 pub mod data_dir;
 pub mod http;
@@ -28,6 +29,7 @@ pub mod self_test;
 mod server;
 pub mod sessions;
 mod socket;
+mod text;
 pub mod tls;
 pub mod token;
 

@@ -2,10 +2,13 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use footlight_server::config::{self, Cli, Config};
+use footlight_server::auth::{Authority, Grant};
+use footlight_server::config::{self, Cli, Command, Config, Settings, TokenArgs};
+use footlight_server::data_dir::DataDir;
 use footlight_server::{Server, announce, self_test};
 use tracing_subscriber::EnvFilter;
 
@@ -17,7 +20,12 @@ enum Output {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let mut cli = Cli::parse();
+    let done = match cli.command.take() {
+        Some(Command::Token(arguments)) => print_token(*arguments),
+        None => run(cli),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("footlight-server: {error:#}");
@@ -50,6 +58,26 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Runtime::new().context("the async runtime cannot be started")?;
     runtime.block_on(serve(config, output))
+}
+
+fn print_token(arguments: TokenArgs) -> anyhow::Result<()> {
+    let settings = Settings {
+        data_dir: arguments.data_dir,
+        auth: arguments.auth,
+        ..Settings::default()
+    };
+    let config = config::load(settings, arguments.config.as_deref())?;
+    let data = DataDir::open(config.data_dir.as_deref())?;
+    let grant = Grant {
+        session: arguments.session,
+        user: arguments.user,
+        name: arguments.name,
+        role: arguments.role,
+        lifetime: *arguments.expires,
+    };
+    let issued = Authority::load(&config.auth, &data)?.issue(grant, SystemTime::now())?;
+    // The token and nothing else, for `$(footlight-server token …)`.
+    writeln!(std::io::stdout(), "{}", issued.token).context("standard output cannot be written")
 }
 
 async fn serve(config: Config, output: Output) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use crate::media::{Media, MediaError, PeerRequest};
+use crate::media::{Media, MediaError, Muted, PeerRequest};
 
 /// How long an answer may take. It comes from this machine or from its router.
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -89,6 +89,8 @@ pub async fn run(media: &Media, tcp: bool) -> Result<Vec<Unreachable>, MediaErro
         user: UserId::try_from("self-test".to_owned()).expect("the constant is a valid id"),
         connection: Connection::Subscribe,
         offer: OFFER.replace('\n', "\r\n"),
+        sources: None,
+        muted: Muted::default(),
     };
     let accepted = media.accept(request).await?;
     let mut unreachable = Vec::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{AuthError, Authority};
 use crate::config::{Config, TlsMode};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, App, ListenError, Listener};
@@ -22,6 +23,9 @@ pub enum StartError {
     /// The data folder.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The keys that decide who may come in.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -37,6 +41,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Server {
     config: Arc<Config>,
+    authority: Arc<Authority>,
     addresses: Vec<SocketAddr>,
     fingerprint: Option<String>,
     media: Media,
@@ -51,6 +56,8 @@ impl Server {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let data = DataDir::open(config.data_dir.as_deref())?;
         let key = HostKey::load_or_create(&data)?;
+        let authority = Arc::new(Authority::load_or_create(&config.auth, &data)?);
+        tracing::info!(access = authority.summary());
         let names = Names::of_this_machine(own_addresses().into_iter().chain(config.advertise.iter().copied()));
         let identity = tls::identity(&config.tls, &data, &names)?;
         let listener = Listener::bind(&config.listen, config.listen_is_default)?;
@@ -60,13 +67,15 @@ impl Server {
             sessions: config.max_sessions,
             participants: config.max_participants,
             idle: config.session_idle,
+            host_grace: config.host_grace,
         };
-        let sessions = Sessions::new(media.clone(), key, limits);
+        let sessions = Sessions::new(media.clone(), key, authority.clone(), limits);
         let config = Arc::new(config);
         let app = App {
             sessions: sessions.clone(),
             media: media.clone(),
             config: config.clone(),
+            authority: authority.clone(),
             metrics: Arc::new(Metrics::new(sessions.clone(), media.clone())),
         };
         let closing = CancellationToken::new();
@@ -80,6 +89,7 @@ impl Server {
         let events = tokio::spawn(sessions.clone().run(reports));
         Ok(Self {
             config,
+            authority,
             addresses,
             fingerprint,
             media,
@@ -93,6 +103,11 @@ impl Server {
     /// What it was started with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Who may do what.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// Where it listens for pages and signaling.

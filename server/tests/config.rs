@@ -19,6 +19,15 @@ fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
+/// The keys of a file as flags name them: `api_keys` of `[auth]` is `auth_api_keys`.
+fn flat_keys(table: &toml::Table) -> Vec<String> {
+    let of_value = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(inner) => inner.keys().map(|name| format!("{key}_{name}")).collect(),
+        _ => vec![key.clone()],
+    };
+    table.iter().flat_map(of_value).collect()
+}
+
 /// The keys of [`Settings`], from the flags that are made of it.
 fn keys() -> Vec<String> {
     let command = Settings::augment_args(clap::Command::new("keys"));
@@ -31,11 +40,11 @@ fn keys() -> Vec<String> {
 #[test]
 fn the_sample_holds_every_key_with_its_default() {
     let table: toml::Table = SAMPLE.parse().expect("the sample is TOML");
-    let mut sampled: Vec<&String> = table.keys().collect();
+    let mut sampled = flat_keys(&table);
     let mut keys = keys();
     sampled.sort();
     keys.sort();
-    assert_eq!(sampled, keys.iter().collect::<Vec<_>>());
+    assert_eq!(sampled, keys);
     let config = config::parse(SAMPLE)
         .expect("the sample is valid")
         .resolve()
@@ -146,6 +155,13 @@ fn values_that_make_no_sense_name_their_key() {
         ("public_url = \"live.example.org\"", "public_url"),
         ("public_url = \"https://example.org/live\"", "public_url"),
         ("no_tls = true\ntls = [\"a\", \"b\"]", "no_tls"),
+        ("[auth]\napi_keys = [\"short\"]", "auth.api_keys"),
+        ("[auth]\napi_keys = [\"a key with spaces in it\"]", "auth.api_keys"),
+        ("[auth]\nsecret = \"short\"", "auth.secret"),
+        (
+            "[auth]\nsecret = \"long enough to be a secret of 32 bytes\"\nsecret_file = \"a\"",
+            "auth.secret",
+        ),
     ] {
         let error = config::parse(text)
             .expect("is TOML")
@@ -154,4 +170,69 @@ fn values_that_make_no_sense_name_their_key() {
             .to_string();
         assert!(error.contains(&format!("`{key}`")), "{error}");
     }
+}
+
+#[test]
+fn every_source_may_name_keys_and_none_of_them_is_printed() {
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("own.toml");
+    std::fs::write(&file, "[auth]\nsecret_file = \"a\"\npublic_viewing = false\n").expect("writes");
+    let (key, secret) = ("the-key-of-the-test", "the secret of the test, 32 bytes or more");
+    let output = server(
+        &[
+            "--config",
+            file.to_str().expect("a path in UTF-8"),
+            "--auth-api-keys",
+            key,
+        ],
+        &[("FOOTLIGHT_AUTH_SECRET", secret)],
+        home.path(),
+    );
+    let text = printed(&output);
+    assert!(output.status.success(), "{text}");
+    for expected in ["Secret(..)", "secret: Some(", "public_viewing: false,"] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    // The secret of the environment and the file of the configuration are one choice, and no conflict.
+    for hidden in [key, secret, "\"a\""] {
+        assert!(!text.contains(hidden), "{hidden} is in {text}");
+    }
+    let help = server(&["--help"], &[("FOOTLIGHT_AUTH_SECRET", secret)], home.path());
+    assert!(!printed(&help).contains(secret));
+}
+
+#[test]
+fn an_empty_variable_configures_no_key() {
+    let empty = config::parse("[auth]\napi_keys = [\"\"]\npublic_key_files = [\"\"]").expect("is TOML");
+    assert_eq!(empty.resolve().expect("valid"), Config::default());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_secrets_in_it_is_not_for_everybody() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("own.toml");
+    let path = file.to_str().expect("a path in UTF-8");
+    std::fs::write(&file, "[auth]\napi_keys = [\"the-key-of-the-test\"]\n").expect("writes");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("changes");
+    let exposed = server(&["--config", path], &[], home.path());
+    assert!(!exposed.status.success());
+    let text = printed(&exposed);
+    assert!(text.contains("own.toml") && text.contains("chmod o-rwx"), "{text}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("changes");
+    assert!(server(&["--config", path], &[], home.path()).status.success());
+}
+
+#[test]
+fn flags_of_the_server_are_not_flags_of_a_command() {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_footlight-server"))
+        .args(["--workers", "1", "token", "--session", "show"])
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .expect("starts");
+    assert!(!output.status.success());
+    assert!(printed(&output).contains("token"), "{}", printed(&output));
 }

@@ -189,8 +189,10 @@ async fn a_viewer_that_does_not_read_keeps_nobody_waiting() {
     let mut viewer = server.connect(&path).await;
     viewer.next_of("current_participants").await;
     for _ in 0..200 {
-        drop(server.connect(&path).await);
+        let visitor = server.connect(&path).await;
         viewer.next_of("user_joined").await;
+        visitor.leave().await;
+        viewer.next_of("user_left").await;
     }
     still_serves(&server).await;
 }

@@ -5,8 +5,8 @@ mod rtc_client;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use footlight_protocol::{Connection, MediaKind};
-use footlight_server::media::{Media, MediaConfig, MediaError, MediaEvent, PeerId, PeerRequest};
+use footlight_protocol::{Connection, MediaKind, TrackSource};
+use footlight_server::media::{Media, MediaConfig, MediaError, MediaEvent, Muted, PeerId, PeerRequest};
 use rtc_client::{Client, IDR, Over, raw_tcp};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
@@ -226,6 +226,97 @@ async fn a_second_connection_of_the_publisher_takes_over() {
 }
 
 #[tokio::test]
+async fn a_room_hears_who_speaks_from_where_and_how_well_until_the_microphone_is_muted() {
+    let (media, mut events) = start(2);
+    let named = Some([TrackSource::Microphone, TrackSource::Screen]);
+    let publish = Connection::Publish;
+    let mut host = Client::join_as(&media, "show", "host", publish, Over::Udp, named).await;
+    let mut viewer = Client::join(&media, "show", "a", Connection::Subscribe, Over::Udp).await;
+    let (host_peer, viewer_peer) = (host.peer, viewer.peer);
+
+    // The two are on two workers, whose events are not in one order.
+    let (mut shown, mut speaks, mut graded) = (None, None, None);
+    let told = async {
+        while shown.is_none() || speaks.is_none() || graded.is_none() {
+            let event = events.recv().await.expect("the engine runs");
+            match &event {
+                MediaEvent::SlotAssigned {
+                    source: TrackSource::Screen,
+                    ..
+                } => shown = Some(event),
+                MediaEvent::Speaking { .. } => speaks = Some(event),
+                MediaEvent::Quality { .. } if event.peer() == host_peer => graded = Some(event),
+                _ => {}
+            }
+        }
+    };
+    while_live(&mut host, 2, async {
+        tokio::select! {
+            () = told => {}
+            () = viewer.until(|_| false) => unreachable!("it never has enough"),
+        }
+    })
+    .await;
+    assert_eq!(shown.map(|event| event.peer()), Some(viewer_peer));
+    assert!(
+        matches!(&speaks, Some(MediaEvent::Speaking { user, level, .. }) if user.as_str() == "host" && *level < -20),
+        "{speaks:?}"
+    );
+    assert!(
+        matches!(&graded, Some(MediaEvent::Quality { user, level, .. }) if user.as_str() == "host" && *level <= 4),
+        "{graded:?}"
+    );
+    let stats = media.session_stats(&"show".parse().expect("an id")).await;
+    let sources: Vec<_> = stats.iter().map(|track| (track.kind, track.source)).collect();
+    assert!(
+        sources.contains(&(MediaKind::Video, TrackSource::Screen)),
+        "{sources:?}"
+    );
+    assert!(sources.contains(&(MediaKind::Audio, TrackSource::Microphone)));
+
+    media.set_muted(host_peer, MediaKind::Audio, true).expect("told");
+    let silent = wait_for(&mut events, |event| matches!(event, MediaEvent::Silent { .. }));
+    assert_eq!(while_live(&mut host, 2, silent).await.peer(), host_peer);
+    // What was on its way by then comes before the pictures of later.
+    for _ in 0..2 {
+        viewer.received.clear();
+        while_live(&mut host, 2, viewer.until(|client| client.pictures().len() > 60)).await;
+    }
+    assert_eq!(viewer.tones(), 0);
+    assert!(media.snapshot().muted > 20);
+    media.set_muted(host_peer, MediaKind::Audio, false).expect("told");
+    while_live(&mut host, 2, viewer.until(|client| client.tones() > 20)).await;
+    media.shutdown().await;
+    let stopped = media.set_muted(host_peer, MediaKind::Audio, true);
+    assert!(matches!(stopped, Err(MediaError::Stopped)), "{stopped:?}");
+}
+
+#[tokio::test]
+async fn a_viewer_with_one_pair_of_slots_learns_that_there_is_more() {
+    let (media, mut events) = start(2);
+    let mut viewer = Client::join(&media, "show", "a", Connection::Subscribe, Over::Udp).await;
+    let peer = viewer.peer;
+    let mut first = Client::join(&media, "show", "host", Connection::Publish, Over::Udp).await;
+    let mut second = Client::join(&media, "show", "guest", Connection::Publish, Over::Udp).await;
+    let wanted = wait_for(&mut events, |event| {
+        matches!(event, MediaEvent::SlotsWanted { audio: 2, video: 2, .. })
+    });
+    let wanted = while_live(
+        &mut first,
+        1,
+        while_live(&mut second, 1, async {
+            tokio::select! {
+                wanted = wanted => wanted,
+                () = viewer.until(|_| false) => unreachable!("it never has enough"),
+            }
+        }),
+    )
+    .await;
+    assert_eq!(wanted.peer(), peer);
+    media.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_bad_offer_is_named_and_a_stopped_engine_frees_its_port() {
     let (media, _events) = start(1);
     let request = PeerRequest {
@@ -233,6 +324,8 @@ async fn a_bad_offer_is_named_and_a_stopped_engine_frees_its_port() {
         user: "host".parse().expect("an id"),
         connection: Connection::Publish,
         offer: "hello".into(),
+        sources: None,
+        muted: Muted::default(),
     };
     let error = media.accept(request.clone()).await.expect_err("no SDP");
     assert!(

@@ -32,7 +32,13 @@ async fn every_page_of_the_interface_is_html_under_a_policy_and_never_stale() {
 #[tokio::test]
 async fn old_addresses_lead_to_the_new_ones() {
     let server = TestServer::start();
-    for (old, new) in [("/live-streams", "/live"), ("/?viewer=true", "/")] {
+    let moved = [
+        ("/live-streams", "/live"),
+        ("/?viewer=true", "/"),
+        ("/?broadcaster=true", "/stream"),
+        ("/mobile-stream.html", "/stream"),
+    ];
+    for (old, new) in moved {
         let response = server.get(old).await;
         assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT, "{old}");
         assert_eq!(header(&response, "location"), new);

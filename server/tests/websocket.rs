@@ -49,8 +49,8 @@ async fn who_may_not_come_in_hears_why_before_the_upgrade() {
         (status, &body["code"]),
         (StatusCode::NOT_FOUND, &json!("session_not_found"))
     );
-    let _first = server.connect(&path).await.next().await;
-    let first = server.connect(&path).await;
+    let mut first = server.connect(&path).await;
+    first.next_of("current_participants").await;
     let (status, body) = server.refused(&path).await;
     assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &json!("session_full")));
     drop(first);
@@ -68,7 +68,7 @@ async fn comings_and_goings_are_told_with_the_viewer_count() {
         (&joined["username"], &joined["viewer_count"]),
         (&json!("Bob"), &json!(2))
     );
-    drop(bob);
+    bob.leave().await;
     let left = ann.next_of("user_left").await;
     assert_eq!((&left["username"], &left["viewer_count"]), (&json!("Bob"), &json!(1)));
 }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::Rtc;
-use str0m::media::{Mid, Pt};
-use str0m::rtp::{ExtensionValues, RtpWrite};
+use str0m::media::Pt;
+use str0m::rtp::{ExtensionValues, RtpWrite, Ssrc};
 
 use crate::track::Extensions;
 
 /// One packet as one viewer is to get it.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    /// The media section, and by it the SSRC.
-    pub(crate) mid: Mid,
+    /// The slot's own.
+    pub(crate) ssrc: Ssrc,
     pub(crate) payload_type: Pt,
     /// Extended; only the low 16 bits travel.
     pub(crate) sequence_number: u64,
@@ -39,7 +39,7 @@ pub(crate) trait Egress {
 impl Egress for Rtc {
     fn send(&mut self, forward: Forward) -> bool {
         let mut direct = self.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(forward.mid, None) else {
+        let Some(stream) = direct.stream_tx(&forward.ssrc) else {
             return false;
         };
         // Hop-by-hop extensions (MID, TWCC, abs-send-time) are the engine's: it fills in its own.

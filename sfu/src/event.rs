@@ -4,7 +4,7 @@ use std::fmt;
 
 use str0m::media::MediaKind;
 
-use crate::{PeerId, SessionId, UserId};
+use crate::{PeerId, SessionId, Source, UserId};
 
 /// Something happened to a peer, a track or a slot of this worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum SfuEvent {
         user: UserId,
         /// Audio or video.
         kind: MediaKind,
+        /// Where it comes from.
+        source: Source,
         /// As in SDP.
         codec: &'static str,
     },
@@ -45,6 +47,8 @@ pub enum SfuEvent {
         user: UserId,
         /// Audio or video.
         kind: MediaKind,
+        /// Where it came from.
+        source: Source,
         /// A newer connection of the same user takes over: viewers keep their slots.
         replaced: bool,
     },
@@ -58,6 +62,48 @@ pub enum SfuEvent {
         user: Option<UserId>,
         /// Audio or video.
         kind: MediaKind,
+        /// Where the track comes from; where it shows nobody, the one before.
+        source: Source,
+    },
+    /// A subscriber has fewer slots of a kind than there are tracks for it. Told again when the numbers change.
+    SlotsWanted {
+        /// The viewer's connection.
+        peer: PeerId,
+        /// Audio tracks of others.
+        audio: u32,
+        /// Video tracks of others.
+        video: u32,
+    },
+    /// Somebody speaks, or speaks at quite another level than was told.
+    Speaking {
+        /// The publisher's connection.
+        peer: PeerId,
+        /// Where.
+        session: SessionId,
+        /// Who.
+        user: UserId,
+        /// How loud, in dBov: −127 (silence) to 0 (RFC 6464 §3).
+        level: i8,
+    },
+    /// Somebody does not speak any more.
+    Silent {
+        /// The publisher's connection.
+        peer: PeerId,
+        /// Where.
+        session: SessionId,
+        /// Who.
+        user: UserId,
+    },
+    /// How well a peer is connected has changed.
+    Quality {
+        /// Which.
+        peer: PeerId,
+        /// Its session.
+        session: SessionId,
+        /// Who it is.
+        user: UserId,
+        /// 0 (hardly there) to 4 (excellent).
+        level: u8,
     },
     /// A slot stays dark because its viewer did not offer the codec.
     CodecUnsupported {

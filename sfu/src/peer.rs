@@ -18,6 +18,7 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
 
 use crate::egress::{Egress, Forward};
 use crate::publish::Publishing;
+use crate::quality::Grade;
 use crate::slot::Slot;
 use crate::{PeerId, SessionId, SfuError, UserId, codec, sdp};
 
@@ -68,7 +69,11 @@ pub(crate) struct Outbox {
 pub(crate) struct EgressFigures {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+    /// Of these packets, the ones since the figures before.
+    pub(crate) recent: u64,
     pub(crate) loss: Option<f32>,
+    /// As the viewer reports it (RFC 3550 §6.4.1).
+    pub(crate) jitter: Option<Duration>,
     pub(crate) round_trip: Option<Duration>,
 }
 
@@ -82,6 +87,11 @@ pub(crate) struct Peer {
     /// Its transport cannot take what it is sent: it gets no video until it can.
     pub(crate) is_congested: bool,
     pub(crate) figures: HashMap<Mid, EgressFigures>,
+    pub(crate) grade: Grade,
+    /// When the last datagram came from it.
+    pub(crate) heard_at: Instant,
+    /// The audio and video slots that it was last told it lacks.
+    pub(crate) slots_wanted: Option<(u32, u32)>,
     /// The engine's next deadline.
     pub(crate) deadline: Instant,
     rtc: Rtc,
@@ -129,6 +139,9 @@ impl Peer {
             is_connected: false,
             is_congested: false,
             figures: HashMap::new(),
+            grade: Grade::default(),
+            heard_at: now,
+            slots_wanted: None,
             deadline: now,
             rtc,
             last_offer: String::new(),
@@ -220,11 +233,15 @@ impl Peer {
         found
     }
 
-    pub(crate) fn bound_history(&mut self, mid: Mid, out: &mut Outbox) {
-        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+    /// Bounds what a sending section keeps for retransmission. Its SSRC.
+    pub(crate) fn bound_history(&mut self, mid: Mid, out: &mut Outbox) -> Option<Ssrc> {
+        let mut direct = self.rtc.direct_api();
+        let ssrc = direct.stream_tx_by_mid(mid, None).map(|stream| {
             stream.set_rtx_cache(HISTORY_PACKETS, HISTORY_AGE, Some(RETRANSMISSION_SHARE));
-        }
+            stream.ssrc()
+        });
         self.drain(out);
+        ssrc
     }
 
     /// Whether `received` is meant for this peer, by its address or its integrity.

@@ -1,7 +1,7 @@
 //! The way in: from a publisher's packets to tracks, and keyframe requests back.
 
-use std::collections::HashMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use str0m::media::{Mid, Rid};
 use str0m::rtp::{RtpPacket, Ssrc};
@@ -12,23 +12,43 @@ use crate::keyframe::starts_keyframe;
 use crate::peer::Role;
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::sfu::Sfu;
+use crate::speech::Speech;
 use crate::throttle::{KEYFRAME_INTERVAL, RELAY_INTERVAL, Throttle, Verdict};
-use crate::track::{Extensions, Ingest, Meter, Track, TrackInfo, TrackPacket};
-use crate::{PeerId, SfuEvent, TrackId, WorkerId, codec};
+use crate::track::{Extensions, Ingest, Meter, Reception, Track, TrackInfo, TrackPacket};
+use crate::{Muted, PeerId, SfuEvent, Source, TrackId, WorkerId, codec, source};
 
 /// SSRCs remembered per publisher. A browser uses two per track; one that keeps making up new ones makes us look them
 /// up again.
 const MAX_STREAMS: usize = 64;
 
+/// The time of `count` ticks of a clock of `rate` hertz.
+pub(crate) fn ticks(count: u32, rate: u32) -> Duration {
+    Duration::from_secs_f64(f64::from(count) / f64::from(rate.max(1)))
+}
+
 /// A publish peer's own state.
 #[derive(Debug, Default)]
 pub(crate) struct Publishing {
+    /// What each section that flows is.
+    sources: HashMap<Mid, Source>,
+    /// Of sections that have a source.
     tracks: HashMap<Mid, TrackId>,
+    pub(crate) muted: Muted,
+    /// To the publisher and back, as last measured. The engine forgets it when a measurement fails, as those of a very
+    /// short line often do.
+    pub(crate) round_trip: Option<Duration>,
     streams: HashMap<Ssrc, (Mid, Option<Rid>)>,
     clock: PublisherClock,
 }
 
 impl Publishing {
+    pub(crate) fn new(muted: Muted) -> Self {
+        Self {
+            muted,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn tracks(&self) -> impl Iterator<Item = TrackId> + '_ {
         self.tracks.values().copied()
     }
@@ -37,12 +57,58 @@ impl Publishing {
 impl Sfu {
     pub(crate) fn publisher(&self, id: PeerId) -> Option<Publisher> {
         let peer = self.peers.get(&id)?;
+        let Role::Publish(publishing) = &peer.role else {
+            return None;
+        };
         Some(Publisher {
             peer: id,
             session: peer.session.clone(),
             user: peer.user.clone(),
+            sources: publishing.sources.values().copied().collect(),
             joined_at: peer.created_at,
         })
+    }
+
+    /// The media sections `mids` of a publisher were negotiated, the first time or again, with the names that signaling
+    /// gave them. Tracks whose section has stopped, or is something else now, are closed.
+    pub(crate) fn renew_sources(
+        &mut self,
+        id: PeerId,
+        mids: &[Mid],
+        named: Option<&BTreeMap<String, Source>>,
+        now: Instant,
+    ) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let flowing: Vec<_> = mids
+            .iter()
+            .filter_map(|mid| Some((*mid, peer.media_section(*mid)?)))
+            .filter(|(_, (_, ours))| ours.is_receiving())
+            .map(|(mid, (kind, _))| (mid, kind))
+            .collect();
+        let Role::Publish(publishing) = &mut peer.role else {
+            return;
+        };
+        let sources = source::of_sections(&flowing, named, &publishing.sources);
+        if sources == publishing.sources {
+            return;
+        }
+        let before = std::mem::replace(&mut publishing.sources, sources);
+        // An offer may give a known SSRC to another section.
+        publishing.streams.clear();
+        let mut ended = Vec::new();
+        publishing.tracks.retain(|mid, track| {
+            let goes_on = publishing.sources.get(mid) == before.get(mid);
+            if !goes_on {
+                ended.push(*track);
+            }
+            goes_on
+        });
+        // First the news that nothing is to be expected, so that no slot is kept for what has ended.
+        let publisher = self.publisher(id).into_iter();
+        publisher.for_each(|publisher| self.announce(Control::PublisherChanged(publisher), now));
+        for track in ended {
+            self.close_track(track, now);
+        }
     }
 
     /// Tells the other workers and acts on it here.
@@ -57,6 +123,14 @@ impl Sfu {
             Control::PublisherJoined(publisher) => {
                 let session = self.sessions.entry(publisher.session.clone()).or_default();
                 session.publishers.push(publisher);
+            }
+            Control::PublisherChanged(publisher) => {
+                if let Some(session) = self.sessions.get_mut(&publisher.session)
+                    && let Some(known) = session.publishers.iter_mut().find(|known| known.peer == publisher.peer)
+                {
+                    known.sources = publisher.sources;
+                    self.assign_session(&publisher.session, now);
+                }
             }
             Control::PublisherConnected(publisher) => self.replace_older(&publisher, now),
             Control::PublisherLeft(publisher) => {
@@ -107,8 +181,9 @@ impl Sfu {
     fn open_track(&mut self, info: TrackInfo, now: Instant) {
         let id = info.id;
         if let Some(known) = self.tracks.get_mut(&id) {
+            let is_reformatted = known.info.format != info.format;
             known.info = info;
-            self.show_again(id, now);
+            self.show_again(id, is_reformatted, now);
             return;
         }
         let is_ours = info.peer.worker() == self.worker;
@@ -138,7 +213,9 @@ impl Sfu {
         let Some(info) = self.tracks.get(&id).map(|track| track.info.clone()) else {
             return;
         };
-        let replaced = self.sessions.get(&info.session).is_some_and(|s| s.awaits(&info.user));
+        let session = self.sessions.get(&info.session);
+        let replaced = session.is_some_and(|session| session.awaits(&info.user, info.source));
+        self.hush(id);
         self.counters.tracks -= 1;
         self.announce(Control::TrackClosed(id), now);
         self.events.push_back(SfuEvent::TrackStopped {
@@ -146,6 +223,7 @@ impl Sfu {
             session: info.session,
             user: info.user,
             kind: info.kind,
+            source: info.source,
             replaced,
         });
     }
@@ -179,11 +257,21 @@ impl Sfu {
         {
             publishing.clock.observe(theirs, packet.timestamp);
         }
+        let sequence_number = *packet.seq_no;
+        if publishing.muted.covers(track.info.kind) {
+            ingest.muted_until = ingest.muted_until.max(Some(sequence_number));
+            self.counters.muted += 1;
+            return;
+        }
+        if ingest.muted_until.is_some_and(|newest| sequence_number <= newest) {
+            self.counters.muted += 1;
+            return;
+        }
         let format = track.info.format;
         let timestamp = packet.header.timestamp;
         let packet = TrackPacket {
             epoch: track.info.epoch,
-            sequence_number: *packet.seq_no,
+            sequence_number,
             timestamp,
             marker: packet.header.marker,
             starts_keyframe: starts_keyframe(format.codec, &packet.payload),
@@ -193,6 +281,7 @@ impl Sfu {
             extensions: Extensions::from(&packet.header.ext_vals),
             payload: packet.payload,
         };
+        let audio_level = packet.extensions.audio_level;
         for worker in &ingest.relays {
             let message = RelayMessage::Packet {
                 track: track_id,
@@ -201,6 +290,9 @@ impl Sfu {
             self.relays.push_back((Recipient::Worker(*worker), message));
         }
         self.fan_out(track_id, &packet, now);
+        if let Some(level) = audio_level {
+            self.hear(track_id, level, now);
+        }
     }
 
     /// The track that `packet` belongs to, opened with its first one. `None` for what is not forwarded.
@@ -243,6 +335,8 @@ impl Sfu {
         ingest.payload_type = payload_type;
         ingest.request = request;
         ingest.clock.reset();
+        // The numbers of before mean nothing in the new ones.
+        ingest.muted_until = None;
         let mut info = track.info.clone();
         info.format = format;
         info.epoch = info.epoch.wrapping_add(1);
@@ -264,12 +358,14 @@ impl Sfu {
         let Role::Publish(publishing) = &mut peer.role else {
             return None;
         };
+        let source = *publishing.sources.get(&mid)?;
         publishing.tracks.insert(mid, track_id);
         let info = TrackInfo {
             id: track_id,
             peer: id,
             session: peer.session.clone(),
             user: peer.user.clone(),
+            source,
             kind,
             format,
             epoch: 0,
@@ -283,6 +379,7 @@ impl Sfu {
             session: info.session.clone(),
             user: info.user.clone(),
             kind,
+            source,
             codec,
         });
         self.announce(Control::TrackOpened(info), now);
@@ -295,8 +392,9 @@ impl Sfu {
             request,
             relays: Vec::new(),
             meter: Meter::new(now),
-            loss: 0.0,
-            round_trip: None,
+            reception: Reception::default(),
+            speech: Speech::default(),
+            muted_until: None,
         };
         self.tracks.get_mut(&track_id)?.ingest = Some(ingest);
         // The slots were assigned before the publisher could be asked.
@@ -317,6 +415,10 @@ impl Sfu {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let is_foreign = track.info.peer.worker() != self.worker;
         if track.ingest.is_none() && !is_foreign {
+            return;
+        }
+        let publisher = self.peers.get(&track.info.peer).map(|peer| &peer.role);
+        if matches!(publisher, Some(Role::Publish(publishing)) if publishing.muted.covers(track.info.kind)) {
             return;
         }
         match track.keyframes.request(now) {
@@ -359,18 +461,29 @@ impl Sfu {
     }
 
     pub(crate) fn on_ingress_stats(&mut self, id: PeerId, stats: &MediaIngressStats) {
-        let Some(Role::Publish(publishing)) = self.peers.get(&id).map(|peer| &peer.role) else {
+        let Some(Role::Publish(publishing)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
             return;
         };
-        let Some(track_id) = publishing.tracks.get(&stats.mid).copied() else {
-            return;
-        };
-        if let Some(ingest) = self.ingest(track_id)
-            && ingest.rid == stats.rid
-        {
-            ingest.loss = stats.loss.unwrap_or(0.0);
-            ingest.round_trip = stats.rtt;
+        publishing.round_trip = stats.rtt.or(publishing.round_trip);
+        let track = publishing.tracks.get(&stats.mid).and_then(|id| self.tracks.get_mut(id));
+        let Some(track) = track else { return };
+        let clock_rate = track.info.format.clock_rate.get();
+        if let Some(ingest) = track.ingest.as_mut().filter(|ingest| ingest.rid == stats.rid) {
+            ingest.reception = Reception {
+                packets: stats.packets,
+                recent: stats.packets.saturating_sub(ingest.reception.packets),
+                loss: stats.loss.unwrap_or(0.0),
+                jitter: ticks(stats.jitter, clock_rate),
+            };
         }
+    }
+
+    /// Whether anybody on any worker is shown a track that is published here.
+    pub(crate) fn is_wanted(&self, id: TrackId) -> bool {
+        self.tracks.get(&id).is_some_and(|track| {
+            let is_relayed = track.ingest.as_ref().is_some_and(|ingest| !ingest.relays.is_empty());
+            is_relayed || !track.viewers.is_empty()
+        })
     }
 
     /// Whether a track is relayed from another worker.

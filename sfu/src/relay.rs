@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::track::{TrackInfo, TrackPacket};
-use crate::{PeerId, SessionId, TrackId, UserId, WorkerId};
+use crate::{PeerId, SessionId, Source, TrackId, UserId, WorkerId};
 
 /// From one worker to another.
 #[derive(Debug, Clone)]
@@ -22,8 +22,11 @@ pub enum RelayMessage {
 /// Changes of what is published and watched.
 #[derive(Debug, Clone)]
 pub enum Control {
-    /// Somebody is about to publish. Until [`Control::PublisherLeft`] the slots that show this user are kept for it.
+    /// Somebody is about to publish. Until [`Control::PublisherLeft`] the slots that show one of its sources are kept for
+    /// it.
     PublisherJoined(Publisher),
+    /// This publisher has other sources than before.
+    PublisherChanged(Publisher),
     /// This publisher's media can flow: older publish peers of the same user are replaced.
     PublisherConnected(Publisher),
     /// The publish peer is gone.
@@ -46,6 +49,8 @@ pub struct Publisher {
     pub(crate) peer: PeerId,
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
+    /// What it offers to send.
+    pub(crate) sources: Vec<Source>,
     /// The newer one replaces the older.
     pub(crate) joined_at: Instant,
 }

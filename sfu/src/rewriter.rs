@@ -21,7 +21,7 @@ const LONGEST_STEP: Duration = Duration::from_hours(1);
 
 /// Whose packets run along the line: a track, and how often that track has restarted its own numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Source {
+pub(crate) struct Numbering {
     pub(crate) track: TrackId,
     pub(crate) epoch: u32,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Place {
 /// A stretch of packets of one source without anything left out on purpose.
 #[derive(Debug)]
 struct Segment {
-    source: Source,
+    numbering: Numbering,
     first_in: u64,
     first_out: u64,
     timestamp_offset: u32,
@@ -56,10 +56,10 @@ pub(crate) struct Rewriter {
 impl Rewriter {
     /// Starts a segment with a packet at `place` that arrives at `now`: it follows directly on whatever came before.
     /// `clock_rate` is in hertz.
-    pub(crate) fn begin(&mut self, source: Source, place: Place, clock_rate: u32, now: Instant) {
+    pub(crate) fn begin(&mut self, numbering: Numbering, place: Place, clock_rate: u32, now: Instant) {
         let timestamp_offset = match (&self.segment, self.newest) {
             // A source that goes on after a pause knows best how long it was.
-            (Some(segment), _) if segment.source == source => segment.timestamp_offset,
+            (Some(segment), _) if segment.numbering == numbering => segment.timestamp_offset,
             (_, Some((newest, at))) => {
                 let step = now.saturating_duration_since(at).clamp(LEAST_STEP, LONGEST_STEP);
                 let ticks = (step.as_micros() * u128::from(clock_rate) / 1_000_000) as u32;
@@ -68,16 +68,18 @@ impl Rewriter {
             (_, None) => 0,
         };
         self.segment = Some(Segment {
-            source,
+            numbering,
             first_in: place.sequence_number,
             first_out: self.next_out.unwrap_or(FIRST_SEQUENCE_NUMBER),
             timestamp_offset,
         });
     }
 
-    /// Whether `source` is the one that [`Self::begin`] was last called for.
-    pub(crate) fn follows(&self, source: Source) -> bool {
-        self.segment.as_ref().is_some_and(|segment| segment.source == source)
+    /// Whether `numbering` is the one that [`Self::begin`] was last called for.
+    pub(crate) fn follows(&self, numbering: Numbering) -> bool {
+        self.segment
+            .as_ref()
+            .is_some_and(|segment| segment.numbering == numbering)
     }
 
     /// Where a packet of the current source goes on the line. `None` for one from before the segment, which would take
@@ -114,8 +116,8 @@ mod tests {
 
     const VIDEO: u32 = 90_000;
 
-    fn source(track: u64, epoch: u32) -> Source {
-        Source {
+    fn numbering(track: u64, epoch: u32) -> Numbering {
+        Numbering {
             track: TrackId::new(WorkerId(0), track),
             epoch,
         }
@@ -132,27 +134,27 @@ mod tests {
     fn a_change_of_source_leaves_no_gap_and_moves_time_by_what_has_passed() {
         let start = Instant::now();
         let mut line = Rewriter::default();
-        line.begin(source(1, 0), place(60_000, 5_000), VIDEO, start);
+        line.begin(numbering(1, 0), place(60_000, 5_000), VIDEO, start);
         assert_eq!(line.rewrite(place(60_000, 5_000), start), Some(place(1, 5_000)));
         assert_eq!(line.rewrite(place(60_001, 8_000), start), Some(place(2, 8_000)));
 
         let later = start + Duration::from_secs(2);
-        line.begin(source(2, 0), place(7, 4_000_000_000), VIDEO, later);
+        line.begin(numbering(2, 0), place(7, 4_000_000_000), VIDEO, later);
         assert_eq!(
             line.rewrite(place(7, 4_000_000_000), later),
             Some(place(3, 8_000 + 2 * VIDEO))
         );
-        assert!(line.follows(source(2, 0)) && !line.follows(source(1, 0)));
+        assert!(line.follows(numbering(2, 0)) && !line.follows(numbering(1, 0)));
     }
 
     #[test]
     fn a_source_that_pauses_keeps_its_own_time() {
         let start = Instant::now();
         let mut line = Rewriter::default();
-        line.begin(source(1, 0), place(10, 0), VIDEO, start);
+        line.begin(numbering(1, 0), place(10, 0), VIDEO, start);
         line.rewrite(place(10, 0), start);
         let later = start + Duration::from_secs(1);
-        line.begin(source(1, 0), place(50, 93_000), VIDEO, later);
+        line.begin(numbering(1, 0), place(50, 93_000), VIDEO, later);
         assert_eq!(line.rewrite(place(50, 93_000), later), Some(place(2, 93_000)));
     }
 
@@ -160,12 +162,12 @@ mod tests {
     fn late_packets_fill_their_own_gap_and_nothing_before_the_segment() {
         let now = Instant::now();
         let mut line = Rewriter::default();
-        line.begin(source(1, 0), place(100, 0), VIDEO, now);
+        line.begin(numbering(1, 0), place(100, 0), VIDEO, now);
         assert_eq!(line.rewrite(place(100, 0), now), Some(place(1, 0)));
         assert_eq!(line.rewrite(place(103, 0), now), Some(place(4, 0)));
         assert_eq!(line.rewrite(place(101, 0), now), Some(place(2, 0)));
         assert_eq!(line.rewrite(place(99, 0), now), None);
-        line.begin(source(2, 0), place(0, 0), VIDEO, now);
+        line.begin(numbering(2, 0), place(0, 0), VIDEO, now);
         assert_eq!(line.rewrite(place(0, 0), now).map(|p| p.sequence_number), Some(5));
     }
 
@@ -173,11 +175,11 @@ mod tests {
     fn timestamps_wrap() {
         let now = Instant::now();
         let mut line = Rewriter::default();
-        line.begin(source(1, 0), place(0, u32::MAX - 10), VIDEO, now);
+        line.begin(numbering(1, 0), place(0, u32::MAX - 10), VIDEO, now);
         line.rewrite(place(0, u32::MAX - 10), now);
         assert_eq!(line.rewrite(place(1, 2_990), now), Some(place(2, 2_990)));
         let later = now + Duration::from_millis(100);
-        line.begin(source(2, 0), place(0, u32::MAX), VIDEO, later);
+        line.begin(numbering(2, 0), place(0, u32::MAX), VIDEO, later);
         assert_eq!(line.rewrite(place(0, u32::MAX), later), Some(place(3, 11_990)));
     }
 
@@ -185,10 +187,10 @@ mod tests {
     fn a_long_silence_never_reads_as_a_step_back() {
         let now = Instant::now();
         let mut line = Rewriter::default();
-        line.begin(source(1, 0), place(0, 0), VIDEO, now);
+        line.begin(numbering(1, 0), place(0, 0), VIDEO, now);
         line.rewrite(place(0, 0), now);
         let next_day = now + Duration::from_hours(24);
-        line.begin(source(2, 0), place(0, 77), VIDEO, next_day);
+        line.begin(numbering(2, 0), place(0, 77), VIDEO, next_day);
         let out = line.rewrite(place(0, 77), next_day).expect("in the segment");
         assert!(out.timestamp > 0 && out.timestamp < 1 << 31);
     }
@@ -205,7 +207,7 @@ mod tests {
             let mut expected_first = FIRST_SEQUENCE_NUMBER;
             for (index, (base, timestamp, offsets)) in segments.into_iter().enumerate() {
                 let first = place(base, timestamp);
-                line.begin(source(index as u64, 0), first, VIDEO, now);
+                line.begin(numbering(index as u64, 0), first, VIDEO, now);
                 let out = line.rewrite(first, now).expect("the first of its segment");
                 prop_assert_eq!(out.sequence_number, expected_first);
                 let mut seen = std::collections::HashSet::from([0]);

@@ -96,6 +96,20 @@ pub(crate) fn media_sections(answer: &str) -> Vec<Mid> {
     mids.map(Mid::from).collect()
 }
 
+/// Name and kind (`audio`, `video`, …) of each media section of an offer that has a name.
+pub(crate) fn section_kinds(offer: &str) -> Vec<(&str, &str)> {
+    let mut kind = "";
+    let mut sections = Vec::new();
+    for line in offer.lines() {
+        if let Some(media) = line.strip_prefix("m=") {
+            kind = media.split(' ').next().unwrap_or_default();
+        } else if let Some(mid) = line.strip_prefix("a=mid:") {
+            sections.push((mid.trim(), kind));
+        }
+    }
+    sections
+}
+
 fn track_of(msid: &str) -> &str {
     msid.split_once(' ').map_or(msid, |(_, track)| track)
 }

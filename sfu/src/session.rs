@@ -1,8 +1,10 @@
 //! What a worker knows of a session: who publishes and which tracks there are on any worker, and who watches on this
 //! one.
 
+use std::time::Instant;
+
 use crate::relay::Publisher;
-use crate::{PeerId, TrackId, UserId};
+use crate::{PeerId, Source, TrackId, UserId};
 
 #[derive(Debug, Default)]
 pub(crate) struct Session {
@@ -11,6 +13,8 @@ pub(crate) struct Session {
     pub(crate) tracks: Vec<TrackId>,
     /// Connected subscribe peers of this worker.
     pub(crate) subscribers: Vec<PeerId>,
+    /// When this worker last said who speaks.
+    pub(crate) speech_told_at: Option<Instant>,
 }
 
 impl Session {
@@ -18,8 +22,9 @@ impl Session {
         self.publishers.is_empty() && self.tracks.is_empty() && self.subscribers.is_empty()
     }
 
-    /// Whether `user` has a publish connection, perhaps one that is still being made.
-    pub(crate) fn awaits(&self, user: &UserId) -> bool {
-        self.publishers.iter().any(|publisher| publisher.user == *user)
+    /// Whether `user` has a publish connection for `source`, perhaps one that is still being made.
+    pub(crate) fn awaits(&self, user: &UserId, source: Source) -> bool {
+        let mut of_user = self.publishers.iter().filter(|publisher| publisher.user == *user);
+        of_user.any(|publisher| publisher.sources.contains(&source))
     }
 }

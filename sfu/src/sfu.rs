@@ -1,6 +1,6 @@
 //! The core of one worker: its peers, and the way in and out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +15,11 @@ use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::route::{self, Owner, Remote, Routes};
 use crate::sdp;
 use crate::session::Session;
+use crate::source;
+use crate::speakers::Speakers;
 use crate::timers::Timers;
 use crate::track::Track;
-use crate::{CloseReason, Counters, PeerId, SessionId, SfuError, SfuEvent, TrackId, UserId, WorkerId};
+use crate::{CloseReason, Counters, Muted, PeerId, SessionId, SfuError, SfuEvent, Source, TrackId, UserId, WorkerId};
 
 /// Most peers of one worker. One core encrypts and sends for about a thousand viewers; the rest is room for those that
 /// are idle. It bounds memory.
@@ -50,6 +52,12 @@ pub struct PeerRequest<'a> {
     pub direction: Direction,
     /// SDP (RFC 8866).
     pub offer: &'a str,
+    /// For a publisher: where its tracks come from, by the media section. What is not named: the first video section is a
+    /// camera and the second a screen, the first audio section a microphone and the second a screen's sound; more are not
+    /// forwarded.
+    pub sources: Option<&'a BTreeMap<String, Source>>,
+    /// For a publisher: what is not forwarded from the start.
+    pub muted: Muted,
 }
 
 /// How a worker is set up.
@@ -108,6 +116,7 @@ pub struct Sfu {
     pub(crate) timers: Timers,
     /// Tracks with a keyframe request that waits for its interval to end.
     pub(crate) delayed: Vec<TrackId>,
+    pub(crate) speakers: Speakers,
     pub(crate) out: Outbox,
     pub(crate) events: VecDeque<SfuEvent>,
     pub(crate) relays: VecDeque<(Recipient, RelayMessage)>,
@@ -131,6 +140,7 @@ impl Sfu {
             routes: Routes::new(config.worker),
             timers: Timers::default(),
             delayed: Vec::new(),
+            speakers: Speakers::default(),
             out: Outbox::default(),
             events: VecDeque::new(),
             relays: VecDeque::new(),
@@ -149,12 +159,15 @@ impl Sfu {
         if self.peers.len() >= MAX_PEERS {
             return Err(SfuError::TooManyPeers);
         }
+        if let Some(named) = request.sources {
+            source::check(named, request.offer)?;
+        }
         let id = PeerId::new(self.worker, self.next_number());
         let credentials = route::credentials(self.worker);
         let fragment = credentials.ufrag.clone();
         let names = (request.session.clone(), request.user.clone());
         let role = match request.direction {
-            Direction::Publish => Role::Publish(crate::publish::Publishing::default()),
+            Direction::Publish => Role::Publish(crate::publish::Publishing::new(request.muted)),
             Direction::Subscribe => Role::Subscribe(Vec::new()),
         };
         let mut peer = Peer::new(id, names, role, credentials, &self.setup, now);
@@ -178,6 +191,7 @@ impl Sfu {
         self.sessions.entry(request.session.clone()).or_default();
         self.peers.insert(id, peer);
         self.counters.peers += 1;
+        self.renew_sources(id, &sections, request.sources, now);
         if request.direction == Direction::Publish {
             let publisher = self.publisher(id).into_iter();
             publisher.for_each(|p| self.announce(Control::PublisherJoined(p), now));
@@ -190,14 +204,24 @@ impl Sfu {
         Ok((id, answer))
     }
 
-    /// Answers a new offer on an existing peer: more slots, fewer, or an ICE restart.
-    pub fn reoffer(&mut self, id: PeerId, offer: &str, now: Instant) -> Result<String, SfuError> {
-        self.renegotiate(id, now, |peer, out| peer.negotiate(offer, now, out))
+    /// Answers a new offer on an existing peer: more slots or tracks, fewer, or an ICE restart. A publisher's `sources`
+    /// are as in [`PeerRequest::sources`]; what is not named stays what it was.
+    pub fn reoffer(
+        &mut self,
+        id: PeerId,
+        offer: &str,
+        sources: Option<&BTreeMap<String, Source>>,
+        now: Instant,
+    ) -> Result<String, SfuError> {
+        if let Some(named) = sources {
+            source::check(named, offer)?;
+        }
+        self.renegotiate(id, sources, now, |peer, out| peer.negotiate(offer, now, out))
     }
 
     /// Restarts ICE with the remote's new credentials (RFC 8839 §4.4.1.1.1): the answer's new local ones.
     pub fn restart_ice(&mut self, id: PeerId, remote: &IceCreds, now: Instant) -> Result<IceCreds, SfuError> {
-        self.renegotiate(id, now, |peer, out| peer.renegotiate_ice(remote, now, out))?;
+        self.renegotiate(id, None, now, |peer, out| peer.renegotiate_ice(remote, now, out))?;
         let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
         Ok(peer.local_credentials())
     }
@@ -205,6 +229,7 @@ impl Sfu {
     fn renegotiate(
         &mut self,
         id: PeerId,
+        sources: Option<&BTreeMap<String, Source>>,
         now: Instant,
         negotiate: impl FnOnce(&mut Peer, &mut Outbox) -> Result<String, SfuError>,
     ) -> Result<String, SfuError> {
@@ -222,8 +247,12 @@ impl Sfu {
             self.routes.name(id, ours.ufrag.clone());
             result.map(|answer| sdp::replace_credentials(&answer, &made, &ours))
         };
-        for mid in answer.iter().flat_map(|answer| sdp::media_sections(answer)) {
-            self.on_media(id, mid, now);
+        if let Ok(answer) = &answer {
+            let sections = sdp::media_sections(answer);
+            self.renew_sources(id, &sections, sources, now);
+            for mid in sections {
+                self.on_media(id, mid, now);
+            }
         }
         self.process(now);
         self.touch(id, now);
@@ -294,6 +323,7 @@ impl Sfu {
         }
         self.counters.packets_in += 1;
         self.counters.bytes_in += contents.len() as u64;
+        peer.heard_at = now;
         if let Input::Receive(_, received) = input {
             peer.receive(received, now, &mut self.out);
         }
@@ -339,6 +369,7 @@ impl Sfu {
             self.touch(id, now);
         }
         self.send_delayed_keyframe_requests(now);
+        self.tell_speakers(now);
         self.process(now);
     }
 
@@ -348,7 +379,7 @@ impl Sfu {
             .delayed
             .iter()
             .filter_map(|id| self.tracks.get(id)?.keyframes.due());
-        keyframes.chain(self.timers.next()).min()
+        keyframes.chain(self.timers.next()).chain(self.speakers.due()).min()
     }
 
     /// The next datagram to send.
@@ -387,6 +418,8 @@ impl Sfu {
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
                 Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),
                 Event::RtpPacket(packet) => self.on_packet(id, packet, now),
+                // Comes first of a second's figures: what is graded are those of the second before.
+                Event::PeerStats(_) => self.grade(id, now),
                 Event::MediaIngressStats(stats) => self.on_ingress_stats(id, &stats),
                 Event::MediaEgressStats(stats) => self.on_egress_stats(id, &stats),
                 _ => {}
@@ -439,6 +472,7 @@ impl Sfu {
                     peer: id,
                     session: peer.session.clone(),
                     user: peer.user.clone(),
+                    sources: Vec::new(),
                     joined_at: peer.created_at,
                 };
                 self.announce(Control::PublisherLeft(publisher), now);

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use str0m::format::CodecSpec;
 use str0m::media::{MediaKind, Mid, Pt};
+use str0m::rtp::Ssrc;
 
+use crate::TrackId;
+use crate::assign::Holder;
 use crate::codec;
 use crate::egress::Forward;
-use crate::rewriter::{Place, Rewriter, Source};
+use crate::rewriter::{Numbering, Place, Rewriter};
 use crate::track::{TrackInfo, TrackPacket};
-use crate::{TrackId, UserId};
 
 /// How long a slot waits for a keyframe before it starts on any frame. Detection reads the payload; should a
 /// publisher's packing defeat it, a viewer must not stay dark for ever. Four times the interval at which keyframes are
@@ -45,24 +47,26 @@ pub(crate) enum Plan {
 pub(crate) struct Slot {
     pub(crate) mid: Mid,
     pub(crate) kind: MediaKind,
+    /// The one it sends with, for life.
+    ssrc: Ssrc,
     /// What the viewer decodes in this media section.
     pub(crate) offered: Vec<(Pt, CodecSpec)>,
     pub(crate) track: Option<TrackId>,
-    /// Whom it shows, or is kept for while that user's publisher reconnects.
-    pub(crate) user: Option<UserId>,
-    payload_type: Option<(Source, Option<Pt>)>,
+    pub(crate) holder: Option<Holder>,
+    payload_type: Option<(Numbering, Option<Pt>)>,
     gate: Gate,
     rewriter: Rewriter,
 }
 
 impl Slot {
-    pub(crate) fn new(mid: Mid, kind: MediaKind, now: Instant) -> Self {
+    pub(crate) fn new((mid, ssrc): (Mid, Ssrc), kind: MediaKind, now: Instant) -> Self {
         Self {
             mid,
             kind,
+            ssrc,
             offered: Vec::new(),
             track: None,
-            user: None,
+            holder: None,
             payload_type: None,
             gate: Gate::Waiting {
                 held: None,
@@ -75,7 +79,7 @@ impl Slot {
     /// Shows `track` from its next keyframe on, which the caller asks for. Whether the viewer can decode it.
     pub(crate) fn show(&mut self, track: &TrackInfo, now: Instant) -> bool {
         self.track = Some(track.id);
-        self.user = Some(track.user.clone());
+        self.holder = Some((track.user.clone(), track.source));
         self.await_keyframe(now);
         self.payload_type_for(track).is_some()
     }
@@ -89,15 +93,15 @@ impl Slot {
     }
 
     fn payload_type_for(&mut self, track: &TrackInfo) -> Option<Pt> {
-        let source = Source {
+        let numbering = Numbering {
             track: track.id,
             epoch: track.epoch,
         };
         match self.payload_type {
-            Some((known, pt)) if known == source => pt,
+            Some((known, pt)) if known == numbering => pt,
             _ => {
                 let pt = codec::payload_type(&track.format, &self.offered);
-                self.payload_type = Some((source, pt));
+                self.payload_type = Some((numbering, pt));
                 pt
             }
         }
@@ -116,7 +120,7 @@ impl Slot {
         let Some(payload_type) = self.payload_type_for(track) else {
             return Plan::Drop;
         };
-        let source = Source {
+        let numbering = Numbering {
             track: track.id,
             epoch: packet.epoch,
         };
@@ -129,7 +133,7 @@ impl Slot {
         };
         let clock_rate = track.format.clock_rate.get();
         if self.kind.is_video() {
-            if self.gate == Gate::Open && !self.rewriter.follows(source) {
+            if self.gate == Gate::Open && !self.rewriter.follows(numbering) {
                 self.await_keyframe(now);
             }
             if let Gate::Waiting { .. } = self.gate {
@@ -137,16 +141,16 @@ impl Slot {
                     return Plan::Wait { ask };
                 }
                 self.gate = Gate::Open;
-                self.rewriter.begin(source, place, clock_rate, now);
+                self.rewriter.begin(numbering, place, clock_rate, now);
             }
-        } else if !self.rewriter.follows(source) {
-            self.rewriter.begin(source, place, clock_rate, now);
+        } else if !self.rewriter.follows(numbering) {
+            self.rewriter.begin(numbering, place, clock_rate, now);
         }
         let Some(place) = self.rewriter.rewrite(place, now) else {
             return Plan::Drop;
         };
         Plan::Forward(Forward {
-            mid: self.mid,
+            ssrc: self.ssrc,
             payload_type,
             sequence_number: place.sequence_number,
             timestamp: place.timestamp,
@@ -189,7 +193,7 @@ impl Slot {
 mod tests {
     use super::*;
     use crate::track::Extensions;
-    use crate::{PeerId, WorkerId};
+    use crate::{PeerId, Source, WorkerId};
     use str0m::format::{Codec, FormatParams};
     use str0m::media::Frequency;
 
@@ -199,6 +203,7 @@ mod tests {
             peer: PeerId::new(WorkerId(0), id),
             session: "s".into(),
             user: "u".into(),
+            source: Source::Camera,
             kind: MediaKind::Video,
             format: format(codec),
             epoch: 0,
@@ -229,7 +234,7 @@ mod tests {
     }
 
     fn slot(now: Instant) -> Slot {
-        let mut slot = Slot::new("0".into(), MediaKind::Video, now);
+        let mut slot = Slot::new(("0".into(), 1.into()), MediaKind::Video, now);
         slot.set_offered(vec![(Pt::from(96), format(Codec::Vp8))]);
         slot
     }

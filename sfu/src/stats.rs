@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use str0m::media::MediaKind;
 
-use crate::{PeerId, SessionId, TrackId, UserId};
+use crate::{PeerId, SessionId, Source, TrackId, UserId};
 
 /// What one worker has done since it started, and what it has now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Counters {
     pub forwarded: u64,
     /// Track packets that a slot did not take: before its first keyframe, while its viewer is too slow, or too late.
     pub dropped: u64,
+    /// Track packets that came in while their publisher was muted.
+    pub muted: u64,
     /// Keyframe requests, from viewers and from slots that were assigned.
     pub keyframes_received: u64,
     /// Of these, the ones that an earlier request answers too.
@@ -46,6 +48,8 @@ pub struct TrackStats {
     pub user: UserId,
     /// Audio or video.
     pub kind: MediaKind,
+    /// Where it comes from.
+    pub source: Source,
     /// As in SDP.
     pub codec: &'static str,
     /// Slots of this worker that show it.
@@ -61,7 +65,10 @@ pub struct IngestStats {
     pub bits_per_second: u64,
     /// Share of packets lost in the last reporting interval, 0 to 1.
     pub loss: f32,
-    /// To the publisher and back, where it has been measured.
+    /// Variation of the packets' delay (RFC 3550 §6.4.1).
+    pub jitter: Duration,
+    /// To the publisher and back, as last measured: by its answers to our reference times (RFC 3611 §4.5), which not
+    /// every publisher gives.
     pub round_trip: Option<Duration>,
 }
 

@@ -2,17 +2,32 @@
 
 use std::time::Instant;
 
-use str0m::media::Mid;
+use str0m::media::{MediaKind, Mid};
 use str0m::stats::MediaEgressStats;
 
-use crate::assign::{Change, SlotState, assign};
+use crate::assign::{Change, SlotState, assign, visible};
 use crate::peer::{EgressFigures, Role};
+use crate::publish::ticks;
 use crate::relay::{Control, Recipient, RelayMessage};
 use crate::session::Session;
 use crate::sfu::{LEAST_SLEEP, Sfu};
 use crate::slot::{Plan, Slot};
 use crate::track::{TrackInfo, TrackPacket, Viewer};
 use crate::{IngestStats, PeerId, SessionId, SfuEvent, TrackId, TrackStats, ViewerStats, codec};
+
+/// Of Opus, the only sound that is forwarded (RFC 7587 §4.1), in hertz.
+const AUDIO_CLOCK_RATE: u32 = 48_000;
+
+/// Of every video format, in hertz.
+const VIDEO_CLOCK_RATE: u32 = 90_000;
+
+/// How many are audio and how many video.
+fn count(kinds: impl Iterator<Item = MediaKind>) -> (u32, u32) {
+    kinds.fold((0, 0), |(audio, video), kind| match kind {
+        MediaKind::Audio => (audio + 1, video),
+        MediaKind::Video => (audio, video + 1),
+    })
+}
 
 impl Sfu {
     /// Sends `packet` to every slot of this worker that shows the track.
@@ -30,9 +45,7 @@ impl Sfu {
             let Role::Subscribe(slots) = &mut peer.role else {
                 continue;
             };
-            let Some(slot) = slots.iter_mut().find(|slot| slot.mid == viewer.mid) else {
-                continue;
-            };
+            let Some(slot) = viewer.slot(slots) else { continue };
             match slot.plan(&track.info, packet, now) {
                 Plan::Forward(forward) => {
                     if peer.send(forward, now, &mut self.out) {
@@ -67,10 +80,14 @@ impl Sfu {
         let at = slots.iter().position(|slot| slot.mid == mid);
         match (at, direction.is_sending()) {
             (None, true) => {
-                let mut slot = Slot::new(mid, kind, now);
+                let Some(ssrc) = peer.bound_history(mid, &mut self.out) else {
+                    return;
+                };
+                let mut slot = Slot::new((mid, ssrc), kind, now);
                 slot.set_offered(offered);
-                slots.push(slot);
-                peer.bound_history(mid, &mut self.out);
+                if let Role::Subscribe(slots) = &mut peer.role {
+                    slots.push(slot);
+                }
             }
             (Some(at), true) => slots[at].set_offered(offered),
             (Some(at), false) => {
@@ -102,15 +119,26 @@ impl Sfu {
             .map(|slot| SlotState {
                 kind: slot.kind,
                 track: slot.track,
-                user: slot.user.clone(),
+                holder: slot.holder.clone(),
             })
             .collect();
-        let changes = {
-            let tracks = self.tracks_of(session);
-            assign(&states, &tracks, |user| session.awaits(user))
-        };
+        let tracks = visible(&self.tracks_of(session), &peer.user);
+        let changes = assign(&states, &tracks, |user, source| session.awaits(user, source));
+        let wanted = count(tracks.iter().map(|track| track.kind));
         for (index, change) in changes {
             self.change_slot(id, index, &change, now);
+        }
+        let (audio, video) = count(states.iter().map(|slot| slot.kind));
+        let lacks = wanted.0 > audio || wanted.1 > video;
+        self.tell_wanted(id, lacks.then_some(wanted));
+    }
+
+    /// Tells a subscriber how many slots it would take to get everything, if it lacks some and does not know.
+    fn tell_wanted(&mut self, id: PeerId, wanted: Option<(u32, u32)>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let told = std::mem::replace(&mut peer.slots_wanted, wanted);
+        if let Some((audio, video)) = wanted.filter(|_| told != wanted) {
+            self.events.push_back(SfuEvent::SlotsWanted { peer: id, audio, video });
         }
     }
 
@@ -123,22 +151,27 @@ impl Sfu {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Role::Subscribe(slots) = &mut peer.role else { return };
         let Some(slot) = slots.get_mut(index) else { return };
-        let (mid, kind, before) = (slot.mid, slot.kind, slot.user.clone());
+        let (mid, kind, before) = (slot.mid, slot.kind, slot.holder.clone());
         let previous = slot.track.take();
         if *change == Change::Release {
-            slot.user = None;
+            slot.holder = None;
         }
         self.unwatch(previous, id, mid);
-        if let Change::Show(track) = change {
-            self.show(id, index, *track, now);
+        if let Change::Show(track) = change
+            && !self.show(id, index, *track, now)
+        {
+            self.tell_unsupported(id, mid, *track);
         }
-        let after = self.slot(id, index).and_then(|slot| slot.user.clone());
-        if before != after {
+        let after = self.slot(id, index).and_then(|slot| slot.holder.clone());
+        if before != after
+            && let Some((_, source)) = after.as_ref().or(before.as_ref())
+        {
             self.events.push_back(SfuEvent::SlotAssigned {
                 peer: id,
                 mid: mid.to_string(),
-                user: after,
                 kind,
+                source: *source,
+                user: after.map(|(user, _)| user),
             });
         }
     }
@@ -150,28 +183,35 @@ impl Sfu {
         }
     }
 
-    fn show(&mut self, id: PeerId, index: usize, track: TrackId, now: Instant) {
+    /// Shows a track in a slot. Whether the viewer can decode it.
+    fn show(&mut self, id: PeerId, index: usize, track: TrackId, now: Instant) -> bool {
         let Some(info) = self.tracks.get(&track).map(|track| track.info.clone()) else {
-            return;
+            return true;
         };
-        let Some(slot) = self.slot(id, index) else { return };
+        let Some(slot) = self.slot(id, index) else { return true };
         let mid = slot.mid;
         if !slot.show(&info, now) {
-            self.events.push_back(SfuEvent::CodecUnsupported {
-                peer: id,
-                mid: mid.to_string(),
-                codec: codec::name(info.format.codec),
-            });
-            return;
+            return false;
         }
-        self.watch(track, Viewer { peer: id, mid });
+        self.watch(track, Viewer { peer: id, mid, index });
         if info.kind.is_video() {
             self.request_keyframe(track, now);
         }
+        true
     }
 
-    /// A track changed its format or numbering: every slot that shows it starts anew.
-    pub(crate) fn show_again(&mut self, id: TrackId, now: Instant) {
+    fn tell_unsupported(&mut self, id: PeerId, mid: Mid, track: TrackId) {
+        if let Some(track) = self.tracks.get(&track) {
+            self.events.push_back(SfuEvent::CodecUnsupported {
+                peer: id,
+                mid: mid.to_string(),
+                codec: codec::name(track.info.format.codec),
+            });
+        }
+    }
+
+    /// A track changed its numbering, and its format if it `is_reformatted`: every slot that shows it starts anew.
+    pub(crate) fn show_again(&mut self, id: TrackId, is_reformatted: bool, now: Instant) {
         let Some(session) = self.tracks.get(&id).and_then(|t| self.sessions.get(&t.info.session)) else {
             return;
         };
@@ -190,7 +230,9 @@ impl Sfu {
                 .collect::<Vec<_>>()
             {
                 self.unwatch(Some(id), peer, mid);
-                self.show(peer, index, id, now);
+                if !self.show(peer, index, id, now) && is_reformatted {
+                    self.tell_unsupported(peer, mid, id);
+                }
             }
         }
     }
@@ -210,7 +252,7 @@ impl Sfu {
         let Some(id) = id else { return };
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let before = track.viewers.len();
-        track.viewers.retain(|viewer| *viewer != Viewer { peer, mid });
+        track.viewers.retain(|viewer| (viewer.peer, viewer.mid) != (peer, mid));
         let removed = before - track.viewers.len();
         let is_unwatched = track.viewers.is_empty();
         self.counters.slots -= removed as u64;
@@ -252,13 +294,19 @@ impl Sfu {
 
     pub(crate) fn on_egress_stats(&mut self, id: PeerId, stats: &MediaEgressStats) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            let figures = EgressFigures {
+            let clock_rate = match peer.media_section(stats.mid) {
+                Some((MediaKind::Audio, _)) => AUDIO_CLOCK_RATE,
+                _ => VIDEO_CLOCK_RATE,
+            };
+            let figures = peer.figures.entry(stats.mid).or_default();
+            *figures = EgressFigures {
                 packets: stats.packets,
                 bytes: stats.bytes,
+                recent: stats.packets.saturating_sub(figures.packets),
                 loss: stats.loss,
-                round_trip: stats.rtt,
+                jitter: stats.remote.as_ref().map(|remote| ticks(remote.jitter, clock_rate)),
+                round_trip: stats.rtt.or(figures.round_trip),
             };
-            peer.figures.insert(stats.mid, figures);
         }
     }
 
@@ -270,16 +318,23 @@ impl Sfu {
             let Some(track) = self.tracks.get_mut(&id) else {
                 continue;
             };
+            let publisher = self.peers.get(&track.info.peer).map(|peer| &peer.role);
+            let round_trip = match publisher {
+                Some(Role::Publish(publishing)) => publishing.round_trip,
+                _ => None,
+            };
             stats.push(TrackStats {
                 track: id,
                 user: track.info.user.clone(),
                 kind: track.info.kind,
+                source: track.info.source,
                 codec: codec::name(track.info.format.codec),
                 receivers: track.viewers.len() as u32,
                 ingest: track.ingest.as_mut().map(|ingest| IngestStats {
                     bits_per_second: ingest.meter.bits_per_second(now),
-                    loss: ingest.loss,
-                    round_trip: ingest.round_trip,
+                    loss: ingest.reception.loss,
+                    jitter: ingest.reception.jitter,
+                    round_trip,
                 }),
             });
         }

@@ -8,8 +8,10 @@ use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::rtp::{AbsCaptureTime, ExtensionValues, Ssrc, VideoOrientation};
 
 use crate::clock::StreamClock;
+use crate::slot::Slot;
+use crate::speech::Speech;
 use crate::throttle::Throttle;
-use crate::{PeerId, SessionId, TrackId, UserId, WorkerId};
+use crate::{PeerId, SessionId, Source, TrackId, UserId, WorkerId};
 
 /// A published track as every worker knows it.
 #[derive(Debug, Clone)]
@@ -18,6 +20,7 @@ pub struct TrackInfo {
     pub(crate) peer: PeerId,
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
+    pub(crate) source: Source,
     pub(crate) kind: MediaKind,
     pub(crate) format: CodecSpec,
     /// How often the track has restarted its numbering or changed its format.
@@ -61,10 +64,25 @@ pub struct TrackPacket {
 }
 
 /// A slot that shows a track: the media section of one of this worker's peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Viewer {
     pub(crate) peer: PeerId,
     pub(crate) mid: Mid,
+    /// Where the slot stood among its peer's when it began to show the track. Slots before it may have gone since, so
+    /// that this is where to look first, no more.
+    pub(crate) index: usize,
+}
+
+impl Viewer {
+    /// Its slot among those of its peer.
+    pub(crate) fn slot<'a>(&self, slots: &'a mut [Slot]) -> Option<&'a mut Slot> {
+        let is_there = slots.get(self.index).is_some_and(|slot| slot.mid == self.mid);
+        if is_there {
+            slots.get_mut(self.index)
+        } else {
+            slots.iter_mut().find(|slot| slot.mid == self.mid)
+        }
+    }
 }
 
 /// A track on a worker where it is published or watched.
@@ -91,8 +109,24 @@ pub(crate) struct Ingest {
     /// Other workers with viewers of this track.
     pub(crate) relays: Vec<WorkerId>,
     pub(crate) meter: Meter,
+    pub(crate) reception: Reception,
+    pub(crate) speech: Speech,
+    /// The newest packet that came in while the track was muted, in its own numbering. What is older and comes after
+    /// all, as a retransmission does, is muted as well.
+    pub(crate) muted_until: Option<u64>,
+}
+
+/// How a track's packets came in, as the engine last reported.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reception {
+    /// All that came, retransmissions included.
+    pub(crate) packets: u64,
+    /// Of these, the ones since the report before.
+    pub(crate) recent: u64,
+    /// Share of packets lost in the last reporting interval, 0 to 1.
     pub(crate) loss: f32,
-    pub(crate) round_trip: Option<Duration>,
+    /// RFC 3550 §6.4.1.
+    pub(crate) jitter: Duration,
 }
 
 /// Bits per second over the last whole second.

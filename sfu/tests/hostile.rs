@@ -4,7 +4,7 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use footlight_sfu::{Candidate, Direction, Identity, PeerRequest, Protocol, Sfu, SfuConfig, WorkerId};
+use footlight_sfu::{Candidate, Direction, Identity, Muted, PeerRequest, Protocol, Sfu, SfuConfig, WorkerId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -89,6 +89,8 @@ fn an_offer_without_end_is_refused() {
             user: "u".into(),
             direction: Direction::Publish,
             offer: &offer,
+            sources: None,
+            muted: Muted::default(),
         };
         let error = sfu.accept(&request, Instant::now()).expect_err("too large");
         assert!(error.to_string().contains("more than"), "{error}");
@@ -123,9 +125,9 @@ proptest! {
         let mut sfu = worker();
         let now = Instant::now();
         for direction in [Direction::Publish, Direction::Subscribe] {
-            let request = PeerRequest { session: "s".into(), user: "u".into(), direction, offer: &sdp };
+            let request = PeerRequest { session: "s".into(), user: "u".into(), direction, offer: &sdp, sources: None, muted: Muted::default() };
             if let Ok((peer, _)) = sfu.accept(&request, now) {
-                let _ = sfu.reoffer(peer, &sdp, now);
+                let _ = sfu.reoffer(peer, &sdp, None, now);
                 sfu.close(peer, now);
             }
         }

@@ -4,7 +4,9 @@ mod world;
 
 use std::time::Duration;
 
-use footlight_sfu::{CONNECT_TIMEOUT, CloseReason, Counters, Direction, IceCreds, PeerRequest, SfuError, SfuEvent};
+use footlight_sfu::{
+    CONNECT_TIMEOUT, CloseReason, Counters, Direction, IceCreds, Muted, PeerRequest, SfuError, SfuEvent,
+};
 use str0m::media::MediaKind;
 use world::{Offer, World};
 
@@ -91,7 +93,7 @@ fn a_restart_of_ice_keeps_the_connection() {
         api.apply().expect("a restart")
     };
     let answer = world.workers[0]
-        .reoffer(peer, &offer.to_sdp_string(), now)
+        .reoffer(peer, &offer.to_sdp_string(), None, now)
         .expect("an answer");
     let parsed = str0m::change::SdpAnswer::from_sdp_string(&answer).expect("SDP");
     world.clients[viewer]
@@ -149,7 +151,7 @@ fn a_second_offer_adds_slots() {
         api.apply().expect("a change")
     };
     let answer = world.workers[0]
-        .reoffer(peer, &offer.to_sdp_string(), now)
+        .reoffer(peer, &offer.to_sdp_string(), None, now)
         .expect("an answer");
     let parsed = str0m::change::SdpAnswer::from_sdp_string(&answer).expect("SDP");
     world.clients[viewer]
@@ -213,6 +215,8 @@ fn an_offer_that_leads_nowhere_is_refused_by_name() {
             user: "u".into(),
             direction,
             offer,
+            sources: None,
+            muted: Muted::default(),
         };
         let error = world.workers[0].accept(&request, now).expect_err("no offer");
         assert!(

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { liveSessions, presenceOf, videoCodecsOnAir } from './http';
+import { createSession, deleteBackground, liveSessions, presenceOf, putBackground, videoCodecsOnAir } from './http';
 
 function answering(status: number, body: unknown): void {
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json(body, { status })));
@@ -54,5 +54,61 @@ describe('videoCodecsOnAir', () => {
     expect(await videoCodecsOnAir('show')).toEqual(['H264']);
     answering(404, 'nothing');
     expect(await videoCodecsOnAir('show')).toEqual([]);
+  });
+});
+
+/** Answers once, and keeps what was asked. */
+function listening(answer: Response): { path: string; init: RequestInit }[] {
+  const asked: { path: string; init: RequestInit }[] = [];
+  vi.stubGlobal('fetch', (path: string, init: RequestInit) => {
+    asked.push({ path, init });
+    return Promise.resolve(answer);
+  });
+  return asked;
+}
+
+describe('createSession', () => {
+  it('sends what was chosen, with the token where there is one', async () => {
+    const created = { session_id: 'show', host_token: 'secret', watch_url: 'https://a/watch/show' };
+    const asked = listening(Response.json(created, { status: 201 }));
+    expect(await createSession({ title: 'Rehearsal', mode: 'voice' }, 'key')).toEqual(created);
+    expect(asked[0]?.path).toBe('/api/sessions');
+    expect(asked[0]?.init).toMatchObject({
+      method: 'POST',
+      headers: { Authorization: 'Bearer key' },
+      body: '{"title":"Rehearsal","mode":"voice"}',
+    });
+  });
+
+  it.each([
+    [401, { code: 'token_required', message: 'a token is required' }, /only people with a key/],
+    [503, { code: 'too_many_sessions', message: 'the server holds 100 sessions already' }, /^The server holds 100/],
+    [502, '<html>', /status 502/],
+    [201, { session_id: 'show' }, /makes no sense/],
+  ])('says why not: %i', async (status, body, words) => {
+    answering(status, body);
+    await expect(createSession({})).rejects.toThrow(words);
+  });
+
+  it('tells a refusal from a server that is away', async () => {
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('refused')));
+    await expect(createSession({})).rejects.toMatchObject({ code: 'unreachable' });
+  });
+});
+
+describe('the background picture', () => {
+  it('is sent as it is, with its type and the right to it', async () => {
+    const asked = listening(new Response(null, { status: 204 }));
+    const picture = new Blob(['jpeg'], { type: 'image/jpeg' });
+    await putBackground('show', 'secret', picture);
+    await deleteBackground('show', 'secret');
+    expect(asked.map(({ path, init }) => [path, init.method])).toEqual([
+      ['/api/sessions/show/background', 'PUT'],
+      ['/api/sessions/show/background', 'DELETE'],
+    ]);
+    expect(asked[0]?.init).toMatchObject({
+      headers: { 'Content-Type': 'image/jpeg', Authorization: 'Bearer secret' },
+      body: picture,
+    });
   });
 });

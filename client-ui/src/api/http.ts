@@ -1,4 +1,11 @@
-import type { SessionList, SessionStats, SessionSummary } from '../protocol/bindings';
+import type {
+  ApiError,
+  CreateSession,
+  SessionCreated,
+  SessionList,
+  SessionStats,
+  SessionSummary,
+} from '../protocol/bindings';
 
 /** No answer is waited for longer than this. */
 const ANSWER_WITHIN_MS = 8_000;
@@ -62,4 +69,98 @@ export async function liveSessions(): Promise<SessionSummary[]> {
   }
   const list = (await response.json()) as Partial<SessionList>;
   return Array.isArray(list.sessions) ? list.sessions.filter(isSummary) : [];
+}
+
+/** A request that was not granted, in words for people. */
+export class RequestRefused extends Error {
+  override readonly name = 'RequestRefused';
+  /** As the server names it; `unreachable` where there was no answer, `unreadable` where it made no sense. */
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const UNREACHABLE = 'The server does not answer. Check this device’s network, then try again.';
+
+/** Words that say more to a person at this page than the server's own, which programs read as well. */
+const WORDS: Readonly<Record<string, string>> = {
+  token_required:
+    'This server lets only people with a key go live. Ask whoever runs it for a link that has one in it, and open that.',
+  token_invalid: 'The key in your link is not good any more. Ask whoever runs the server for a new link.',
+};
+
+/** What the server said against a request (its JSON body), with its status where it said nothing. */
+async function refusalIn(response: Response): Promise<RequestRefused> {
+  const body = (await response.json().catch(() => null)) as Partial<ApiError> | null;
+  const code = typeof body?.code === 'string' ? body.code : `status_${response.status}`;
+  const said = typeof body?.message === 'string' ? asSentence(body.message) : '';
+  const unsaid = `The server refused, with status ${response.status}. Try again in a moment.`;
+  return new RequestRefused(code, WORDS[code] ?? (said === '' ? unsaid : said));
+}
+
+/** `the session is full` → `The session is full.` */
+function asSentence(message: string): string {
+  const text = message.trim();
+  return text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? '' : '.'}`;
+}
+
+/** Sends a request. Rejects with {@link RequestRefused} unless it is granted. */
+async function request(path: string, init: RequestInit, withinMs = ANSWER_WITHIN_MS): Promise<Response> {
+  const response = await fetch(path, { ...init, signal: AbortSignal.timeout(withinMs) }).catch(() => {
+    throw new RequestRefused('unreachable', UNREACHABLE);
+  });
+  if (!response.ok) {
+    throw await refusalIn(response);
+  }
+  return response;
+}
+
+function bearer(token: string | null): Record<string, string> {
+  return token === null ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/**
+ * Creates a session.
+ *
+ * @param token - where the server wants one
+ */
+export async function createSession(session: CreateSession, token: string | null = null): Promise<SessionCreated> {
+  const response = await request('/api/sessions', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...bearer(token) },
+    body: JSON.stringify(session),
+  });
+  const created = (await response.json().catch(() => null)) as Partial<SessionCreated> | null;
+  if (typeof created?.session_id !== 'string' || typeof created.host_token !== 'string') {
+    throw new RequestRefused('unreadable', 'The server’s answer makes no sense. It may be of another version.');
+  }
+  return {
+    session_id: created.session_id,
+    host_token: created.host_token,
+    watch_url: typeof created.watch_url === 'string' ? created.watch_url : '',
+  };
+}
+
+/** A background picture of this size takes so long on a phone's poor upstream. */
+const UPLOAD_WITHIN_MS = 60_000;
+
+function backgroundPath(sessionId: string): string {
+  return `/api/sessions/${encodeURIComponent(sessionId)}/background`;
+}
+
+/** Puts `picture` behind the tiles of a session in camera mode. */
+export async function putBackground(sessionId: string, hostToken: string, picture: Blob): Promise<void> {
+  await request(
+    backgroundPath(sessionId),
+    { method: 'PUT', headers: { 'Content-Type': picture.type, ...bearer(hostToken) }, body: picture },
+    UPLOAD_WITHIN_MS,
+  );
+}
+
+/** Takes the background picture away. */
+export async function deleteBackground(sessionId: string, hostToken: string): Promise<void> {
+  await request(backgroundPath(sessionId), { method: 'DELETE', headers: bearer(hostToken) });
 }

@@ -1,4 +1,12 @@
-import type { MediaEngine, Subscription, SubscriptionEvents, TransportState, Wanted } from './engine';
+import type { MediaKind } from '../protocol/bindings';
+import {
+  MEDIA_KINDS,
+  type MediaEngine,
+  type Subscription,
+  type SubscriptionEvents,
+  type TransportState,
+  type Wanted,
+} from './engine';
 import { type MediaSample, readStats } from './sample';
 import { preferStereo } from './sdp';
 
@@ -22,13 +30,12 @@ export const browserEngine: MediaEngine = {
 class BrowserSubscription implements Subscription {
   readonly offer: Promise<string>;
   readonly #connection = new RTCPeerConnection();
+  readonly #slots: RTCRtpTransceiver[] = [];
   readonly #media: MediaStream;
 
   constructor(wanted: Wanted, events: SubscriptionEvents) {
-    const kinds = (['audio', 'video'] as const).filter((kind) => wanted[kind]);
-    const receivers = kinds.map((kind) => this.#connection.addTransceiver(kind, { direction: 'recvonly' }).receiver);
-    receivers.forEach(playAtOnce);
-    this.#media = new MediaStream(receivers.map((receiver) => receiver.track));
+    this.#addSlots(wanted);
+    this.#media = new MediaStream(this.#first().map((slot) => slot.receiver.track));
     this.#connection.onconnectionstatechange = () => {
       const state = transportState(this.#connection.connectionState);
       if (state !== null) {
@@ -38,6 +45,29 @@ class BrowserSubscription implements Subscription {
     this.offer = this.#makeOffer();
     // The offer may fail before anybody waits for it; whoever does still sees the failure.
     this.offer.catch(() => undefined);
+  }
+
+  extend(wanted: Wanted): Promise<string> {
+    this.#addSlots(wanted);
+    return this.#makeOffer();
+  }
+
+  #addSlots(wanted: Wanted): void {
+    for (const kind of MEDIA_KINDS) {
+      for (let count = this.#of(kind).length; count < wanted[kind]; count += 1) {
+        const slot = this.#connection.addTransceiver(kind, { direction: 'recvonly' });
+        playAtOnce(slot.receiver);
+        this.#slots.push(slot);
+      }
+    }
+  }
+
+  #of(kind: MediaKind): RTCRtpTransceiver[] {
+    return this.#slots.filter((slot) => slot.receiver.track.kind === kind);
+  }
+
+  #first(): RTCRtpTransceiver[] {
+    return MEDIA_KINDS.flatMap((kind) => this.#of(kind).slice(0, 1));
   }
 
   async #makeOffer(): Promise<string> {
@@ -56,8 +86,17 @@ class BrowserSubscription implements Subscription {
     await this.#connection.addIceCandidate(candidate);
   }
 
+  isFirst(mid: string): boolean {
+    return this.#first().some((slot) => slot.mid === mid);
+  }
+
   attach(video: HTMLVideoElement): void {
     video.srcObject = this.#media;
+  }
+
+  attachSlot(element: HTMLMediaElement, mid: string): void {
+    const slot = this.#slots.find((one) => one.mid === mid);
+    element.srcObject = slot === undefined ? null : new MediaStream([slot.receiver.track]);
   }
 
   async sample(): Promise<MediaSample | null> {

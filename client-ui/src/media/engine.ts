@@ -1,12 +1,13 @@
+import type { MediaKind } from '../protocol/bindings';
 import type { MediaSample } from './sample';
 
 /** The way of the media, as the transport sees it. */
 export type TransportState = 'connecting' | 'connected' | 'interrupted' | 'failed';
 
-/** Which kinds of media a subscription asks for: one receive slot for each. */
+/** How many receive slots of each kind a subscription asks for. */
 export interface Wanted {
-  readonly audio: boolean;
-  readonly video: boolean;
+  readonly audio: number;
+  readonly video: number;
 }
 
 /** What a subscription reports. */
@@ -15,16 +16,27 @@ export interface SubscriptionEvents {
   transport(state: TransportState): void;
 }
 
-/** One connection that receives media. It offers once; the server answers. */
+/** One connection that receives media. It offers; the server answers. */
 export interface Subscription {
-  /** The offer, as SDP. It is in the making from the start, so that it is ready when the signaling is. */
+  /** The first offer, as SDP. It is in the making from the start, so that it is ready when the signaling is. */
   readonly offer: Promise<string>;
+  /**
+   * Asks for slots until there are as many as wanted; those that exist stay as they are. Not before the offer that is
+   * out was answered.
+   *
+   * @returns the next offer, as SDP
+   */
+  extend(wanted: Wanted): Promise<string>;
   /** Takes the server's answer. Rejects where it makes no sense. */
   accept(answerSdp: string): Promise<void>;
   /** Takes a candidate that the server sent after its answer. */
   addCandidate(candidate: RTCIceCandidateInit): Promise<void>;
-  /** Shows the media in `video`, until another subscription is attached there. */
+  /** Whether `mid` is the first slot of its kind: {@link attach} plays those. Known once the offer is made. */
+  isFirst(mid: string): boolean;
+  /** Plays the first slot of each kind in `video`, until something else is attached there. */
   attach(video: HTMLVideoElement): void;
+  /** Plays one slot in `element`, until something else is attached there. */
+  attachSlot(element: HTMLMediaElement, mid: string): void;
   /** The counters as they stand, or `null` before there is anything to count. */
   sample(): Promise<MediaSample | null>;
   /** Frees everything. The element that it was attached to keeps its last picture where the engine can do that. */
@@ -43,3 +55,6 @@ export interface MediaEngine {
   /** Begins to receive. */
   subscribe(wanted: Wanted, events: SubscriptionEvents): Subscription;
 }
+
+/** Both kinds, in the order in which slots are offered. */
+export const MEDIA_KINDS: readonly MediaKind[] = ['audio', 'video'];

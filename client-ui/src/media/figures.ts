@@ -5,7 +5,7 @@ export interface Figures {
   readonly width: number;
   readonly height: number;
   readonly videoCodec: string | null;
-  /** Frames decoded per second. */
+  /** Frames of the largest picture decoded per second. */
   readonly fps: number;
   /** Bits per second of audio and video, without the overhead of IP and UDP. */
   readonly bitrate: number;
@@ -50,7 +50,7 @@ export function figuresBetween(before: MediaSample, now: MediaSample): Figures |
     width: now.width,
     height: now.height,
     videoCodec: now.videoCodec,
-    fps: frames / seconds,
+    fps: growth(before.framesOfLargest, now.framesOfLargest) / seconds,
     bitrate: (bytes * 8) / seconds,
     loss: expected === 0 ? 0 : lost / expected,
     jitterMs: now.jitterMs,

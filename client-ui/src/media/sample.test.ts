@@ -40,6 +40,7 @@ describe('readStats', () => {
       packetsReceived: 30,
       packetsLost: 3,
       framesDecoded: 5,
+      framesOfLargest: 5,
       framesDropped: 0,
       jitterMs: 3,
       roundTripMs: 12,
@@ -52,6 +53,26 @@ describe('readStats', () => {
   it('takes the nominated pair where no transport names one, as in Firefox', () => {
     const firefox = new Map([...report].filter(([id]) => id !== 'T' && id !== 'P0'));
     expect(readStats(firefox, 0)?.roundTripMs).toBe(12);
+  });
+
+  it('adds up the slots, and names the largest picture', () => {
+    const camera = {
+      type: 'inbound-rtp',
+      kind: 'video',
+      frameWidth: 320,
+      frameHeight: 180,
+      framesDecoded: 7,
+      jitter: 9,
+    };
+    const second = readStats(new Map<string, unknown>([['V2', camera], ...report]), 0);
+    expect(second).toMatchObject({
+      width: 1280,
+      height: 720,
+      framesDecoded: 12,
+      framesOfLargest: 5,
+      jitterMs: 3,
+      packetsReceived: 30,
+    });
   });
 
   it('reads sound alone', () => {

@@ -1,13 +1,14 @@
 /**
- * Counters of one subscription at one moment, independent of the engine. Counters run from the start of the
- * subscription; `null` stands for what the engine does not tell.
+ * Counters of one subscription at one moment, independent of the engine, over all its slots. Counters run from the start
+ * of the subscription; `null` stands for what the engine does not tell.
  */
 export interface MediaSample {
   /** When it was taken, in milliseconds on a clock that does not jump. */
   readonly atMs: number;
+  /** Of the largest picture. */
   readonly width: number;
   readonly height: number;
-  /** As in SDP: `H264`. */
+  /** Of the same picture, as in SDP: `H264`. */
   readonly videoCodec: string | null;
   readonly videoBytes: number;
   readonly audioBytes: number;
@@ -16,8 +17,10 @@ export interface MediaSample {
   /** Of both kinds together; goes down when a packet that counted as lost arrives late (RFC 3550 §6.4.1). */
   readonly packetsLost: number;
   readonly framesDecoded: number;
+  /** The same of the largest picture alone. */
+  readonly framesOfLargest: number;
   readonly framesDropped: number;
-  /** Of the video, in milliseconds (RFC 3550 §6.4.1). */
+  /** Of the largest picture, or else of the first sound, in milliseconds (RFC 3550 §6.4.1). */
   readonly jitterMs: number | null;
   /** Of the path to the server, in milliseconds. */
   readonly roundTripMs: number | null;
@@ -75,28 +78,36 @@ export function readStats(report: Iterable<readonly [string, unknown]>, atMs: nu
     }
   }
   const inbound = (kind: string) =>
-    [...entries.values()].find((entry) => entry['type'] === 'inbound-rtp' && entry['kind'] === kind);
-  const video = inbound('video');
-  const audio = inbound('audio');
-  if (video === undefined && audio === undefined) {
+    [...entries.values()].filter((entry) => entry['type'] === 'inbound-rtp' && entry['kind'] === kind);
+  const pictures = inbound('video');
+  const sounds = inbound('audio');
+  const all = [...pictures, ...sounds];
+  if (all.length === 0) {
     return null;
   }
-  const both = (key: string) => (numberIn(video, key) ?? 0) + (numberIn(audio, key) ?? 0);
+  const area = (entry: Entry) => (numberIn(entry, 'frameWidth') ?? 0) * (numberIn(entry, 'frameHeight') ?? 0);
+  const largest = pictures.reduce<Entry | undefined>(
+    (best, entry) => (best === undefined || area(entry) > area(best) ? entry : best),
+    undefined,
+  );
+  const sum = (of: readonly Entry[], key: string) =>
+    of.reduce((total, entry) => total + (numberIn(entry, key) ?? 0), 0);
   return {
     atMs,
-    width: numberIn(video, 'frameWidth') ?? 0,
-    height: numberIn(video, 'frameHeight') ?? 0,
-    videoCodec: codecName(entries, video),
-    videoBytes: numberIn(video, 'bytesReceived') ?? 0,
-    audioBytes: numberIn(audio, 'bytesReceived') ?? 0,
-    packetsReceived: both('packetsReceived'),
-    packetsLost: both('packetsLost'),
-    framesDecoded: numberIn(video, 'framesDecoded') ?? 0,
-    framesDropped: numberIn(video, 'framesDropped') ?? 0,
-    jitterMs: inMs(numberIn(video ?? audio, 'jitter')),
+    width: numberIn(largest, 'frameWidth') ?? 0,
+    height: numberIn(largest, 'frameHeight') ?? 0,
+    videoCodec: codecName(entries, largest),
+    videoBytes: sum(pictures, 'bytesReceived'),
+    audioBytes: sum(sounds, 'bytesReceived'),
+    packetsReceived: sum(all, 'packetsReceived'),
+    packetsLost: sum(all, 'packetsLost'),
+    framesDecoded: sum(pictures, 'framesDecoded'),
+    framesOfLargest: numberIn(largest, 'framesDecoded') ?? 0,
+    framesDropped: sum(pictures, 'framesDropped'),
+    jitterMs: inMs(numberIn(largest ?? sounds[0], 'jitter')),
     roundTripMs: inMs(numberIn(selectedPair(entries), 'currentRoundTripTime')),
-    bufferedMs: inMs(numberIn(video, 'jitterBufferDelay')) ?? 0,
-    bufferedFrames: numberIn(video, 'jitterBufferEmittedCount') ?? 0,
-    decodeMs: inMs(numberIn(video, 'totalDecodeTime')) ?? 0,
+    bufferedMs: sum(pictures, 'jitterBufferDelay') * 1_000,
+    bufferedFrames: sum(pictures, 'jitterBufferEmittedCount'),
+    decodeMs: sum(pictures, 'totalDecodeTime') * 1_000,
   };
 }

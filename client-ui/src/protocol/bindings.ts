@@ -28,11 +28,11 @@ username: string,
  */
 role: Role, 
 /**
- * Whether the microphone is on, as this person says.
+ * Whether the microphone is on, as this person says, and forwarded.
  */
 audio_enabled: boolean, 
 /**
- * Whether the camera is on, as this person says.
+ * The same for the camera.
  */
 video_enabled: boolean, 
 /**

@@ -1,15 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Facts, type Phase, phaseOf } from './phase';
+import { FIRST_FACTS, type Facts, type Phase, phaseOf } from './phase';
 
-const START: Facts = {
-  engineWorks: true,
-  unplayableCodec: null,
-  online: true,
-  link: 'opening',
-  onAir: false,
-  flow: 'none',
-  lost: false,
-};
+const START = FIRST_FACTS;
 const IN: Facts = { ...START, link: 'open', onAir: true, flow: 'flowing' };
 
 describe('phaseOf', () => {
@@ -27,6 +19,8 @@ describe('phaseOf', () => {
     ['a session that is full', { ...START, link: 'refused' }, 'connecting'],
     ['no network', { ...IN, link: 'down', online: false }, 'offline'],
     ['a connection that outlives what the system thinks of the network', { ...IN, online: false }, 'live'],
+    ['somebody who was sent away', { ...IN, link: 'expelled', online: false }, 'expelled'],
+    ['somebody who came in again elsewhere', { ...IN, link: 'replaced' }, 'replaced'],
     ['the end', { ...IN, link: 'ended' }, 'ended'],
     ['a browser without WebRTC', { ...START, engineWorks: false }, 'unsupported'],
     ['a codec that the browser does not have', { ...IN, unplayableCodec: 'H264' }, 'unsupported'],

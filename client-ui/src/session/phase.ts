@@ -1,12 +1,25 @@
+import type { EndReason } from '../protocol/bindings';
+
 /** What the watch page shows, and its `data-state`. */
 export type Phase =
-  'connecting' | 'waiting' | 'live' | 'reconnecting' | 'ended' | 'not-found' | 'unsupported' | 'offline';
+  | 'connecting'
+  | 'waiting'
+  | 'live'
+  | 'reconnecting'
+  | 'ended'
+  | 'not-found'
+  | 'unsupported'
+  | 'offline'
+  /** A host or cohost sent this person away. */
+  | 'expelled'
+  /** The same person has come in anew elsewhere. */
+  | 'replaced';
 
 /**
  * The way to the server. `absent`: it answers, and knows no such session. `refused`: it knows the session, and lets us not
- * in. `ended`: it said so.
+ * in. `ended`: it said so. `expelled`, `replaced`: it closed the connection, and not to be opened again.
  */
-export type Link = 'opening' | 'open' | 'down' | 'absent' | 'refused' | 'ended';
+export type Link = 'opening' | 'open' | 'down' | 'absent' | 'refused' | 'ended' | 'expelled' | 'replaced';
 
 /** The way of the media. `stalled`: it was flowing, and nothing has come for a while. */
 export type Flow = 'none' | 'flowing' | 'stalled';
@@ -28,6 +41,28 @@ export interface Facts {
    * interruption and not a wrong address.
    */
   readonly lost: boolean;
+  /** Why it has ended, where it has. */
+  readonly endReason: EndReason | null;
+  /** Who sent this person away and why, where somebody did. */
+  readonly expulsion: { readonly by: string; readonly reason: string } | null;
+}
+
+/** What is known before anything is. */
+export const FIRST_FACTS: Facts = {
+  engineWorks: true,
+  unplayableCodec: null,
+  online: true,
+  link: 'opening',
+  onAir: false,
+  flow: 'none',
+  lost: false,
+  endReason: null,
+  expulsion: null,
+};
+
+/** Whether `link` stays as it is until the page is loaded again. */
+export function isFinal(link: Link): boolean {
+  return link === 'expelled' || link === 'replaced';
 }
 
 /** The one phase that follows from `facts`. */
@@ -37,7 +72,9 @@ export function phaseOf(facts: Facts): Phase {
   }
   switch (facts.link) {
     case 'ended':
-      return 'ended';
+    case 'expelled':
+    case 'replaced':
+      return facts.link;
     case 'absent':
       return facts.lost ? 'reconnecting' : 'not-found';
     case 'opening':

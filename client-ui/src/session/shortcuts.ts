@@ -42,3 +42,15 @@ export function shortcutFor(press: KeyPress, focused: string): ShortcutAction | 
     ((focused === 'BUTTON' || focused === 'A') && key === ' ');
   return taken ? null : (SHORTCUTS.find((shortcut) => shortcut.keys.includes(key))?.action ?? null);
 }
+
+/**
+ * What has the focus, for {@link shortcutFor}. Whatever takes letters or arrows for itself counts as a text area: fields,
+ * choices, and the parts of the page that scroll by the keyboard.
+ */
+export function focusOf(element: Element | null): string {
+  if (element === null) {
+    return '';
+  }
+  const takesKeys = element.matches('input:not([type=range]), select') || element.closest('[data-keys=own]') !== null;
+  return takesKeys ? 'TEXTAREA' : element.tagName;
+}

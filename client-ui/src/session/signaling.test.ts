@@ -10,7 +10,8 @@ class FakeSocket {
   readonly sent: unknown[] = [];
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: (() => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  closedWith: number | undefined;
 
   constructor() {
     FakeSocket.last = this;
@@ -20,8 +21,9 @@ class FakeSocket {
     this.sent.push(JSON.parse(text));
   }
 
-  close(): void {
+  close(code?: number): void {
     this.closed = true;
+    this.closedWith = code;
   }
 
   open(): void {
@@ -40,7 +42,7 @@ function connect() {
   const signaling = new SocketSignaling('ws://host/ws/live/show', {
     opened: () => heard.push('opened'),
     message: (message) => messages.push(message),
-    closed: (wasOpen) => heard.push(wasOpen ? 'lost' : 'refused'),
+    closed: (why) => heard.push(why),
   });
   return { signaling, socket: FakeSocket.last, heard, messages };
 }
@@ -68,12 +70,33 @@ describe('SocketSignaling', () => {
 
   it('tells a connection that was lost from one that was refused', () => {
     const refused = connect();
-    refused.socket.onclose?.();
+    refused.socket.onclose?.({ code: 1006 });
     expect(refused.heard).toEqual(['refused']);
     const lost = connect();
     lost.socket.open();
-    lost.socket.onclose?.();
+    lost.socket.onclose?.({ code: 1006 });
     expect(lost.heard).toEqual(['opened', 'lost']);
+  });
+
+  it.each([
+    [4001, 'replaced'],
+    [4003, 'expelled'],
+    [1008, 'lost'],
+    [1001, 'lost'],
+  ])('takes close code %i for %s', (code, why) => {
+    const { socket, heard } = connect();
+    socket.open();
+    socket.onclose?.({ code });
+    expect(heard).toEqual(['opened', why]);
+  });
+
+  it('says whether it leaves for good', () => {
+    const { signaling, socket } = connect();
+    signaling.close(true);
+    expect(socket.closedWith).toBe(1000);
+    const other = connect();
+    other.signaling.close();
+    expect(other.socket.closedWith).toBeUndefined();
   });
 
   it('gives up a server that never answers the handshake', () => {
@@ -116,10 +139,10 @@ describe('SocketSignaling', () => {
 
   it('says nothing after it was closed, and sends nothing before it is open', () => {
     const { signaling, socket, heard } = connect();
-    signaling.send({ action: 'ping' });
+    expect(signaling.send({ action: 'ping' })).toBe(false);
     expect(socket.sent).toEqual([]);
     signaling.close();
-    socket.onclose?.();
+    socket.onclose?.({ code: 1006 });
     vi.advanceTimersByTime(60_000);
     expect(heard).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
@@ -127,8 +150,17 @@ describe('SocketSignaling', () => {
 });
 
 describe('signalingUrl', () => {
+  const nobody = { token: null, username: null, resumeToken: null };
+
   it('speaks as securely as the page was served', () => {
-    expect(signalingUrl('show', 'https://host:8443', null)).toBe('wss://host:8443/ws/live/show');
-    expect(signalingUrl('show', 'http://host', 'Ada & Co')).toBe('ws://host/ws/live/show?username=Ada+%26+Co');
+    expect(signalingUrl('show', 'https://host:8443', nobody)).toBe('wss://host:8443/ws/live/show');
+    expect(signalingUrl('show', 'http://host', { ...nobody, username: 'Ada & Co' })).toBe(
+      'ws://host/ws/live/show?username=Ada+%26+Co',
+    );
+  });
+
+  it('says who comes, and from where they were lost', () => {
+    const url = signalingUrl('show', 'https://host', { token: 'a.b.c', username: 'Ada', resumeToken: 'back' });
+    expect(url).toBe('wss://host/ws/live/show?token=a.b.c&username=Ada&resume_token=back');
   });
 });

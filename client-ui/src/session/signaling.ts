@@ -13,33 +13,68 @@ const PONG_SOON_MS = 2_000;
 /** After this long without a WebSocket, the attempt counts as failed. */
 const OPEN_WITHIN_MS = 8_000;
 
+/** A newer connection of the same person has taken the place of this one: the server's own close code. */
+export const CLOSED_REPLACED = 4001;
+
+/** The person was sent away: the server's own close code. */
+export const CLOSED_EXPELLED = 4003;
+
+/** The page leaves for good: nobody needs to keep its place (RFC 6455 §7.4.1). */
+const CLOSE_NORMAL = 1000;
+
+/** Why a signaling connection is gone. */
+export type Closure =
+  /** The server refused it, or could not be reached. */
+  | 'refused'
+  /** It was open, and may be opened again. */
+  | 'lost'
+  /** See {@link CLOSED_REPLACED}. */
+  | 'replaced'
+  /** See {@link CLOSED_EXPELLED}. */
+  | 'expelled';
+
 /** What a signaling connection reports. After `closed`, nothing more. */
 export interface SignalingEvents {
   opened(): void;
   message(message: ServerMessage): void;
-  /** The connection is gone; `wasOpen` is false where the server refused it or could not be reached. */
-  closed(wasOpen: boolean): void;
+  closed(why: Closure): void;
 }
 
 /** A connection to a session's WebSocket. */
 export interface Signaling {
-  /** Sends, where the connection is open. */
-  send(message: ClientMessage): void;
+  /** Sends, where the connection is open; whether it was. */
+  send(message: ClientMessage): boolean;
   /** Makes sure, soon, that the connection is alive. */
   probe(): void;
-  /** Closes, and reports nothing more. */
-  close(): void;
+  /**
+   * Closes, and reports nothing more.
+   *
+   * @param forGood - whether the place in the session can be given up at once
+   */
+  close(forGood?: boolean): void;
 }
 
 /** Opens a signaling connection to a session. */
 export type OpenSignaling = (sessionId: string, events: SignalingEvents) => Signaling;
 
+/** Who comes in. */
+export interface Credentials {
+  /** Signed by the server; `null` where the session is open to all. */
+  readonly token: string | null;
+  readonly username: string | null;
+  /** Of the connection that was lost. */
+  readonly resumeToken: string | null;
+}
+
 /** The WebSocket of `sessionId`, at the server that these pages came from. */
-export function signalingUrl(sessionId: string, origin: string, username: string | null): string {
+export function signalingUrl(sessionId: string, origin: string, credentials: Credentials): string {
   const url = new URL(`/ws/live/${encodeURIComponent(sessionId)}`, origin);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  if (username !== null) {
-    url.searchParams.set('username', username);
+  const { token, username, resumeToken } = credentials;
+  for (const [name, value] of Object.entries({ token, username, resume_token: resumeToken })) {
+    if (value !== null) {
+      url.searchParams.set(name, value);
+    }
   }
   return url.href;
 }
@@ -69,15 +104,17 @@ export class SocketSignaling implements Signaling {
         events.message(message);
       }
     };
-    this.#socket.onclose = () => this.#finish();
+    this.#socket.onclose = (event) => this.#finish(event.code);
     this.#deadline = setTimeout(() => this.#finish(), OPEN_WITHIN_MS);
     this.#pinging = setInterval(() => this.#ping(PONG_WITHIN_MS), PING_EVERY_MS);
   }
 
-  send(message: ClientMessage): void {
-    if (this.#socket.readyState === WebSocket.OPEN) {
-      this.#socket.send(JSON.stringify(message));
+  send(message: ClientMessage): boolean {
+    if (this.#socket.readyState !== WebSocket.OPEN) {
+      return false;
     }
+    this.#socket.send(JSON.stringify(message));
+    return true;
   }
 
   probe(): void {
@@ -85,9 +122,9 @@ export class SocketSignaling implements Signaling {
     this.#ping(PONG_SOON_MS);
   }
 
-  close(): void {
+  close(forGood = false): void {
     this.#done = true;
-    this.#release();
+    this.#release(forGood ? CLOSE_NORMAL : undefined);
   }
 
   #ping(withinMs: number): void {
@@ -105,19 +142,30 @@ export class SocketSignaling implements Signaling {
     clearTimeout(this.#deadline);
   }
 
-  #finish(): void {
+  #finish(code?: number): void {
     if (this.#done) {
       return;
     }
     this.#done = true;
     this.#release();
-    this.#events.closed(this.#wasOpen);
+    this.#events.closed(closureOf(this.#wasOpen, code));
   }
 
-  #release(): void {
+  #release(code?: number): void {
     clearTimeout(this.#deadline);
     clearInterval(this.#pinging);
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
-    this.#socket.close();
+    this.#socket.close(code);
+  }
+}
+
+function closureOf(wasOpen: boolean, code: number | undefined): Closure {
+  switch (code) {
+    case CLOSED_REPLACED:
+      return 'replaced';
+    case CLOSED_EXPELLED:
+      return 'expelled';
+    default:
+      return wasOpen ? 'lost' : 'refused';
   }
 }

@@ -19,13 +19,16 @@ class Preview {
         works: true,
         videoCodecs: () => ['H264'],
         subscribe: (wanted, events) => {
-          expect(wanted, 'a tile is silent').toEqual({ audio: false, video: true });
+          expect(wanted, 'a tile is silent').toEqual({ audio: 0, video: 1 });
           this.transports.push(events);
           return {
             offer: Promise.resolve('offer'),
             accept: () => Promise.resolve(),
             addCandidate: () => Promise.resolve(),
+            extend: () => Promise.resolve('offer'),
+            isFirst: () => true,
             attach: () => undefined,
+            attachSlot: () => undefined,
             sample: () => Promise.resolve({ atMs: performance.now(), framesDecoded: this.frames } as MediaSample),
             close: () => undefined,
           };

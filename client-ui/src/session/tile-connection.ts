@@ -125,7 +125,7 @@ class Attempt {
     this.#outside = outside;
     this.#events = events;
     this.subscription = outside.engine.subscribe(
-      { audio: false, video: true },
+      { audio: 0, video: 1 },
       { transport: (state) => state === 'failed' && this.#fail() },
     );
     this.#deadline = setTimeout(() => this.#fail(), PICTURE_WITHIN_MS);

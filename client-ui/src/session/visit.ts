@@ -1,6 +1,6 @@
-import type { MediaEngine, Subscription, TransportState } from '../media/engine';
-import type { ServerMessage, SignalData } from '../protocol/bindings';
-import type { OpenSignaling, Signaling } from './signaling';
+import type { MediaEngine, Subscription, TransportState, Wanted } from '../media/engine';
+import type { ClientMessage, ServerMessage, SignalData } from '../protocol/bindings';
+import type { Closure, OpenSignaling, Signaling } from './signaling';
 
 /** From the offer to a connected transport; longer means that the media port cannot be reached, or the answer is lost. */
 const MEDIA_WITHIN_MS = 12_000;
@@ -11,14 +11,23 @@ const MEDIA_WITHIN_MS = 12_000;
  */
 const MEND_WITHIN_MS = 4_000;
 
-/** Why a visit is over. */
-export type VisitEnd = 'refused' | 'lost';
+/** From a later offer to its answer, while media flows. */
+const ANSWER_WITHIN_MS = 8_000;
+
+/** One slot of each kind at first: what a stream with one person on the stage needs, without waiting for a word. */
+const FIRST_SLOTS: Wanted = { audio: 1, video: 1 };
+
+/**
+ * Most slots of one kind, whatever the server says: a host and twenty guests, each with a camera and a screen, or with
+ * the sound of both.
+ */
+const MAX_SLOTS = 42;
 
 /** What a visit reports. After `over`, nothing more. */
 export interface VisitEvents {
   message(message: ServerMessage): void;
   transport(state: TransportState): void;
-  over(end: VisitEnd): void;
+  over(end: Closure): void;
 }
 
 /**
@@ -30,8 +39,15 @@ export class Visit {
   readonly #signaling: Signaling;
   readonly #events: VisitEvents;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #answering: ReturnType<typeof setTimeout> | undefined;
   #connected = false;
   #over = false;
+  /** In a mesh, media does not come from the server: this subscription stays without an answer. */
+  #mesh = false;
+  /** Whether an offer waits for its answer; there is never a second one at the same time. */
+  #offered = false;
+  #slots = FIRST_SLOTS;
+  #wanted = FIRST_SLOTS;
 
   constructor(sessionId: string, engine: MediaEngine, openSignaling: OpenSignaling, events: VisitEvents) {
     this.#events = events;
@@ -39,12 +55,14 @@ export class Visit {
     this.#signaling = openSignaling(sessionId, {
       opened: () => void this.#sendOffer(),
       message: (message) => this.#message(message),
-      closed: (wasOpen) => this.#end(wasOpen ? 'lost' : 'refused'),
+      closed: (why) => this.#end(why),
     });
-    this.subscription = engine.subscribe(
-      { audio: true, video: true },
-      { transport: (state) => this.#transport(state) },
-    );
+    this.subscription = engine.subscribe(FIRST_SLOTS, { transport: (state) => this.#transport(state) });
+  }
+
+  /** Sends, where the connection is open; whether it was. */
+  send(message: ClientMessage): boolean {
+    return !this.#over && this.#signaling.send(message);
   }
 
   /** Makes sure, soon, that the server is still there. */
@@ -53,18 +71,24 @@ export class Visit {
   }
 
   /** Leaves, and reports nothing more. */
-  close(): void {
+  close(forGood = false): void {
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#signaling.close();
+    clearTimeout(this.#answering);
+    this.#signaling.close(forGood);
     this.subscription.close();
   }
 
   async #sendOffer(): Promise<void> {
     this.#endAfter(MEDIA_WITHIN_MS);
+    await this.#offer(this.subscription.offer);
+  }
+
+  async #offer(made: Promise<string>): Promise<void> {
+    this.#offered = true;
     try {
-      const sdp = await this.subscription.offer;
-      this.#signaling.send({
+      const sdp = await made;
+      this.send({
         action: 'webrtc_signal',
         connection: 'subscribe',
         signal_type: 'offer',
@@ -78,23 +102,53 @@ export class Visit {
   #message(message: ServerMessage): void {
     if (message.type === 'webrtc_signal' && message.connection === 'subscribe') {
       this.#signal(message.signal_data).catch(() => this.#end('lost'));
-    } else if (message.type === 'error' && message.action === 'webrtc_signal') {
-      this.#end('lost');
-    } else {
-      this.#events.message(message);
+      return;
     }
+    if (message.type === 'error' && message.action === 'webrtc_signal' && this.#offered && !this.#mesh) {
+      this.#end('lost');
+      return;
+    }
+    if (message.type === 'current_participants' && message.topology === 'mesh') {
+      this.#mesh = true;
+      clearTimeout(this.#timer);
+    } else if (message.type === 'slots_wanted') {
+      this.#want(message);
+    }
+    this.#events.message(message);
+  }
+
+  #want({ audio, video }: Wanted): void {
+    this.#wanted = {
+      audio: Math.min(MAX_SLOTS, Math.max(this.#wanted.audio, audio)),
+      video: Math.min(MAX_SLOTS, Math.max(this.#wanted.video, video)),
+    };
+    this.#extend();
+  }
+
+  /** Offers more slots, where more are wanted and no offer is out. */
+  #extend(): void {
+    const enough = this.#wanted.audio <= this.#slots.audio && this.#wanted.video <= this.#slots.video;
+    if (enough || this.#offered || this.#over || this.#mesh) {
+      return;
+    }
+    this.#slots = this.#wanted;
+    this.#answering = setTimeout(() => this.#end('lost'), ANSWER_WITHIN_MS);
+    void this.#offer(this.subscription.extend(this.#slots));
   }
 
   async #signal(data: SignalData): Promise<void> {
     if ('sdp' in data) {
       await this.subscription.accept(data.sdp);
+      clearTimeout(this.#answering);
+      this.#offered = false;
+      this.#extend();
     } else {
       await this.subscription.addCandidate(data);
     }
   }
 
   #transport(state: TransportState): void {
-    if (this.#over) {
+    if (this.#over || this.#mesh) {
       return;
     }
     if (state === 'failed') {
@@ -115,7 +169,7 @@ export class Visit {
     this.#timer = setTimeout(() => this.#end('lost'), ms);
   }
 
-  #end(end: VisitEnd): void {
+  #end(end: Closure): void {
     if (!this.#over) {
       this.#over = true;
       // Told first: whoever shows the subscription can still take its last picture.

@@ -1,15 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Presence } from '../api/http';
 import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
-import type { MediaEngine, Subscription, SubscriptionEvents } from '../media/engine';
+import type { MediaEngine, Subscription, SubscriptionEvents, Wanted } from '../media/engine';
 import type { MediaSample } from '../media/sample';
-import type { Link, Phase } from './phase';
+import { welcome } from './fixtures';
+import type { Facts, Link, Phase } from './phase';
+import type { Room } from './room';
 import type { SignalingEvents } from './signaling';
 import { WatchConnection } from './watch-connection';
 
 class FakeSubscription implements Subscription {
   readonly offer = Promise.resolve('offer');
   readonly answers: string[] = [];
+  readonly extensions: Wanted[] = [];
   closed = false;
   frames = 0;
 
@@ -28,8 +31,21 @@ class FakeSubscription implements Subscription {
     return Promise.resolve();
   }
 
+  extend(wanted: Wanted): Promise<string> {
+    this.extensions.push(wanted);
+    return Promise.resolve(`offer of ${wanted.audio} + ${wanted.video}`);
+  }
+
+  isFirst(): boolean {
+    return true;
+  }
+
   attach(): void {
     // Nothing is shown in these tests.
+  }
+
+  attachSlot(): void {
+    // Nor here.
   }
 
   sample(): Promise<MediaSample | null> {
@@ -43,6 +59,7 @@ class FakeSubscription implements Subscription {
       packetsReceived: this.frames,
       packetsLost: 0,
       framesDecoded: this.frames,
+      framesOfLargest: this.frames,
       framesDropped: 0,
       jitterMs: 0,
       roundTripMs: 1,
@@ -68,6 +85,9 @@ class World {
   readonly subscriptions: FakeSubscription[] = [];
   readonly phases: Phase[] = [];
   readonly links: Link[] = [];
+  readonly heard: ServerMessage['type'][] = [];
+  facts: Facts | null = null;
+  room: Room | null = null;
   readonly connection: WatchConnection;
 
   constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'presence'>> = {}) {
@@ -89,9 +109,9 @@ class World {
           const socket = { ...events, sent: [] as ClientMessage[], left: false, probes: 0 };
           this.sockets.push(socket);
           return {
-            send: (message) => socket.sent.push(message),
-            probe: () => (socket.probes += 1),
-            close: () => (socket.left = true),
+            send: (message) => socket.sent.push(message) > 0,
+            probe: () => void (socket.probes += 1),
+            close: () => void (socket.left = true),
           };
         },
         presenceOf: () => Promise.resolve(this.presence),
@@ -102,11 +122,13 @@ class World {
       {
         phase: (phase, facts) => {
           this.links.push(facts.link);
+          this.facts = facts;
           if (this.phases.at(-1) !== phase) {
             this.phases.push(phase);
           }
         },
-        room: () => undefined,
+        room: (room) => void (this.room = room),
+        message: (message) => void this.heard.push(message.type),
         subscription: () => undefined,
         sample: () => undefined,
       },
@@ -131,15 +153,7 @@ class World {
 
   async enter(startedAt: string | null = '2026-01-01T00:00:00Z'): Promise<void> {
     this.socket.opened();
-    this.say({
-      type: 'current_participants',
-      you: { user_id: 'v', username: 'Anonymous', role: 'viewer' },
-      participants: [{ user_id: 'h', username: 'Ada', role: 'host' }],
-      viewer_count: 1,
-      mode: 'camera',
-      title: 'Rehearsal',
-      started_at: startedAt,
-    });
+    this.say(welcome({ started_at: startedAt }));
     await pass(0);
     this.answer('answer');
     this.subscription.events.transport('connected');
@@ -212,7 +226,7 @@ describe('joining', () => {
 
   it('says that there is no such session, and goes in when there is', async () => {
     const world = new World({ presence: 'absent' });
-    world.socket.closed(false);
+    world.socket.closed('refused');
     await pass(0);
     expect(world.phase).toBe('not-found');
     world.presence = 'present';
@@ -223,7 +237,7 @@ describe('joining', () => {
 
   it('keeps trying a server that cannot be reached', async () => {
     const world = new World({ presence: 'unreachable' });
-    world.socket.closed(false);
+    world.socket.closed('refused');
     await pass(30_000);
     expect(world.phases).toEqual(['connecting']);
     world.presence = 'present';
@@ -233,7 +247,7 @@ describe('joining', () => {
 
   it('keeps trying a session that is full', async () => {
     const world = new World();
-    world.socket.closed(false);
+    world.socket.closed('refused');
     await pass(0);
     expect(world.links.at(-1)).toBe('refused');
     await pass(5_000);
@@ -294,7 +308,7 @@ describe('losing', () => {
     const world = new World();
     await world.goLive();
     world.presence = 'unreachable';
-    world.socket.closed(true);
+    world.socket.closed('lost');
     expect(world.phase).toBe('reconnecting');
     expect(world.subscription.closed).toBe(true);
     await pass(20_000);
@@ -311,7 +325,7 @@ describe('losing', () => {
     const world = new World();
     await world.goLive();
     world.presence = 'absent';
-    world.socket.closed(true);
+    world.socket.closed('lost');
     await pass(6 * 60_000);
     expect(world.phase).toBe('not-found');
   });
@@ -363,7 +377,7 @@ describe('losing', () => {
     world.presence = 'unreachable';
     world.connection.nudge();
     expect(world.socket.probes).toBe(1);
-    world.socket.closed(true);
+    world.socket.closed('lost');
     expect(world.phase).toBe('offline');
     await pass(60_000);
     world.online = true;
@@ -396,6 +410,178 @@ describe('losing', () => {
   });
 });
 
+describe('slots', () => {
+  const guest: ServerEvent = { type: 'slots_wanted', audio: 2, video: 3 };
+
+  it('offers more when there is more to see, on the same connection', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say(guest);
+    await pass(0);
+    expect(world.subscription.extensions).toEqual([{ audio: 2, video: 3 }]);
+    expect(world.socket.sent.at(-1)).toMatchObject({ signal_type: 'offer', signal_data: { sdp: 'offer of 2 + 3' } });
+    world.answer('second answer');
+    await pass(20_000);
+    expect(world.subscriptions).toHaveLength(1);
+    expect(world.subscription.answers).toEqual(['answer', 'second answer']);
+  });
+
+  it('never has two offers out, and asks for the most that was wanted', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say(guest);
+    world.say({ type: 'slots_wanted', audio: 5, video: 1 });
+    world.say({ type: 'slots_wanted', audio: 4, video: 7 });
+    await pass(0);
+    expect(world.subscription.extensions).toHaveLength(1);
+    world.answer('second answer');
+    await pass(0);
+    expect(world.subscription.extensions.at(-1)).toEqual({ audio: 5, video: 7 });
+    world.answer('third answer');
+    await pass(0);
+    expect(world.subscription.extensions).toHaveLength(2);
+  });
+
+  it('waits for the first answer', async () => {
+    const world = new World();
+    world.socket.opened();
+    world.say(welcome());
+    world.say(guest);
+    await pass(0);
+    expect(world.subscription.extensions).toHaveLength(0);
+    world.answer('answer');
+    await pass(0);
+    expect(world.subscription.extensions).toHaveLength(1);
+  });
+
+  it('is not made to offer without end', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say({ type: 'slots_wanted', audio: 1_000_000, video: 1_000_000 });
+    await pass(0);
+    expect(world.subscription.extensions).toEqual([{ audio: 42, video: 42 }]);
+  });
+
+  it('begins anew where a later offer is not answered, or is refused', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say(guest);
+    await world.play(10_000);
+    expect(world.subscriptions).toHaveLength(2);
+    await world.goLive();
+    world.say(guest);
+    await pass(0);
+    world.say({ type: 'error', code: 'bad_offer', message: 'no', action: 'webrtc_signal' });
+    expect(world.phase).toBe('reconnecting');
+  });
+
+  it('does not take a refused publication for its own', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say({ type: 'error', code: 'not_allowed', message: 'viewers do not publish', action: 'webrtc_signal' });
+    expect(world.phase).toBe('live');
+    expect(world.heard.at(-1)).toBe('error');
+  });
+});
+
+describe('taking part', () => {
+  it('sends while it is in, and says when it is not', async () => {
+    const world = new World();
+    await world.goLive();
+    expect(world.connection.send({ action: 'request_guest' })).toBe(true);
+    expect(world.room?.asked).toBe(true);
+    world.socket.closed('lost');
+    expect(world.connection.send({ action: 'chat', message: 'hello' })).toBe(false);
+  });
+
+  it('hands on every message but those of its own connection, and first the one that opens', async () => {
+    const world = new World();
+    await world.enter();
+    world.say({
+      type: 'webrtc_signal',
+      session_id: 'show',
+      connection: 'publish',
+      to_user_id: 'v',
+      signal_type: 'answer',
+      signal_data: { sdp: 'for the publisher' },
+    });
+    world.say({ type: 'pong' });
+    expect(world.heard).toEqual(['current_participants', 'webrtc_signal', 'pong']);
+    expect(world.subscription.answers).toEqual(['answer']);
+  });
+
+  it('comes in anew under another name, and shows that as an interruption', async () => {
+    const world = new World();
+    await world.goLive();
+    const [first] = world.sockets;
+    world.connection.enterAnew();
+    expect(first?.left).toBe(true);
+    expect(world.sockets).toHaveLength(2);
+    await world.goLive();
+    expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
+  });
+
+  it('does not miss a picture that everybody turned off', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say({ type: 'slot_assigned', mid: '1', user_id: 'h', kind: 'video', source: 'camera' });
+    world.say({
+      type: 'participant_media_changed',
+      user_id: 'h',
+      audio_enabled: false,
+      video_enabled: false,
+      audio_muted: false,
+      video_muted: false,
+    });
+    await pass(10_000);
+    expect(world.phase).toBe('live');
+  });
+
+  it('waits for no answer in a mesh, where media comes from elsewhere', async () => {
+    const world = new World();
+    world.socket.opened();
+    world.say(welcome({ topology: 'mesh' }));
+    world.say({ type: 'error', code: 'mesh', message: 'no SFU here', action: 'webrtc_signal' });
+    await pass(30_000);
+    expect(world.sockets).toHaveLength(1);
+    world.connection.framePresented();
+    expect(world.phase).toBe('live');
+  });
+});
+
+describe('being sent away', () => {
+  it('says who did it and why, and stays away', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say({ type: 'kicked', by: 'Ada', reason: 'Be kind.' });
+    expect(world.phase).toBe('expelled');
+    expect(world.facts?.expulsion).toEqual({ by: 'Ada', reason: 'Be kind.' });
+    world.connection.nudge();
+    await pass(60_000);
+    expect(world.sockets).toHaveLength(1);
+    expect(world.socket.left).toBe(true);
+  });
+
+  it.each(['expelled', 'replaced'] as const)('does not come back from being %s', async (why) => {
+    const world = new World();
+    await world.goLive();
+    world.socket.closed(why);
+    world.connection.nudge();
+    await pass(60_000);
+    expect(world.phase).toBe(why);
+    expect(world.sockets).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('keeps the reason of the end', async () => {
+    const world = new World();
+    await world.goLive();
+    world.presence = 'absent';
+    world.say({ type: 'session_ended', reason: 'host_left' });
+    expect(world.facts?.endReason).toBe('host_left');
+  });
+});
+
 describe('leaving', () => {
   it('frees everything and stays away', async () => {
     const world = new World();
@@ -412,7 +598,7 @@ describe('leaving', () => {
   it('does not come back from a question that was still open', async () => {
     const world = new World();
     await world.goLive();
-    world.socket.closed(true);
+    world.socket.closed('lost');
     await pass(170);
     world.connection.close();
     await pass(60_000);

@@ -1,13 +1,13 @@
 import type { Presence } from '../api/http';
 import type { MediaEngine, Subscription } from '../media/engine';
 import type { MediaSample } from '../media/sample';
-import type { ServerMessage } from '../protocol/bindings';
+import type { ClientMessage, ServerMessage } from '../protocol/bindings';
 import { DORMANT_BACKOFF, VIEWER_BACKOFF, backoff } from './backoff';
 import { FlowWatch } from './flow';
-import { type Facts, type Flow, type Phase, phaseOf } from './phase';
-import { UNKNOWN_ROOM, type Room, expectsPicture, receive } from './room';
-import type { OpenSignaling } from './signaling';
-import { Visit, type VisitEnd } from './visit';
+import { FIRST_FACTS, type Facts, type Flow, type Phase, isFinal, phaseOf } from './phase';
+import { UNKNOWN_ROOM, type Room, expectation, receive, sent } from './room';
+import type { Closure, OpenSignaling } from './signaling';
+import { Visit } from './visit';
 
 /** How often the counters are read. */
 const SAMPLE_EVERY_MS = 1_000;
@@ -35,6 +35,8 @@ export interface WatchSurroundings {
 export interface WatchEvents {
   phase(phase: Phase, facts: Facts): void;
   room(room: Room): void;
+  /** After the room that follows from it. */
+  message(message: ServerMessage): void;
   /** The subscription that is to be shown; `null` before the one that was shown is closed. */
   subscription(subscription: Subscription | null): void;
   sample(sample: MediaSample): void;
@@ -59,31 +61,51 @@ export class WatchConnection {
     this.#sessionId = sessionId;
     this.#outside = outside;
     this.#events = events;
-    this.#facts = {
-      engineWorks: outside.engine.works,
-      unplayableCodec: null,
-      online: outside.isOnline(),
-      link: 'opening',
-      onAir: false,
-      flow: 'none',
-      lost: false,
-    };
+    this.#facts = { ...FIRST_FACTS, engineWorks: outside.engine.works, online: outside.isOnline() };
     events.phase(phaseOf(this.#facts), this.#facts);
     if (this.#facts.engineWorks) {
       this.#visitNow();
     }
   }
 
-  /** Ends everything, for good. */
-  close(): void {
+  /**
+   * Ends everything.
+   *
+   * @param forGood - whether nobody comes back to this place in the session
+   */
+  close(forGood = false): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#leave();
+    this.#leave(forGood);
+  }
+
+  /** Sends, where the connection is open; whether it was. */
+  send(message: ClientMessage): boolean {
+    if (this.#visit?.send(message) !== true) {
+      return false;
+    }
+    const room = sent(this.#room, message);
+    if (room !== this.#room) {
+      this.#room = room;
+      this.#events.room(room);
+    }
+    return true;
+  }
+
+  /** Gives up the place in the session and comes in anew: under another name. */
+  enterAnew(): void {
+    if (this.#closed || this.#visit === null) {
+      return;
+    }
+    const wasIn = this.#facts.link === 'open';
+    this.#leave(true);
+    this.#learn({ link: wasIn ? 'down' : this.#facts.link, flow: 'none', lost: this.#facts.lost || wasIn });
+    this.#visitNow();
   }
 
   /** The network came or went, the page came back into view: whatever is waiting need not wait longer. */
   nudge(): void {
-    if (this.#closed || !this.#facts.engineWorks) {
+    if (this.#closed || !this.#facts.engineWorks || isFinal(this.#facts.link)) {
       return;
     }
     this.#learn({ online: this.#outside.isOnline() });
@@ -122,11 +144,11 @@ export class WatchConnection {
     this.#events.subscription(visit.subscription);
   }
 
-  #leave(): void {
+  #leave(forGood = false): void {
     clearTimeout(this.#sampling);
     if (this.#visit !== null) {
       this.#events.subscription(null);
-      this.#visit.close();
+      this.#visit.close(forGood);
       this.#visit = null;
     }
   }
@@ -135,11 +157,27 @@ export class WatchConnection {
     const wasOnAir = this.#room.onAir;
     this.#room = receive(this.#room, message, Date.now());
     this.#events.room(this.#room);
+    this.#follow(message, wasOnAir);
+    this.#events.message(message);
+  }
+
+  #follow(message: ServerMessage, wasOnAir: boolean): void {
     if (message.type === 'session_ended') {
       const returns = message.reason === 'server_shutdown';
       this.#leave();
-      this.#learn({ link: returns ? 'down' : 'ended', flow: 'none', onAir: false, lost: returns });
+      this.#learn({
+        link: returns ? 'down' : 'ended',
+        flow: 'none',
+        onAir: false,
+        lost: returns,
+        endReason: message.reason,
+      });
       this.#retryLater();
+      return;
+    }
+    if (message.type === 'kicked') {
+      this.#leave(true);
+      this.#learn({ link: 'expelled', flow: 'none', expulsion: { by: message.by, reason: message.reason } });
       return;
     }
     const entered = message.type === 'current_participants';
@@ -163,11 +201,15 @@ export class WatchConnection {
     }
   }
 
-  #over(end: VisitEnd): void {
+  #over(end: Closure): void {
     const wasIn = this.#facts.link === 'open';
     this.#events.subscription(null);
     clearTimeout(this.#sampling);
     this.#visit = null;
+    if (end === 'replaced' || end === 'expelled') {
+      this.#learn({ link: end, flow: 'none' });
+      return;
+    }
     this.#learn({
       // What was learnt about the session before still holds when a mere attempt to enter it fails.
       link: wasIn || this.#facts.link === 'opening' ? 'down' : this.#facts.link,
@@ -262,7 +304,9 @@ export class WatchConnection {
     }
     if (sample !== null) {
       this.#events.sample(sample);
-      this.#judge(this.#flowWatch.observe(sample, expectsPicture(this.#room)));
+      const expected = expectation(this.#room);
+      const flow = this.#flowWatch.observe(sample, expected === 'picture');
+      this.#judge(expected === 'nothing' ? 'flowing' : flow);
     }
     clearTimeout(this.#sampling);
     const soon = this.#room.onAir && this.#facts.flow === 'none';

@@ -19,7 +19,7 @@ function recall(): Remembered {
   }
 }
 
-/** Sound, full screen and picture-in-picture of the stage. */
+/** Sound of everybody, full screen and picture-in-picture of the stage. */
 export class Player {
   /** What the person wants; {@link soundBlocked} says whether the browser lets them have it. */
   muted = $state(false);
@@ -32,6 +32,8 @@ export class Player {
   silent = $derived(this.muted || this.soundBlocked || this.volume === 0);
   readonly canPictureInPicture = document.pictureInPictureEnabled === true;
   #video: HTMLVideoElement | null = null;
+  /** Elements with sound in them. Those that only show a picture are silent by themselves. */
+  #sounding: readonly HTMLMediaElement[] = [];
 
   constructor() {
     const { muted, volume } = recall();
@@ -39,25 +41,18 @@ export class Player {
     this.volume = volume;
   }
 
-  /** Takes charge of the element. Returns what lets go of it. */
+  /** Takes charge of the element that shows the first picture. Returns what lets go of it. */
   adopt(video: HTMLVideoElement): () => void {
     this.#video = video;
-    video.volume = this.volume;
+    const release = this.carry(video);
     const fullScreen = () => (this.fullScreen = document.fullscreenElement !== null);
     const entered = () => (this.inPicture = true);
     const left = () => (this.inPicture = false);
-    // Whoever taps the silent picture means its sound.
-    const tapped = () => {
-      if (this.soundBlocked) {
-        this.toggleSound();
-      }
-    };
-    video.addEventListener('click', tapped);
     document.addEventListener('fullscreenchange', fullScreen);
     video.addEventListener('enterpictureinpicture', entered);
     video.addEventListener('leavepictureinpicture', left);
     return () => {
-      video.removeEventListener('click', tapped);
+      release();
       document.removeEventListener('fullscreenchange', fullScreen);
       video.removeEventListener('enterpictureinpicture', entered);
       video.removeEventListener('leavepictureinpicture', left);
@@ -65,23 +60,47 @@ export class Player {
     };
   }
 
+  /** Takes charge of an element that has sound. Returns what lets go of it. */
+  carry(element: HTMLMediaElement): () => void {
+    element.volume = this.volume;
+    element.muted = this.muted || this.soundBlocked;
+    this.#sounding = [...this.#sounding, element];
+    return () => {
+      this.#sounding = this.#sounding.filter((one) => one !== element);
+    };
+  }
+
+  /** Observes the stage; to be used as an attachment. Whoever taps a silent picture means its sound. */
+  readonly listenForTaps = (stage: HTMLElement): (() => void) => {
+    const tapped = (event: Event) => {
+      const onButton = event.target instanceof Element && event.target.closest('button, input, a') !== null;
+      if (this.soundBlocked && !onButton) {
+        this.toggleSound();
+      }
+    };
+    stage.addEventListener('click', tapped);
+    return () => stage.removeEventListener('click', tapped);
+  };
+
   /** Plays with sound, or without where the browser wants a tap first. */
   async play(): Promise<void> {
-    const video = this.#video;
-    if (video === null) {
-      return;
-    }
-    video.muted = this.muted || this.soundBlocked;
+    await Promise.all(this.#sounding.map((element) => this.#play(element)));
+  }
+
+  async #play(element: HTMLMediaElement): Promise<void> {
+    element.muted = this.muted || this.soundBlocked;
     try {
-      await video.play();
+      await element.play();
     } catch (error) {
-      if (!(error instanceof DOMException && error.name === 'NotAllowedError') || video.muted) {
+      if (!(error instanceof DOMException && error.name === 'NotAllowedError') || element.muted) {
         return;
       }
       this.soundBlocked = true;
-      video.muted = true;
       // A browser that refuses even a silent picture plays it after the tap that asks for sound.
-      await video.play().catch(() => undefined);
+      for (const one of this.#sounding) {
+        one.muted = true;
+        one.play().catch(() => undefined);
+      }
     }
   }
 
@@ -103,10 +122,10 @@ export class Player {
 
   #apply(): void {
     this.soundBlocked = false;
-    if (this.#video !== null) {
-      this.#video.volume = this.volume;
-      void this.play();
+    for (const element of this.#sounding) {
+      element.volume = this.volume;
     }
+    void this.play();
     try {
       localStorage.setItem(STORED, JSON.stringify({ muted: this.muted, volume: this.volume } satisfies Remembered));
     } catch {

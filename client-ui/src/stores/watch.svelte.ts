@@ -3,13 +3,31 @@ import { engine } from '../media/current';
 import type { Subscription } from '../media/engine';
 import { type Figures, figuresBetween, remember } from '../media/figures';
 import type { MediaSample } from '../media/sample';
+import type { ServerMessage } from '../protocol/bindings';
+import { keepingPlace } from '../session/kept-place';
+import type { RoomLink } from '../session/link';
+import { Listeners } from '../session/listeners';
 import type { Facts, Phase } from '../session/phase';
+import { Place } from '../session/resume';
 import { UNKNOWN_ROOM, type Room } from '../session/room';
 import { SocketSignaling, signalingUrl } from '../session/signaling';
 import { WatchConnection } from '../session/watch-connection';
+import { displayName } from './display-name.svelte';
+import { tabStorage } from './storage';
 
 /** Counters closer together than this give rates that jump about. */
 const FIGURES_EVERY_MS = 950;
+
+/** Whoever takes another name is in again by then, or has to try anew. */
+const RENAMED_WITHIN_MS = 10_000;
+
+/** Who comes in. */
+export interface WatchOptions {
+  /** Signed by the server; it names the person and the role. */
+  readonly token?: string | null;
+  /** Where the person's own display name is not the one to be used. */
+  readonly username?: string | null;
+}
 
 /** One session, as the watch page shows it. */
 export class Watch {
@@ -20,14 +38,32 @@ export class Watch {
   subscription = $state.raw<Subscription | null>(null);
   /** The last minute, oldest first. */
   history = $state.raw<readonly Figures[]>([]);
+  /** Whether this person is in the session, be it that the connection is being restored. */
+  present = $derived(
+    this.room.you !== null && this.phase !== 'ended' && this.phase !== 'expelled' && this.phase !== 'replaced',
+  );
   figures = $derived(this.history.at(-1) ?? null);
-  /** Called while the subscription that is shown can still be painted, right before it is closed. */
-  beforeRelease: () => void = () => undefined;
+  /** Whether this person can still choose a name: a token has one in it. */
+  readonly nameIsFree: boolean;
+  /** The way to the server for whoever publishes, chats or moderates. */
+  readonly link: RoomLink = {
+    send: (message) => this.#connection?.send(message) ?? false,
+    listen: (listener) => this.#listeners.add(listener),
+  };
+  readonly #token: string | null;
+  #username: string | null;
+  readonly #place: Place;
+  readonly #listeners = new Listeners<ServerMessage>();
+  readonly #releasing = new Listeners<void>();
   #connection: WatchConnection | null = null;
   #sample: MediaSample | null = null;
 
-  constructor(sessionId: string) {
+  constructor(sessionId: string, { token = null, username = null }: WatchOptions = {}) {
     this.sessionId = sessionId;
+    this.#token = token;
+    this.#username = username;
+    this.nameIsFree = token === null;
+    this.#place = new Place(sessionId, tabStorage());
   }
 
   /** Watches until the page is left. Returns what ends it. */
@@ -39,8 +75,9 @@ export class Watch {
         nudge();
       }
     };
-    // A page with open connections cannot be kept by the browser for "back"; one without them returns at once.
-    const hidden = () => this.#close();
+    // A page with open connections cannot be kept by the browser for "back"; one without them returns at once. The
+    // place is kept, for a page that is only loaded again.
+    const hidden = () => this.#close(false);
     const shown = (event: PageTransitionEvent) => {
       if (event.persisted) {
         this.#open();
@@ -57,8 +94,38 @@ export class Watch {
       removeEventListener('offline', nudge);
       removeEventListener('pagehide', hidden);
       removeEventListener('pageshow', shown);
-      this.#close();
+      this.#close(true);
     };
+  }
+
+  /** Calls back while the subscription that is shown can still be painted, right before it is closed. */
+  onRelease(callback: () => void): () => void {
+    return this.#releasing.add(callback);
+  }
+
+  /**
+   * Comes in anew under another name; the wire has no other way to change it.
+   *
+   * @returns whether one is in again, as soon as that is known
+   */
+  rename(name: string): Promise<boolean> {
+    displayName.set(name);
+    this.#username = null;
+    const within = new Promise<boolean>((resolve) => {
+      const settle = (entered: boolean) => {
+        clearTimeout(giveUp);
+        stopListening();
+        resolve(entered);
+      };
+      const giveUp = setTimeout(() => settle(false), RENAMED_WITHIN_MS);
+      const stopListening = this.link.listen((message) => {
+        if (message.type === 'current_participants') {
+          settle(true);
+        }
+      });
+    });
+    this.#connection?.enterAnew();
+    return within;
   }
 
   /** The element that shows the subscription has presented a frame. */
@@ -67,12 +134,16 @@ export class Watch {
   }
 
   #open(): void {
-    const username = new URLSearchParams(location.search).get('username');
+    const open = keepingPlace(
+      (id, events) => new SocketSignaling(signalingUrl(id, location.origin, this.#credentials()), events),
+      this.#place,
+      Date.now,
+    );
     this.#connection ??= new WatchConnection(
       this.sessionId,
       {
         engine,
-        openSignaling: (id, events) => new SocketSignaling(signalingUrl(id, location.origin, username), events),
+        openSignaling: open,
         presenceOf,
         videoCodecsOnAir,
         isOnline: () => navigator.onLine,
@@ -84,9 +155,10 @@ export class Watch {
           this.facts = facts;
         },
         room: (room) => (this.room = room),
+        message: (message) => this.#listeners.tell(message),
         subscription: (subscription) => {
           if (subscription === null) {
-            this.beforeRelease();
+            this.#releasing.tell();
           }
           this.subscription = subscription;
           this.#sample = null;
@@ -96,9 +168,17 @@ export class Watch {
     );
   }
 
-  #close(): void {
-    this.#connection?.close();
+  #close(forGood: boolean): void {
+    this.#connection?.close(forGood);
     this.#connection = null;
+  }
+
+  #credentials() {
+    return {
+      token: this.#token,
+      username: this.#username ?? displayName.chosen,
+      resumeToken: this.#place.token(Date.now()),
+    };
   }
 
   #measure(sample: MediaSample): void {

@@ -13,9 +13,14 @@ export function isoDuration(ms: number): string {
 
 const COMPACT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
+/** `999`, `12.3K`. */
+export function compact(count: number): string {
+  return COMPACT.format(count);
+}
+
 /** `1 viewer`, `12.3K viewers`. */
 export function viewers(count: number): string {
-  return `${COMPACT.format(count)} ${count === 1 ? 'viewer' : 'viewers'}`;
+  return `${compact(count)} ${count === 1 ? 'viewer' : 'viewers'}`;
 }
 
 /** `2.5 Mb/s`, `640 kb/s`. */
@@ -38,4 +43,17 @@ export function percent(share: number): string {
 /** `720p`: the shorter side, as people name sizes. */
 export function pictureSize(width: number, height: number): string {
   return width === 0 || height === 0 ? '–' : `${Math.min(width, height)}p`;
+}
+
+const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+
+/** `20:15`, as people write it where they are. */
+export function timeOfDay(at: number): string {
+  return TIME_OF_DAY.format(at);
+}
+
+/** `30 seconds`, `1 minute`, `2 minutes`: the larger unit where it comes out even. */
+export function duration(seconds: number): string {
+  const [count, unit] = seconds >= 60 && seconds % 60 === 0 ? [seconds / 60, 'minute'] : [seconds, 'second'];
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Facts, Phase } from '../session/phase';
+import { FIRST_FACTS, type Facts, type Phase } from '../session/phase';
 import { stateWords } from './state-words';
 
-const FACTS: Facts = {
-  engineWorks: true,
-  unplayableCodec: null,
-  online: true,
-  link: 'open',
-  onAir: false,
-  flow: 'none',
-  lost: false,
-};
+const FACTS: Facts = { ...FIRST_FACTS, link: 'open' };
 
 describe('stateWords', () => {
   it('calls the host by name, where there is one', () => {
@@ -29,8 +21,29 @@ describe('stateWords', () => {
     expect(words.headline).toBe('This browser cannot play H.264');
   });
 
+  it('says who sent somebody away, and why', () => {
+    const facts: Facts = { ...FACTS, link: 'expelled', expulsion: { by: 'Ada', reason: 'Be kind.' } };
+    expect(stateWords('expelled', facts, 'Ada').explanation).toMatch(/^Ada has .*Be kind\.$/);
+    expect(stateWords('expelled', FACTS, 'Ada').explanation).toMatch(/^The host has/);
+  });
+
+  it('tells a host who ended the stream from one who was lost', () => {
+    const lost = stateWords('ended', { ...FACTS, endReason: 'host_left' }, 'Ada').explanation;
+    expect(lost).toContain('did not come back');
+    expect(stateWords('ended', { ...FACTS, endReason: 'ended_by_host' }, 'Ada').explanation).not.toBe(lost);
+  });
+
   it('says what happens next in every state that is not the stream itself or a moment', () => {
-    const phases: Phase[] = ['waiting', 'reconnecting', 'ended', 'not-found', 'offline', 'unsupported'];
+    const phases: Phase[] = [
+      'waiting',
+      'reconnecting',
+      'ended',
+      'not-found',
+      'offline',
+      'unsupported',
+      'expelled',
+      'replaced',
+    ];
     for (const phase of phases) {
       expect(stateWords(phase, FACTS, 'Ada').explanation, phase).not.toBe('');
     }

@@ -1,7 +1,7 @@
 import type { Facts, Phase } from '../session/phase';
 
 /** What the server calls somebody who gave no name. */
-const ANONYMOUS = 'Anonymous';
+export const ANONYMOUS = 'Anonymous';
 
 /** What the watch page says about its state. */
 export interface StateWords {
@@ -31,7 +31,15 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
         ? { headline: 'Reconnecting…', explanation: `The server is back. Waiting for ${host} to return.` }
         : { headline: 'Reconnecting…', explanation: 'The connection was lost. The stream goes on here by itself.' };
     case 'ended':
-      return { headline: 'This stream has ended', explanation: 'Thank you for watching.' };
+      return endedWords(facts);
+    case 'expelled':
+      return expelledWords(facts);
+    case 'replaced':
+      return {
+        headline: 'Open in another window',
+        explanation:
+          'You came in again somewhere else, and the stream goes on there. Reload this page to watch it here.',
+      };
     case 'not-found':
       return {
         headline: 'No stream at this address',
@@ -57,12 +65,35 @@ function connectingWords(facts: Facts | null): StateWords {
       };
     case 'refused':
       return {
-        headline: 'This stream is full',
-        explanation: 'The server lets nobody else in just now. This page keeps trying, and plays when there is room.',
+        headline: 'You cannot come in just now',
+        explanation:
+          'The stream may be full, or your link no longer good. This page keeps trying, and plays when it is let in.',
       };
     default:
       return { headline: 'Connecting…', explanation: '' };
   }
+}
+
+function endedWords(facts: Facts | null): StateWords {
+  const headline = 'This stream has ended';
+  switch (facts?.endReason) {
+    case 'host_left':
+      return { headline, explanation: 'The host left and did not come back. Thank you for watching.' };
+    case 'idle':
+      return { headline, explanation: 'Nobody was in it for a long time.' };
+    default:
+      return { headline, explanation: 'Thank you for watching.' };
+  }
+}
+
+function expelledWords(facts: Facts | null): StateWords {
+  const { by = '', reason = '' } = facts?.expulsion ?? {};
+  const who = by === '' ? 'The host has' : `${by} has`;
+  const why = reason === '' ? '' : ` The reason given: ${reason}`;
+  return {
+    headline: 'You were removed from this stream',
+    explanation: `${who} ended your visit, and you cannot come back while it lasts.${why}`,
+  };
 }
 
 function unsupportedWords(facts: Facts | null): StateWords {

@@ -34,6 +34,8 @@ fn request(direction: footlight_sfu::Direction, offer: &str) -> PeerRequest<'_> 
         user: "user".into(),
         direction,
         offer,
+        sources: None,
+        muted: footlight_sfu::Muted::default(),
     }
 }
 
@@ -65,7 +67,7 @@ pub fn sdp_offer(data: &[u8]) {
         drain(&mut sfu);
         let Ok((peer, answer)) = accepted else { continue };
         SdpAnswer::from_sdp_string(&answer).expect("an answer is SDP");
-        let _ = sfu.reoffer(peer, offer, now);
+        let _ = sfu.reoffer(peer, offer, None, now);
         drain(&mut sfu);
         let _ = sfu.add_remote_candidate(peer, offer.lines().last().unwrap_or_default(), now);
         drain(&mut sfu);

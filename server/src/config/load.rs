@@ -4,8 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use footlight_protocol::{Role, SessionId, UserId};
 
-use super::{Config, Settings};
+use super::private_file::{self, PrivateFileError};
+use super::{AuthSettings, Config, Settings};
+use crate::auth::DEFAULT_LIFETIME;
 use crate::data_dir;
 
 /// The file's name in the data folder and in `/etc/footlight`.
@@ -19,8 +23,11 @@ const SYSTEM_FOLDER: &str = "/etc/footlight";
 /// Every setting below can also stand in a file and in the environment; flags win over the environment, the environment
 /// over the file. The sample file explains them all.
 #[derive(Debug, Parser)]
-#[command(name = "footlight-server", version)]
+#[command(name = "footlight-server", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The keys that all three sources share.
     #[command(flatten)]
     pub settings: Settings,
@@ -36,6 +43,60 @@ pub struct Cli {
     /// Print one line of JSON with the address once it is ready to serve, and nothing else on standard output
     #[arg(long)]
     pub print_json_address: bool,
+}
+
+/// What the program does besides serving.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a token that lets somebody into a session, and print it
+    Token(Box<TokenArgs>),
+}
+
+/// `footlight-server token`. It reads the configuration, and the secret in the data folder, that the server reads.
+#[derive(Debug, clap::Args)]
+pub struct TokenArgs {
+    /// The session that it lets into
+    #[arg(long, value_name = "ID")]
+    pub session: SessionId,
+    /// Who it is for, within the session [default: a new id]
+    #[arg(long, value_name = "ID")]
+    pub user: Option<UserId>,
+    /// The name that the others see [default: Anonymous]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// What this person may do
+    #[arg(
+        long,
+        default_value = "viewer",
+        value_parser = PossibleValuesParser::new(["host", "cohost", "guest", "viewer"]).map(|name| role(&name))
+    )]
+    pub role: Role,
+    /// How long it is good, for example 90min, 6h or 7days; 30 days at most
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value_t = DEFAULT_LIFETIME.into(),
+        value_parser = humantime::parse_duration.map(humantime::Duration::from)
+    )]
+    pub expires: humantime::Duration,
+    /// Configuration file [default: footlight.toml in the data folder, then in /etc/footlight]
+    #[arg(long, env = "FOOTLIGHT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the server's secret [default: footlight in the platform's data home]
+    #[arg(long, env = "FOOTLIGHT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The keys.
+    #[command(flatten, next_help_heading = "Access")]
+    pub auth: AuthSettings,
+}
+
+fn role(name: &str) -> Role {
+    match name {
+        "host" => Role::Host,
+        "cohost" => Role::Cohost,
+        "guest" => Role::Guest,
+        _ => Role::Viewer,
+    }
 }
 
 /// Why the configuration is not valid.
@@ -56,6 +117,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Names the line and the key.
         reason: String,
+    },
+    /// It holds secrets, and everybody can read it.
+    #[error("the configuration {path} holds secrets, and {source}, or put them into a file of their own")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Who may.
+        source: PrivateFileError,
     },
     /// A value is of the right type and makes no sense.
     #[error("the setting `{key}` is not valid: {reason}")]
@@ -99,10 +168,17 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text).map_err(|error| ConfigError::Parse {
+    let settings = parse(&text).map_err(|error| ConfigError::Parse {
         path: path.to_owned(),
         reason: error.to_string(),
-    })
+    })?;
+    if settings.auth.holds_secrets() {
+        private_file::refuse_exposed(path).map_err(|source| ConfigError::Exposed {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    Ok(settings)
 }
 
 /// Reads the text of a configuration file.

@@ -3,16 +3,24 @@
 //! [`Settings`] is one struct for all three, so that no key can exist in one and be forgotten in another. The manual of
 //! every key is its comment in `assets/footlight.toml`, which a test holds against this code.
 
+mod auth;
 mod ice_server;
 mod load;
+mod private_file;
+mod secret;
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use auth::{AuthConfig, AuthSettings, MIN_API_KEY_CHARS, MIN_SECRET_BYTES, SecretSource};
+pub(crate) use auth::{check_api_key, check_secret};
 pub use ice_server::{IceServer, IceServerError};
-pub use load::{Cli, ConfigError, load, parse};
+pub use load::{Cli, Command, ConfigError, TokenArgs, load, parse};
+pub use private_file::PrivateFileError;
+pub(crate) use private_file::read as read_private;
+pub use secret::Secret;
 pub use settings::Settings;
 
 /// Port of pages and signaling. 443 needs privileges, and 8443 is its usual stand-in.
@@ -70,10 +78,14 @@ pub struct Config {
     pub max_connections: usize,
     /// How long a session stays without anybody in it.
     pub session_idle: Duration,
+    /// How long a host may be away before a cohost takes over, or the session ends.
+    pub host_grace: Duration,
     /// How long a shutdown may take.
     pub drain: Duration,
     /// A filter in the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
+    /// Who may come in.
+    pub auth: AuthConfig,
 }
 
 impl Default for Config {
@@ -97,8 +109,10 @@ impl Default for Config {
             max_participants: 10_000,
             max_connections: 20_000,
             session_idle: Duration::from_hours(1),
+            host_grace: Duration::from_mins(1),
             drain: Duration::from_secs(10),
             log: "info".to_owned(),
+            auth: AuthConfig::default(),
         }
     }
 }

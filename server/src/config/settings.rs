@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Config, ConfigError, IceServer, TlsMode};
+use super::{AuthSettings, Config, ConfigError, IceServer, TlsMode};
 
 /// What one source says; a key that it does not name is `None`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
@@ -57,12 +57,18 @@ pub struct Settings {
     /// How long a session stays without anybody in it, in seconds [default: 3600]
     #[arg(long, env = "FOOTLIGHT_SESSION_IDLE_SECONDS", value_name = "SECONDS")]
     pub session_idle_seconds: Option<u64>,
+    /// How long a host may be away before a cohost takes over or the session ends, in seconds [default: 60]
+    #[arg(long, env = "FOOTLIGHT_HOST_GRACE_SECONDS", value_name = "SECONDS")]
+    pub host_grace_seconds: Option<u64>,
     /// How long a shutdown may take, in seconds [default: 10]
     #[arg(long, env = "FOOTLIGHT_DRAIN_SECONDS", value_name = "SECONDS")]
     pub drain_seconds: Option<u64>,
     /// What is logged: error, warn, info, debug, trace, or a filter [default: info]
     #[arg(long, env = "FOOTLIGHT_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// The table `[auth]`.
+    #[command(flatten, next_help_heading = "Access")]
+    pub auth: AuthSettings,
 }
 
 impl Settings {
@@ -91,8 +97,10 @@ impl Settings {
             max_participants: self.max_participants.or(other.max_participants),
             max_connections: self.max_connections.or(other.max_connections),
             session_idle_seconds: self.session_idle_seconds.or(other.session_idle_seconds),
+            host_grace_seconds: self.host_grace_seconds.or(other.host_grace_seconds),
             drain_seconds: self.drain_seconds.or(other.drain_seconds),
             log: self.log.or(other.log),
+            auth: self.auth.or(other.auth),
         }
     }
 
@@ -132,8 +140,10 @@ impl Settings {
             session_idle: self
                 .session_idle_seconds
                 .map_or(default.session_idle, Duration::from_secs),
+            host_grace: self.host_grace_seconds.map_or(default.host_grace, Duration::from_secs),
             drain: self.drain_seconds.map_or(default.drain, Duration::from_secs),
             log: self.log.unwrap_or(default.log),
+            auth: self.auth.resolve()?,
         })
     }
 }

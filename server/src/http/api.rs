@@ -1,5 +1,7 @@
 //! `/api/sessions` and what is asked of one session.
 
+use std::time::SystemTime;
+
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -9,7 +11,7 @@ use footlight_protocol::{CreateSession, EndReason, SessionList, SessionStats};
 
 use super::App;
 use super::error::Failure;
-use super::extract::{Id, bearer, origin};
+use super::extract::{Id, bearer, json_body, origin};
 use crate::config::TlsMode;
 
 /// `GET /api/sessions`.
@@ -25,14 +27,12 @@ pub(super) async fn create(
     headers: HeaderMap,
     request: Result<Json<CreateSession>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    let Json(request) = request.map_err(|rejection| {
-        let code = match rejection.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
-            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-            _ => "bad_json",
-        };
-        Failure::new(rejection.status(), code, rejection.body_text())
-    })?;
+    let request = json_body(request)?;
+    // A host token that comes with its session's id proves who created that session; `Sessions::create` verifies it.
+    if request.session_id.is_none() || request.host_token.is_none() {
+        let (bearer, id) = (bearer(&headers)?, request.session_id.as_ref());
+        app.authority.check_creation(bearer.as_deref(), id, SystemTime::now())?;
+    }
     let origin = app
         .config
         .public_url
@@ -63,7 +63,7 @@ pub(super) async fn end(State(app): State<App>, Id(id): Id, headers: HeaderMap) 
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn unknown_session(id: &footlight_protocol::SessionId) -> Failure {
+pub(super) fn unknown_session(id: &footlight_protocol::SessionId) -> Failure {
     let message = format!("there is no session {id}; it may have ended");
     Failure::new(StatusCode::NOT_FOUND, "session_not_found", message)
 }

@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use footlight_protocol::ApiError;
 
 use super::MAX_BODY_BYTES;
+use crate::auth::{CreationRefusal, TokenRefusal};
 use crate::media::MediaError;
-use crate::rooms::PublishRefusal;
+use crate::rooms::{JoinRefusal, PublishRefusal};
 use crate::sessions::{AdmissionError, CreateError, IngestError};
 
 /// When a client may try again: a second is long for an overloaded worker, and short for a person.
@@ -109,13 +110,38 @@ impl From<CreateError> for Failure {
     }
 }
 
+impl From<TokenRefusal> for Failure {
+    fn from(refusal: TokenRefusal) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<CreationRefusal> for Failure {
+    fn from(refusal: CreationRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            CreationRefusal::KeyRequired => Self::new(StatusCode::UNAUTHORIZED, "api_key_required", message),
+            CreationRefusal::UnknownKey => Self::unauthorized(message),
+            CreationRefusal::Unnamed => Self::bad_request("session_id_required", message),
+            CreationRefusal::NotHost => Self::new(StatusCode::FORBIDDEN, "not_host", message),
+            CreationRefusal::Token(refusal) => refusal.into(),
+        }
+    }
+}
+
 impl From<AdmissionError> for Failure {
     fn from(error: AdmissionError) -> Self {
         let message = error.to_string();
         match error {
             AdmissionError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
             AdmissionError::Unauthorized => Self::unauthorized(message),
-            AdmissionError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
+            AdmissionError::TokenRequired => Self::new(StatusCode::UNAUTHORIZED, "token_required", message),
+            AdmissionError::Token(refusal) => refusal.into(),
+            AdmissionError::Refused(JoinRefusal::Full) => Self::new(StatusCode::FORBIDDEN, "session_full", message),
+            AdmissionError::Refused(JoinRefusal::Barred) => Self::new(StatusCode::FORBIDDEN, "removed", message),
+            AdmissionError::Refused(JoinRefusal::Ended) => {
+                Self::new(StatusCode::NOT_FOUND, "session_not_found", message)
+            }
         }
     }
 }
@@ -126,8 +152,19 @@ impl From<IngestError> for Failure {
         match error {
             IngestError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
             IngestError::Unauthorized => Self::unauthorized(message),
-            IngestError::Refused(PublishRefusal::OnAir) => Self::new(StatusCode::CONFLICT, "on_air", message),
-            IngestError::Refused(PublishRefusal::Ended) => Self::new(StatusCode::CONFLICT, "session_ended", message),
+            IngestError::Refused(refusal) => {
+                let (status, code) = match refusal {
+                    PublishRefusal::OnAir => (StatusCode::CONFLICT, "on_air"),
+                    PublishRefusal::Ended => (StatusCode::CONFLICT, "session_ended"),
+                    PublishRefusal::Mesh => (StatusCode::CONFLICT, "mesh"),
+                    PublishRefusal::StageFull => (StatusCode::FORBIDDEN, "stage_full"),
+                    PublishRefusal::NotOnStage | PublishRefusal::Barred => (StatusCode::FORBIDDEN, "forbidden"),
+                };
+                Self::new(status, code, message)
+            }
+            IngestError::Identity(error) => error.into(),
+            IngestError::Creation(refusal) => refusal.into(),
+            IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
             IngestError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
             IngestError::Create(error) => error.into(),
             IngestError::Media(error) => error.into(),

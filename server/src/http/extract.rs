@@ -1,13 +1,15 @@
 //! Parts of a request that several routes read, each with an error in words.
 
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use footlight_protocol::SessionId;
 use serde::de::DeserializeOwned;
 
 use super::error::Failure;
-use crate::token::MAX_BEARER_BYTES;
+use crate::auth::MAX_TOKEN_BYTES;
 
 /// The `{id}` of a path.
 pub(crate) struct Id(pub(crate) SessionId);
@@ -59,10 +61,23 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Failure> {
         ));
     }
     let token = token.trim();
-    if token.len() > MAX_BEARER_BYTES {
+    if token.len() > MAX_TOKEN_BYTES {
         return Err(malformed("the bearer token is longer than any that this server takes"));
     }
     Ok((!token.is_empty()).then(|| token.to_owned()))
+}
+
+/// A body of JSON; the error names the field that is wrong.
+pub(crate) fn json_body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Failure> {
+    let Json(body) = body.map_err(|rejection| {
+        let code = match rejection.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            _ => "bad_json",
+        };
+        Failure::new(rejection.status(), code, rejection.body_text())
+    })?;
+    Ok(body)
 }
 
 /// Whether the body is of this media type, whatever its parameters (RFC 9110 §8.3.1).

@@ -4,7 +4,7 @@
 //! a page of a few files gains nothing from HTTP/2.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +103,10 @@ pub(crate) struct ConnectionPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
 /// What all connections share.
 #[derive(Clone)]
 struct Service {
@@ -189,18 +193,19 @@ async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) 
         let next = async {
             // At the limit newcomers wait in the backlog; idle connections end within HEAD_TIMEOUT.
             let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((socket.accept().await?.0, permit))
+            let (stream, address) = socket.accept().await?;
+            Ok::<_, io::Error>((stream, ClientAddress(address.ip()), permit))
         };
         let accepted = tokio::select! {
             () = service.closing.cancelled() => return,
             accepted = next => accepted,
         };
         match accepted {
-            Ok((stream, permit)) => {
+            Ok((stream, address, permit)) => {
                 let permit = ConnectionPermit {
                     _permit: Arc::new(permit),
                 };
-                tokio::spawn(service.clone().connection(stream, permit));
+                tokio::spawn(service.clone().connection(stream, address, permit));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -211,14 +216,14 @@ async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) 
 }
 
 impl Service {
-    async fn connection(self, stream: TcpStream, permit: ConnectionPermit) {
+    async fn connection(self, stream: TcpStream, address: ClientAddress, permit: ConnectionPermit) {
         // Both only make a connection better; one that refuses them is served as it is.
         let _ = stream.set_nodelay(true);
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(STALL_TIMEOUT));
         let Some(tls) = self.tls.clone() else {
             let router = self.router.clone();
-            return self.http(stream, router, permit).await;
+            return self.http(stream, router, (address, permit)).await;
         };
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
             let mut first = [0];
@@ -234,23 +239,24 @@ impl Service {
         match opened.await {
             Ok(Ok(Opened::Tls(stream))) => {
                 let router = self.router.clone();
-                self.http(*stream, router, permit).await;
+                self.http(*stream, router, (address, permit)).await;
             }
             // Somebody typed the address without https://.
             Ok(Ok(Opened::Plain(stream))) => {
                 let redirect = self.redirect.clone();
-                self.http(stream, redirect, permit).await;
+                self.http(stream, redirect, (address, permit)).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake timed out"),
         }
     }
 
-    async fn http<S>(self, stream: S, router: Router, permit: ConnectionPermit)
+    async fn http<S>(self, stream: S, router: Router, (address, permit): (ClientAddress, ConnectionPermit))
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(address);
             request.extensions_mut().insert(permit.clone());
             router.clone().oneshot(request)
         });

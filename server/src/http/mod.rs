@@ -2,12 +2,14 @@
 //! lives in [`socket`](crate::socket).
 
 mod api;
+mod background;
 mod error;
 mod extract;
 mod health;
 mod listener;
 mod pages;
 pub mod sdp_fragment;
+mod tokens;
 mod whip;
 
 use std::sync::Arc;
@@ -25,9 +27,10 @@ use tower_http::timeout::TimeoutLayer;
 
 pub(crate) use error::Failure;
 pub(crate) use extract::{Id, Query};
-pub(crate) use listener::ConnectionPermit;
+pub(crate) use listener::{ClientAddress, ConnectionPermit};
 pub use listener::{ListenError, Listener};
 
+use crate::auth::Authority;
 use crate::config::Config;
 use crate::media::Media;
 use crate::metrics::Metrics;
@@ -53,6 +56,8 @@ pub struct App {
     pub media: Media,
     /// The configuration.
     pub config: Arc<Config>,
+    /// Who may do what.
+    pub authority: Arc<Authority>,
     /// The figures.
     pub metrics: Arc<Metrics>,
 }
@@ -66,6 +71,7 @@ pub fn router(app: App) -> Router {
         .route("/whip/{id}/{resource}", resource_routes())
         .route("/whep/{id}/{resource}", resource_routes())
         .route("/api/sessions", get(api::list).post(api::create))
+        .route("/api/sessions/{id}/background", background::routes())
         .route("/ws/live/{id}/stats", get(api::stats))
         .route("/ws/live/{id}/end", post(api::end))
         .layer(cors())
@@ -73,6 +79,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(open)
         .route("/ws/live/{id}", get(socket::upgrade))
+        // Asked by programs that hold an API key, which has no place in a page: no other site's page may ask.
+        .route("/api/tokens", post(tokens::create))
         .merge(pages::routes())
         .layer(middleware::from_fn_with_state(app.clone(), refuse_while_draining))
         // Asked by whoever decides whether to send requests here, and therefore answered while draining.
@@ -101,6 +109,7 @@ fn cors() -> CorsLayer {
         .allow_methods([
             Method::GET,
             Method::POST,
+            Method::PUT,
             Method::PATCH,
             Method::DELETE,
             Method::OPTIONS,
@@ -145,7 +154,13 @@ async fn refuse_while_draining(State(app): State<App>, request: Request, next: N
 
 /// A body that says itself that it is too large is refused before any of it is read.
 async fn refuse_announced_size(request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+    // A picture may be larger, and has a limit of its own.
+    let limit = if request.method() == Method::PUT {
+        crate::sessions::MAX_BACKGROUND_BYTES
+    } else {
+        MAX_BODY_BYTES
+    };
+    if request.body().size_hint().lower() > limit as u64 {
         return Failure::too_large().into_response();
     }
     next.run(request).await

@@ -41,15 +41,22 @@ pub(super) fn routes() -> Router<App> {
         .route("/", get(home))
         .route("/live", get(interface))
         .route("/watch/{id}", get(interface))
+        .route("/stream", get(interface))
+        .route("/stream/{id}", get(interface))
         .route("/live-streams", get(async || Redirect::permanent("/live")))
+        .route("/mobile-stream.html", get(async || Redirect::permanent("/stream")))
 }
 
 /// Bookmarks of an earlier time have their page in the query.
 async fn home(uri: Uri, headers: HeaderMap) -> Response {
-    if uri
-        .query()
-        .is_some_and(|query| query.split('&').any(|part| part.starts_with("viewer=")))
-    {
+    let asks = |key: &str| {
+        uri.query()
+            .is_some_and(|query| query.split('&').any(|part| part.starts_with(key)))
+    };
+    if asks("broadcaster=") {
+        return Redirect::permanent("/stream").into_response();
+    }
+    if asks("viewer=") {
         return Redirect::permanent("/").into_response();
     }
     interface(headers).await

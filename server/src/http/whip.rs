@@ -88,10 +88,12 @@ pub(super) async fn watch(
     State(app): State<App>,
     Id(session): Id,
     Query(query): Query<WatchQuery>,
+    headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Failure> {
     let request = WatchRequest {
         session,
+        bearer: bearer(&headers)?,
         username: query.username,
         preview: query.preview.unwrap_or(false),
         offer,

@@ -23,6 +23,8 @@ pub struct MediaSnapshot {
     pub forwarded: u64,
     /// Track packets that a slot did not take, and datagrams for which a queue or socket had no room.
     pub dropped: u64,
+    /// Track packets that came in while their publisher was muted.
+    pub muted: u64,
     /// Requests for keyframes.
     pub keyframe_requests: KeyframeFigures,
     /// ICE-TCP connections now, half-open ones included.
@@ -73,6 +75,7 @@ atomics!(
     bytes_out,
     forwarded,
     dropped,
+    muted,
     keyframes_received,
     keyframes_merged,
     keyframes_sent,
@@ -93,6 +96,7 @@ impl WorkerCounters {
         self.bytes_out.store(core.bytes_out, Relaxed);
         self.forwarded.store(core.forwarded, Relaxed);
         self.dropped.store(core.dropped + lost, Relaxed);
+        self.muted.store(core.muted, Relaxed);
         self.keyframes_received.store(core.keyframes_received, Relaxed);
         self.keyframes_merged.store(core.keyframes_merged, Relaxed);
         self.keyframes_sent.store(core.keyframes_sent, Relaxed);
@@ -114,6 +118,7 @@ impl MediaSnapshot {
             sum.bytes_out += worker.bytes_out.load(Relaxed);
             sum.forwarded += worker.forwarded.load(Relaxed);
             sum.dropped += worker.dropped.load(Relaxed);
+            sum.muted += worker.muted.load(Relaxed);
             sum.keyframe_requests.received += worker.keyframes_received.load(Relaxed);
             sum.keyframe_requests.merged += worker.keyframes_merged.load(Relaxed);
             sum.keyframe_requests.sent += worker.keyframes_sent.load(Relaxed);

@@ -1,20 +1,21 @@
 //! The media engine as the async world sees it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use footlight_protocol::{Connection, SessionId, TrackStats, UserId};
-use footlight_sfu::{Direction, IceCreds, Identity, PeerId, Sfu, SfuConfig, WorkerId};
+use footlight_protocol::{Connection, MediaKind, SessionId, TrackSource, TrackStats, UserId};
+use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Sfu, SfuConfig, Source, WorkerId};
 use mio::{Poll, Waker};
 use tokio::sync::{mpsc, oneshot};
 
 use super::address::Addresses;
 use super::counters::{MediaSnapshot, WorkerCounters};
 use super::event;
-use super::mail::{Address, Colleagues, Command, mailbox};
+use super::mail::{Acceptance, Address, Colleagues, Command, mailbox};
 use super::worker::{Parts, WAKE, Worker};
 use super::{MediaError, MediaEvent, socket};
 
@@ -47,6 +48,18 @@ pub struct PeerRequest {
     pub connection: Connection,
     /// SDP.
     pub offer: String,
+    /// For a publisher: where its tracks come from, by the media section. What is not named: the first video section is a
+    /// camera and the second a screen, the first audio section a microphone and the second a screen's sound; more are not
+    /// forwarded.
+    pub sources: Option<BTreeMap<String, TrackSource>>,
+    /// For a publisher: what is not forwarded from the start.
+    pub muted: Muted,
+}
+
+/// The names that signaling gave to media sections, in the core's words.
+fn core_sources(sources: Option<BTreeMap<String, TrackSource>>) -> Option<BTreeMap<String, Source>> {
+    let sources = sources?.into_iter();
+    Some(sources.map(|(mid, source)| (mid, event::core_source(source))).collect())
 }
 
 /// A peer that was made.
@@ -169,22 +182,47 @@ impl Media {
             Connection::Subscribe => Direction::Subscribe,
         };
         let (reply, replied) = oneshot::channel();
-        self.0.workers[turn].command(Command::Accept {
+        self.0.workers[turn].command(Command::Accept(Box::new(Acceptance {
             session: request.session,
             user: request.user,
             direction,
             offer: request.offer,
+            sources: core_sources(request.sources),
+            muted: request.muted,
             reply,
-        })?;
+        })))?;
         let (peer, answer) = replied.await.map_err(|_| MediaError::Stopped)??;
         Ok(Accepted { peer, answer })
     }
 
-    /// Answers a new offer on the same connection: more slots, or an ICE restart.
-    pub async fn reoffer(&self, peer: PeerId, offer: String) -> Result<String, MediaError> {
+    /// Answers a new offer on the same connection: more slots or tracks, fewer, or an ICE restart. A publisher's
+    /// `sources` are as in [`PeerRequest::sources`]; what is not named stays what it was.
+    pub async fn reoffer(
+        &self,
+        peer: PeerId,
+        offer: String,
+        sources: Option<BTreeMap<String, TrackSource>>,
+    ) -> Result<String, MediaError> {
         let (reply, replied) = oneshot::channel();
-        self.worker_of(peer)?.command(Command::Reoffer { peer, offer, reply })?;
+        self.worker_of(peer)?.command(Command::Reoffer {
+            peer,
+            offer,
+            sources: core_sources(sources),
+            reply,
+        })?;
         replied.await.map_err(|_| MediaError::Stopped)?
+    }
+
+    /// Mutes a publisher's tracks of a kind at the server, or lets them through again. It holds for tracks that come
+    /// later on the same connection, and not for another connection. When this returns the worker has been told and
+    /// does it before anything that is asked of it later; nothing happens for a peer that is gone or only watches. It
+    /// was not done where there is an error: the worker has more to do than it can note, or is stopped.
+    pub fn set_muted(&self, peer: PeerId, kind: MediaKind, is_muted: bool) -> Result<(), MediaError> {
+        self.worker_of(peer)?.command(Command::SetMuted {
+            peer,
+            kind: event::core_kind(kind),
+            is_muted,
+        })
     }
 
     /// Restarts ICE with the remote's new credentials, as a WHIP or WHEP `PATCH` does. Our own new ones.
@@ -245,7 +283,7 @@ impl Media {
                 TrackStats {
                     user_id,
                     kind: event::kind(track.kind),
-                    source: event::source(event::kind(track.kind)),
+                    source: event::source(track.source),
                     codec: track.codec.to_owned(),
                     bitrate_bps: ingest.bits_per_second,
                     loss: ingest.loss,

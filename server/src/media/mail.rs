@@ -1,12 +1,14 @@
 //! Mail between workers, and from the async world to them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use footlight_protocol::{SessionId, UserId};
-use footlight_sfu::{Direction, IceCreds, PeerId, Protocol, RelayMessage, TrackStats, WorkerId};
+use footlight_sfu::{
+    Direction, IceCreds, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, TrackStats, WorkerId,
+};
 use mio::Waker;
 use tokio::sync::oneshot;
 
@@ -24,16 +26,12 @@ pub(super) const CONTROL_CAPACITY: usize = 4096;
 /// What the async world asks of a worker.
 #[derive(Debug)]
 pub(super) enum Command {
-    Accept {
-        session: SessionId,
-        user: UserId,
-        direction: Direction,
-        offer: String,
-        reply: oneshot::Sender<Result<(PeerId, String), MediaError>>,
-    },
+    /// Boxed, because it is many times as large as the others.
+    Accept(Box<Acceptance>),
     Reoffer {
         peer: PeerId,
         offer: String,
+        sources: Option<BTreeMap<String, Source>>,
         reply: oneshot::Sender<Result<String, MediaError>>,
     },
     RestartIce {
@@ -45,6 +43,11 @@ pub(super) enum Command {
         peer: PeerId,
         candidate: String,
     },
+    SetMuted {
+        peer: PeerId,
+        kind: MediaKind,
+        is_muted: bool,
+    },
     Close {
         peer: PeerId,
     },
@@ -55,6 +58,18 @@ pub(super) enum Command {
     Shutdown {
         reply: Option<oneshot::Sender<()>>,
     },
+}
+
+/// A peer that is to be made.
+#[derive(Debug)]
+pub(super) struct Acceptance {
+    pub(super) session: SessionId,
+    pub(super) user: UserId,
+    pub(super) direction: Direction,
+    pub(super) offer: String,
+    pub(super) sources: Option<BTreeMap<String, Source>>,
+    pub(super) muted: Muted,
+    pub(super) reply: oneshot::Sender<Result<(PeerId, String), MediaError>>,
 }
 
 /// What must arrive.

@@ -199,30 +199,32 @@ impl Worker {
     /// Carries out a command. A caller that no longer waits for the reply is no error.
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Accept {
-                session,
-                user,
-                direction,
-                offer,
-                reply,
-            } => {
+            Command::Accept(acceptance) => {
                 let request = PeerRequest {
-                    session: session.as_str().into(),
-                    user: user.as_str().into(),
-                    direction,
-                    offer: &offer,
+                    session: acceptance.session.as_str().into(),
+                    user: acceptance.user.as_str().into(),
+                    direction: acceptance.direction,
+                    offer: &acceptance.offer,
+                    sources: acceptance.sources.as_ref(),
+                    muted: acceptance.muted,
                 };
                 let result = if self.waiting_events.len() > EVENT_BACKLOG {
                     Err(super::MediaError::Overloaded)
                 } else {
                     self.sfu.accept(&request, now).map_err(Into::into)
                 };
-                if let Err(Ok((peer, _))) = reply.send(result) {
+                if let Err(Ok((peer, _))) = acceptance.reply.send(result) {
                     self.sfu.close(peer, now);
                 }
             }
-            Command::Reoffer { peer, offer, reply } => {
-                let _ = reply.send(self.sfu.reoffer(peer, &offer, now).map_err(Into::into));
+            Command::Reoffer {
+                peer,
+                offer,
+                sources,
+                reply,
+            } => {
+                let answer = self.sfu.reoffer(peer, &offer, sources.as_ref(), now);
+                let _ = reply.send(answer.map_err(Into::into));
             }
             Command::RestartIce { peer, remote, reply } => {
                 let _ = reply.send(self.sfu.restart_ice(peer, &remote, now).map_err(Into::into));
@@ -230,6 +232,11 @@ impl Worker {
             Command::AddCandidate { peer, candidate } => {
                 if let Err(error) = self.sfu.add_remote_candidate(peer, &candidate, now) {
                     tracing::debug!(%peer, %error, "candidate ignored");
+                }
+            }
+            Command::SetMuted { peer, kind, is_muted } => {
+                if let Err(error) = self.sfu.set_muted(peer, kind, is_muted, now) {
+                    tracing::debug!(%peer, %error, "nobody to mute");
                 }
             }
             Command::Close { peer } => self.sfu.close(peer, now),

@@ -1,12 +1,22 @@
 //! What happens in a session, as a pure state machine: a command goes in with the time, effects come out.
 //!
 //! **Architecture invariant:** nothing here knows sockets, tasks, WebRTC or clocks. Whoever owns a [`Room`] turns
-//! messages into [`Command`]s and [`Effect`]s into messages, and nothing else may change a room.
+//! messages into [`Command`]s and [`Effect`]s into messages, and nothing else may change a room. Who may do what is in
+//! one table, [`Right`](footlight_protocol::Right).
 
+mod attendance;
+mod chat;
+mod member;
+mod moderation;
 mod presence;
+mod reactions;
+mod refusal;
 mod room;
+mod stage;
+mod talk;
 
 #[cfg(test)]
 mod properties;
 
-pub use room::{Command, Effect, Now, Publication, PublishRefusal, Room, RoomSettings};
+pub use member::{Badge, Badges};
+pub use room::{Command, Effect, JoinRefusal, Now, Publication, PublishRefusal, Room, RoomSettings};

@@ -1,18 +1,25 @@
 //! How a participant with a WebSocket gets into a session, and out of it.
 
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use footlight_protocol::{Connection, Role, ServerEvent, SessionId, SessionMode, UserId, Visibility};
+use constant_time_eq::constant_time_eq;
+use footlight_protocol::{
+    ANONYMOUS, ClientMessage, Role, ServerEvent, SessionId, SessionMode, Topology, UserId, Visibility,
+};
 
 use super::outbox::Mail;
 use super::registry::{NewSession, Sessions};
-use super::session::Session;
+use super::session::{Arrival, Session};
 use super::{HOST_ID, names};
-use crate::rooms::Room;
-use crate::token::BearerDigest;
+use crate::auth::TokenRefusal;
+use crate::rooms::{Badge, Badges, JoinRefusal, Now, Room};
+use crate::token::{BearerDigest, unguessable_name};
 
 /// Why somebody may not come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdmissionError {
     /// No session of this name.
     #[error("there is no session of this id; it may have ended")]
@@ -20,9 +27,39 @@ pub enum AdmissionError {
     /// A token, and not the owner's.
     #[error("this token does not belong to this session")]
     Unauthorized,
-    /// The limit of participants is reached.
-    #[error("this session is full")]
-    Full,
+    /// None, where one is needed.
+    #[error("this session is not open to everybody: a token is needed")]
+    TokenRequired,
+    /// A token that is not good.
+    #[error(transparent)]
+    Token(#[from] TokenRefusal),
+    /// The room says no.
+    #[error(transparent)]
+    Refused(#[from] JoinRefusal),
+}
+
+/// What somebody brings along who wants to come in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Entrance<'a> {
+    /// The host's, or one that says who this is.
+    pub token: Option<&'a str>,
+    /// The display name.
+    pub username: Option<&'a str>,
+    /// Of a place that was lost.
+    pub resume_token: Option<&'a str>,
+    /// By which the browser is recognised.
+    pub visitor: Option<&'a str>,
+    /// Where the connection comes from.
+    pub address: Option<IpAddr>,
+}
+
+/// Who somebody is.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) user: UserId,
+    pub(super) role: Role,
+    /// As a token says.
+    pub(super) name: Option<String>,
 }
 
 /// Leave to come in, given before the WebSocket handshake is answered.
@@ -30,46 +67,107 @@ pub enum AdmissionError {
 pub struct Admission {
     sessions: Sessions,
     session: Arc<Session>,
-    role: Role,
-    username: String,
+    way: Way,
 }
 
-/// A participant's place. Dropping it is leaving, however the task that owned it ended.
+#[derive(Debug)]
+enum Way {
+    /// To a place of one's own.
+    New {
+        user: UserId,
+        username: String,
+        role: Role,
+        badges: Badges,
+    },
+    /// Back to the place that was lost.
+    Back { user: UserId, token: String },
+}
+
+/// A participant's place. Dropping it is losing the connection, however the task that owned it ended; the place is kept for
+/// a while then.
 #[derive(Debug)]
 pub struct Seat {
     pub(super) sessions: Sessions,
     pub(super) session: Arc<Session>,
     pub(super) user: UserId,
     pub(super) number: u64,
-    role: Role,
 }
 
 impl Sessions {
-    /// Whether somebody with this token may come in.
-    pub fn admit(
-        &self,
-        id: &SessionId,
-        token: Option<&str>,
-        username: Option<&str>,
-    ) -> Result<Admission, AdmissionError> {
+    /// Whether somebody may come in.
+    pub fn admit(&self, id: &SessionId, entrance: &Entrance<'_>) -> Result<Admission, AdmissionError> {
         let session = match self.get(id) {
             Some(session) => session,
-            None => self.take_up_again(id, token)?,
+            None => self.take_up_again(id, entrance.token)?,
         };
-        let role = match token {
-            Some(token) if session.is_owner(token) => Role::Host,
-            Some(_) => return Err(AdmissionError::Unauthorized),
-            None => Role::Viewer,
+        let way = match entrance.resume_token.and_then(|token| lost_place(&session, token)) {
+            Some(back) => back,
+            None => self.new_place(&session, entrance)?,
         };
-        if role == Role::Viewer && session.read(Room::is_full) {
-            return Err(AdmissionError::Full);
-        }
         Ok(Admission {
             sessions: self.clone(),
             session,
-            role,
-            username: names::username_or_anonymous(username),
+            way,
         })
+    }
+
+    fn new_place(&self, session: &Session, entrance: &Entrance<'_>) -> Result<Way, AdmissionError> {
+        let Identity { user, role, name } = self.identify(session, entrance.token)?;
+        let badges = self.badges(entrance.visitor, entrance.address);
+        session.read(|room| room.admits(Some(&user), role, badges))?;
+        Ok(Way::New {
+            user,
+            // What a token says counts for more than what its bearer does.
+            username: name.unwrap_or_else(|| names::username_or_anonymous(entrance.username)),
+            role,
+            badges,
+        })
+    }
+
+    /// Who somebody is, by the bearer token or its absence.
+    pub(super) fn identify(&self, session: &Session, token: Option<&str>) -> Result<Identity, AdmissionError> {
+        let authority = &self.0.authority;
+        let Some(token) = token else {
+            let is_public = session.read(Room::visibility) == Visibility::Public;
+            if authority.is_open() || (is_public && authority.allows_public_viewing()) {
+                return Ok(Identity {
+                    user: names::new_user_id(),
+                    role: Role::Viewer,
+                    name: None,
+                });
+            }
+            return Err(AdmissionError::TokenRequired);
+        };
+        if session.is_owner(token) {
+            return Ok(Identity {
+                user: host_id(),
+                role: Role::Host,
+                name: None,
+            });
+        }
+        match authority.verify(token, &session.id, SystemTime::now()) {
+            // The owner's place is not given away with a lesser role.
+            Ok(claims) if claims.user == host_id() && claims.role != Role::Host => {
+                Err(TokenRefusal::Claim("user").into())
+            }
+            Ok(claims) => Ok(Identity {
+                user: claims.user,
+                role: claims.role,
+                name: (claims.name != ANONYMOUS).then_some(claims.name),
+            }),
+            Err(TokenRefusal::NoKeys) => Err(AdmissionError::Unauthorized),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn badges(&self, visitor: Option<&str>, address: Option<IpAddr>) -> Badges {
+        let badge = |of: &dyn Fn() -> u64| Badge(of());
+        Badges {
+            visitor: visitor.map(|name| badge(&|| self.0.badges.hash_one(name))),
+            address: address
+                .and_then(network)
+                .map(|network| badge(&|| self.0.badges.hash_one(network))),
+        }
     }
 
     /// The host of a session that was lost with an earlier run of the server brings it back.
@@ -81,6 +179,7 @@ impl Sessions {
             id: id.clone(),
             title: None,
             mode: SessionMode::default(),
+            topology: Topology::default(),
             visibility: Visibility::default(),
             owner: Some(BearerDigest::of(token)),
         };
@@ -88,20 +187,75 @@ impl Sessions {
     }
 }
 
+pub(super) fn host_id() -> UserId {
+    HOST_ID.parse().expect("the constant is a valid id")
+}
+
+/// What a ban of an address is for: the address itself, or in IPv6 the network that one customer has (RFC 6177 §2). `None`
+/// for this machine: that is a proxy in front of the server, or whoever runs it.
+fn network(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    if address.is_loopback() {
+        return None;
+    }
+    Some(match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    })
+}
+
+/// A resume token names the place and proves the right to it, so that nothing has to be searched.
+fn new_resume_token(user: &UserId) -> String {
+    format!("{user}.{}", unguessable_name())
+}
+
+fn is_token(given: &str) -> impl Fn(&str) -> bool {
+    move |token| constant_time_eq(token.as_bytes(), given.as_bytes())
+}
+
+fn lost_place(session: &Session, token: &str) -> Option<Way> {
+    let user: UserId = token.split_once('.')?.0.parse().ok()?;
+    let may = session.read(|room| room.may_resume(&user, is_token(token), Now::read()));
+    may.then(|| Way::Back {
+        user,
+        token: token.to_owned(),
+    })
+}
+
 impl Admission {
-    /// Takes the place. `None` where the session filled up or ended since.
+    /// Takes the place. `None` where the session filled up or ended since, or the place is gone.
     pub fn take(self) -> Option<(Seat, Mail)> {
-        let user = match self.role {
-            Role::Host => HOST_ID.parse().expect("the constant is a valid id"),
-            _ => names::new_user_id(),
+        let (user, number, mail) = match self.way {
+            Way::New {
+                user,
+                username,
+                role,
+                badges,
+            } => {
+                let arrival = Arrival {
+                    username,
+                    role,
+                    badges,
+                    resume_token: new_resume_token(&user),
+                };
+                let (number, mail) = self.session.join(&user, arrival)?;
+                (user, number, mail)
+            }
+            Way::Back { user, token } => {
+                let next = new_resume_token(&user);
+                let may = |room: &Room| room.may_resume(&user, is_token(&token), Now::read());
+                let (number, mail) = self.session.resume(&user, may, next)?;
+                (user, number, mail)
+            }
         };
-        let (number, mail) = self.session.join(&user, self.username, self.role)?;
         let seat = Seat {
             sessions: self.sessions,
             session: self.session,
             user,
             number,
-            role: self.role,
         };
         Some((seat, mail))
     }
@@ -111,6 +265,11 @@ impl Seat {
     /// Says something to this participant alone.
     pub fn tell(&self, event: ServerEvent) {
         self.session.tell(&self.user, event);
+    }
+
+    /// Does what this participant asks for. `false` where the room refused, which it has told.
+    pub fn act(&self, message: ClientMessage) -> bool {
+        self.session.act(&self.user, message)
     }
 
     /// The session's name.
@@ -123,17 +282,29 @@ impl Seat {
         &self.user
     }
 
-    /// Whether this participant may have such a connection.
-    pub fn may(&self, connection: Connection) -> bool {
-        match connection {
-            Connection::Publish => self.role == Role::Host,
-            Connection::Subscribe => true,
-        }
+    /// Gives the place up: this participant said good-bye.
+    pub fn leave(&self) {
+        self.session.leave(&self.user, self.number);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.session.leave(&self.user, self.number);
+        self.session.lose(&self.user, self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_holds_for_an_address_and_in_ipv6_for_its_network() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("127.0.0.1"), None);
+        assert_eq!(of("::ffff:127.0.0.1"), None);
+        assert_eq!(of("192.0.2.7"), Some("192.0.2.7".parse().expect("an address")));
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footlight_protocol::ServerEvent;
+use footlight_protocol::{Connection, ServerEvent};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -31,7 +31,7 @@ impl Sessions {
     }
 
     fn media_event(&self, event: MediaEvent) {
-        let id = peer_of(&event);
+        let id = event.peer();
         let peer = {
             let mut peers = self.0.peers.lock();
             let Some(peer) = peers.get(id) else {
@@ -62,10 +62,33 @@ impl Sessions {
             MediaEvent::TrackStarted { kind, codec, .. } => {
                 tracing::info!(%session, peer = %id, ?kind, %codec, "track started");
                 if let Purpose::Publish(publication) = peer.purpose {
-                    peer.session.command(Command::MediaStarted { publication });
+                    peer.session.command(Command::MediaStarted { publication, kind });
                 }
             }
             MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = %id, "track stopped"),
+            MediaEvent::SlotsWanted { audio, video, .. } => {
+                if let Purpose::Subscribe(viewer) = &peer.purpose {
+                    peer.session.tell(viewer, ServerEvent::SlotsWanted { audio, video });
+                }
+            }
+            MediaEvent::Speaking { user, level, .. } => {
+                let level = Some(level);
+                peer.session.command(Command::Speaking { user, level });
+            }
+            MediaEvent::Silent { user, .. } => peer.session.command(Command::Speaking { user, level: None }),
+            MediaEvent::Quality { user, level, .. } => {
+                let connection = match peer.purpose {
+                    Purpose::Publish(_) => Connection::Publish,
+                    Purpose::Subscribe(_) | Purpose::Watch(_) => Connection::Subscribe,
+                    Purpose::Preview => return,
+                };
+                let level = Some(level);
+                peer.session.command(Command::Quality {
+                    user,
+                    connection,
+                    level,
+                });
+            }
             MediaEvent::SlotAssigned {
                 mid,
                 user,
@@ -108,16 +131,5 @@ impl Sessions {
             Purpose::Subscribe(_) | Purpose::Preview => {}
         }
         peer.session.remove_peer(id);
-    }
-}
-
-fn peer_of(event: &MediaEvent) -> PeerId {
-    match event {
-        MediaEvent::Connected { peer, .. }
-        | MediaEvent::Closed { peer, .. }
-        | MediaEvent::TrackStarted { peer, .. }
-        | MediaEvent::TrackStopped { peer, .. }
-        | MediaEvent::SlotAssigned { peer, .. }
-        | MediaEvent::CodecUnsupported { peer, .. } => *peer,
     }
 }

@@ -1,16 +1,19 @@
 //! What comes in by WHIP and WHEP: publishers and players that are no participants with a WebSocket.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use footlight_protocol::{Connection, Role, SessionId, SessionMode, Visibility};
+use footlight_protocol::{Connection, SessionId, SessionMode, Topology, Visibility};
 
+use super::admission::{AdmissionError, host_id};
+use super::names;
 use super::peers::{Peer, Purpose, Resource, ResourceKind};
 use super::registry::{CreateError, NewSession, Sessions};
-use super::session::{Denial, Session};
-use super::signaling::MEDIA_TIMEOUT;
-use super::{HOST_ID, names};
-use crate::media::{IceCredentials, MediaError, PeerId, PeerRequest};
-use crate::rooms::{Command, PublishRefusal, Room};
+use super::session::{Publisher, Session};
+use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits};
+use crate::auth::CreationRefusal;
+use crate::media::{IceCredentials, MediaError, Muted, PeerId, PeerRequest};
+use crate::rooms::{PublishRefusal, Room};
 use crate::token::BearerDigest;
 
 /// Why there is no connection.
@@ -28,21 +31,21 @@ pub enum IngestError {
     /// The limit of participants is reached.
     #[error("this session is full")]
     Full,
+    /// Not known here.
+    #[error(transparent)]
+    Identity(#[from] AdmissionError),
+    /// May not create the session that it would publish into.
+    #[error(transparent)]
+    Creation(#[from] CreationRefusal),
+    /// Picture where there is sound alone.
+    #[error(transparent)]
+    NoVideo(#[from] NoVideo),
     /// The session could not be made.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// The media engine refused.
     #[error(transparent)]
     Media(#[from] MediaError),
-}
-
-impl From<Denial> for IngestError {
-    fn from(denial: Denial) -> Self {
-        match denial {
-            Denial::Unauthorized => Self::Unauthorized,
-            Denial::Refused(refusal) => Self::Refused(refusal),
-        }
-    }
 }
 
 /// `POST /whip/{id}`.
@@ -65,6 +68,8 @@ pub struct PublishRequest {
 pub struct WatchRequest {
     /// Must exist.
     pub session: SessionId,
+    /// Where the session is not open to everybody.
+    pub bearer: Option<String>,
     /// The viewer's name.
     pub username: Option<String>,
     /// A tile on the grid, which does not count as a viewer.
@@ -94,12 +99,31 @@ impl Sessions {
         } = request;
         let bearer = bearer.as_deref();
         // Asked before any work is done, and again when it is done: another publisher may have been faster.
-        self.check_publisher(&id, bearer)?;
+        let publisher = match self.get(&id) {
+            Some(session) => {
+                let publisher = self.publisher(&session, bearer)?;
+                session.may_publish(&publisher)?;
+                media_fits(session.read(Room::mode), &offer)?;
+                publisher
+            }
+            None => {
+                self.check_creation(&id, bearer)?;
+                Publisher::Anonymous
+            }
+        };
         let request = PeerRequest {
             session: id.clone(),
-            user: HOST_ID.parse().expect("the constant is a valid id"),
+            user: match &publisher {
+                Publisher::Anonymous => host_id(),
+                Publisher::Known(identity) => identity.user.clone(),
+            },
             connection: Connection::Publish,
             offer,
+            sources: None,
+            muted: match (self.get(&id), &publisher) {
+                (Some(session), Publisher::Known(identity)) => session.read(|room| room.muted(&identity.user)),
+                _ => Muted::default(),
+            },
         };
         let accepted = self.accept(request).await?;
         // The session is made only now, so that offers that are none cannot fill the server with sessions.
@@ -108,7 +132,8 @@ impl Sessions {
             .and_then(|session| {
                 let username = names::username(username.as_deref());
                 let title = names::title(title.as_deref());
-                let publication = session.publish(accepted.peer, bearer, username, title)?;
+                let publisher = self.publisher(&session, bearer)?;
+                let publication = session.publish(accepted.peer, publisher, bearer, username, title)?;
                 Ok((session, publication))
             });
         let (session, publication) = admitted.inspect_err(|_| self.0.media.close(accepted.peer))?;
@@ -121,14 +146,29 @@ impl Sessions {
         })
     }
 
-    fn check_publisher(&self, id: &SessionId, bearer: Option<&str>) -> Result<(), IngestError> {
-        match self.get(id) {
-            Some(session) => Ok(session.may_publish(bearer)?),
-            None if self.0.key.minted(id) && !bearer.is_some_and(|token| self.0.key.verify(id, token)) => {
-                Err(IngestError::Unauthorized)
-            }
-            None => Ok(()),
+    /// Who publishes into a session that is there.
+    fn publisher(&self, session: &Session, bearer: Option<&str>) -> Result<Publisher, IngestError> {
+        match bearer {
+            Some(_) if session.is_ownerless() && self.0.authority.is_open() => Ok(Publisher::Anonymous),
+            None if session.is_ownerless() => Ok(Publisher::Anonymous),
+            None => Err(IngestError::Unauthorized),
+            Some(_) => match self.identify(session, bearer) {
+                Ok(identity) => Ok(Publisher::Known(identity)),
+                Err(AdmissionError::Unauthorized) => Err(IngestError::Unauthorized),
+                Err(error) => Err(error.into()),
+            },
         }
+    }
+
+    /// Whether a session of this name may be made by publishing into it.
+    fn check_creation(&self, id: &SessionId, bearer: Option<&str>) -> Result<(), IngestError> {
+        if bearer.is_some_and(|token| self.0.key.verify(id, token)) {
+            return Ok(());
+        }
+        if self.0.key.minted(id) {
+            return Err(IngestError::Unauthorized);
+        }
+        Ok(self.0.authority.check_creation(bearer, Some(id), SystemTime::now())?)
     }
 
     fn session_of_publisher(
@@ -141,6 +181,7 @@ impl Sessions {
             id: id.clone(),
             title,
             mode: SessionMode::default(),
+            topology: Topology::default(),
             visibility: Visibility::default(),
             owner: bearer.map(BearerDigest::of),
         };
@@ -154,6 +195,10 @@ impl Sessions {
     /// Takes a player in.
     pub async fn watch(&self, request: WatchRequest) -> Result<Negotiated, IngestError> {
         let session = self.get(&request.session).ok_or(IngestError::NotFound)?;
+        let identity = self.identify(&session, request.bearer.as_deref())?;
+        if session.read(Room::topology) == Topology::Mesh {
+            return Err(PublishRefusal::Mesh.into());
+        }
         if !request.preview && session.read(Room::is_full) {
             return Err(IngestError::Full);
         }
@@ -164,6 +209,8 @@ impl Sessions {
                 user: user.clone(),
                 connection: Connection::Subscribe,
                 offer: request.offer,
+                sources: None,
+                muted: Muted::default(),
             })
             .await?;
         if !session.add_peer(accepted.peer) {
@@ -173,11 +220,13 @@ impl Sessions {
         let purpose = if request.preview {
             Purpose::Preview
         } else {
-            session.command(Command::Join {
-                user: user.clone(),
-                username: names::username_or_anonymous(request.username.as_deref()),
-                role: Role::Viewer,
-            });
+            session.watch(
+                accepted.peer,
+                &user,
+                identity
+                    .name
+                    .unwrap_or_else(|| names::username_or_anonymous(request.username.as_deref())),
+            );
             Purpose::Watch(user)
         };
         let resource = self.name(accepted.peer, ResourceKind::Whep, request.session);

@@ -6,18 +6,20 @@
 //! under that lock: queues are bounded, and whoever cannot keep up is let go.
 
 mod admission;
+mod background;
 mod events;
 mod ingest;
-mod names;
+pub(crate) mod names;
 mod outbox;
 mod peers;
 mod registry;
 mod session;
 mod signaling;
 
-pub use admission::{Admission, AdmissionError, Seat};
+pub use admission::{Admission, AdmissionError, Entrance, Seat};
+pub use background::{Background, BackgroundRefusal, MAX_BACKGROUND_BYTES};
 pub use ingest::{IngestError, Negotiated, PublishRequest, WatchRequest};
-pub use outbox::{Closing, Mail};
+pub use outbox::{Closing, Item, Mail};
 pub use peers::{Resource, ResourceKind};
 pub use registry::{CreateError, Figures, Limits, Sessions};
 pub use signaling::SignalError;

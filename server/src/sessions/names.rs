@@ -2,19 +2,21 @@
 
 use footlight_protocol::{ANONYMOUS, DEFAULT_TITLE, MAX_TITLE_CHARS, MAX_USERNAME_CHARS, UserId};
 
+use crate::text::short_line;
+
 /// A display name of at most [`MAX_USERNAME_CHARS`]; `None` where nothing is left of it.
 pub(super) fn username(text: Option<&str>) -> Option<String> {
-    clean(text?, MAX_USERNAME_CHARS)
+    short_line(text?, MAX_USERNAME_CHARS)
 }
 
 /// A display name, [`ANONYMOUS`] where there is none.
-pub(super) fn username_or_anonymous(text: Option<&str>) -> String {
+pub(crate) fn username_or_anonymous(text: Option<&str>) -> String {
     username(text).unwrap_or_else(|| ANONYMOUS.to_owned())
 }
 
 /// A title of at most [`MAX_TITLE_CHARS`]; `None` where nothing is left of it.
 pub(super) fn title(text: Option<&str>) -> Option<String> {
-    clean(text?, MAX_TITLE_CHARS)
+    short_line(text?, MAX_TITLE_CHARS)
 }
 
 /// A title, [`DEFAULT_TITLE`] where there is none.
@@ -23,23 +25,10 @@ pub(super) fn title_or_default(text: Option<&str>) -> String {
 }
 
 /// A participant's id that nobody else has.
-pub(super) fn new_user_id() -> UserId {
+pub(crate) fn new_user_id() -> UserId {
     crate::token::unguessable_name()
         .parse()
         .expect("22 characters of base64url are within an id's alphabet and length")
-}
-
-/// Line breaks would break log lines, and directional overrides (Unicode TR #9 §2) would turn the text around them.
-fn clean(text: &str, max_chars: usize) -> Option<String> {
-    let directional = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let visible: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .filter(|c| !directional(*c))
-        .collect();
-    let cut: String = visible.trim().chars().take(max_chars).collect();
-    let cut = cut.trim_end();
-    (!cut.is_empty()).then(|| cut.to_owned())
 }
 
 #[cfg(test)]

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use footlight_protocol::{
-    CreateSession, EndReason, SessionCreated, SessionId, SessionList, SessionMode, SessionStats, Visibility,
+    CreateSession, EndReason, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionMode, SessionStats,
+    Topology, Visibility,
 };
 use parking_lot::{Mutex, RwLock};
 
+use super::background::{Background, BackgroundRefusal};
 use super::peers::Peers;
 use super::session::Session;
 use super::{HOST_ID, names};
+use crate::auth::Authority;
 use crate::media::Media;
 use crate::rooms::{Command, Now, Room, RoomSettings};
 use crate::token::{BearerDigest, HostKey};
@@ -26,7 +29,12 @@ pub struct Limits {
     pub participants: usize,
     /// How long a session stays without anybody in it.
     pub idle: Duration,
+    /// How long a host may be away before a cohost takes over, or the session ends.
+    pub host_grace: Duration,
 }
+
+/// Most participants of a mesh: each of them on the stage sends to each of the others.
+const MESH_PARTICIPANTS: usize = 20;
 
 /// Why no session was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,11 +73,14 @@ pub struct Sessions(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub(super) media: Media,
     pub(super) key: HostKey,
+    pub(super) authority: Arc<Authority>,
     pub(super) peers: Mutex<Peers>,
     limits: Limits,
     /// Taken before a session's own lock, never after it.
     sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
     draining: AtomicBool,
+    /// Makes badges of what strangers are recognised by. Of this run alone, and of no use elsewhere.
+    pub(super) badges: std::hash::RandomState,
 }
 
 impl std::fmt::Debug for Shared {
@@ -85,20 +96,23 @@ pub(super) struct NewSession<'a> {
     pub(super) id: SessionId,
     pub(super) title: Option<&'a str>,
     pub(super) mode: SessionMode,
+    pub(super) topology: Topology,
     pub(super) visibility: Visibility,
     pub(super) owner: Option<BearerDigest>,
 }
 
 impl Sessions {
     /// No sessions yet.
-    pub fn new(media: Media, key: HostKey, limits: Limits) -> Self {
+    pub fn new(media: Media, key: HostKey, authority: Arc<Authority>, limits: Limits) -> Self {
         Self(Arc::new(Shared {
             media,
             key,
+            authority,
             limits,
             peers: Mutex::default(),
             sessions: RwLock::default(),
             draining: AtomicBool::new(false),
+            badges: std::hash::RandomState::new(),
         }))
     }
 
@@ -124,6 +138,7 @@ impl Sessions {
             id: session_id.clone(),
             title: request.title.as_deref(),
             mode: request.mode.unwrap_or_default(),
+            topology: request.topology.unwrap_or_default(),
             visibility: request.visibility.unwrap_or_default(),
             owner: Some(BearerDigest::of(&host_token)),
         };
@@ -154,10 +169,16 @@ impl Sessions {
             id: new.id.clone(),
             title: names::title_or_default(new.title),
             mode: new.mode,
+            topology: new.topology,
             visibility: new.visibility,
-            host: HOST_ID.parse().expect("the constant is a valid id"),
+            owner: HOST_ID.parse().expect("the constant is a valid id"),
             idle_limit: self.0.limits.idle,
-            max_participants: self.0.limits.participants,
+            host_grace: self.0.limits.host_grace,
+            resume_within: Duration::from_secs(RESUME_SECONDS),
+            max_participants: match new.topology {
+                Topology::Sfu => self.0.limits.participants,
+                Topology::Mesh => self.0.limits.participants.min(MESH_PARTICIPANTS),
+            },
         };
         let room = Room::new(settings, Now::read());
         let session = Arc::new(Session::new(new.id.clone(), room, new.owner, self.0.media.clone()));
@@ -184,6 +205,20 @@ impl Sessions {
     /// Whether this bearer is that of the session's owner.
     pub fn owns(&self, id: &SessionId, bearer: &str) -> bool {
         self.get(id).is_some_and(|session| session.is_owner(bearer))
+    }
+
+    /// Gives a session a background picture, or takes it away. `None` where there is no such session.
+    pub fn set_background(
+        &self,
+        id: &SessionId,
+        background: Option<Background>,
+    ) -> Option<Result<(), BackgroundRefusal>> {
+        Some(self.get(id)?.set_background(background))
+    }
+
+    /// A session's background picture.
+    pub fn background(&self, id: &SessionId) -> Option<Background> {
+        self.get(id)?.background()
     }
 
     /// Ends a session. `false` where there is none of this name.

@@ -3,12 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use axum::extract::ws::Utf8Bytes;
-use footlight_protocol::{Connection, Role, ServerEvent, ServerMessage, SessionId, SessionSummary, UserId};
+use footlight_protocol::{
+    ClientMessage, Connection, MediaKind, Role, ServerEvent, ServerMessage, SessionId, SessionMode, SessionSummary,
+    UserId,
+};
 use parking_lot::Mutex;
 
+use super::admission::{Identity, host_id};
+use super::background::{Background, BackgroundRefusal};
 use super::outbox::{Closing, Mail, Outbox};
-use crate::media::{Media, PeerId};
-use crate::rooms::{Command, Effect, Now, Publication, PublishRefusal, Room};
+use crate::media::{Media, MediaError, PeerId};
+use crate::rooms::{Badges, Command, Effect, Now, Publication, PublishRefusal, Room};
 use crate::token::BearerDigest;
 
 /// One session. Everything that changes is behind one lock that nobody waits under.
@@ -26,6 +31,11 @@ struct Live {
     owner: Option<BearerDigest>,
     sockets: HashMap<UserId, Socket>,
     publications: HashMap<Publication, PeerId>,
+    /// Participants without a WebSocket (WHEP).
+    watchers: HashMap<UserId, PeerId>,
+    background: Option<Background>,
+    /// Mutes that no worker has taken yet, in their order.
+    mutes: Vec<(PeerId, MediaKind, bool)>,
     /// Every peer of the session, to be closed with it.
     peers: HashSet<PeerId>,
     next_number: u64,
@@ -35,7 +45,8 @@ struct Live {
 struct Socket {
     /// Tells a participant's connections apart.
     number: u64,
-    outbox: Outbox,
+    /// `None` while the connection is lost. What is said meanwhile is in the state that its successor is given.
+    outbox: Option<Outbox>,
     publish: Option<Negotiation>,
     subscribe: Option<Negotiation>,
 }
@@ -49,6 +60,12 @@ pub(super) struct Negotiation {
 }
 
 impl Socket {
+    fn close(&self, why: Closing) {
+        if let Some(outbox) = &self.outbox {
+            outbox.close(why);
+        }
+    }
+
     fn negotiation(&mut self, connection: Connection) -> &mut Option<Negotiation> {
         match connection {
             Connection::Publish => &mut self.publish,
@@ -57,13 +74,22 @@ impl Socket {
     }
 }
 
-/// Why somebody may not publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Denial {
-    /// The session is somebody else's.
-    Unauthorized,
-    /// The room says no.
-    Refused(PublishRefusal),
+/// Somebody who comes in.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) username: String,
+    pub(super) role: Role,
+    pub(super) badges: Badges,
+    pub(super) resume_token: String,
+}
+
+/// Somebody who publishes without a WebSocket.
+#[derive(Debug, Clone)]
+pub(super) enum Publisher {
+    /// Into a session that is anybody's.
+    Anonymous,
+    /// The owner, or whoever a token says.
+    Known(Identity),
 }
 
 impl Session {
@@ -73,6 +99,9 @@ impl Session {
             owner,
             sockets: HashMap::new(),
             publications: HashMap::new(),
+            watchers: HashMap::new(),
+            background: None,
+            mutes: Vec::new(),
             peers: HashSet::new(),
             next_number: 0,
         };
@@ -86,6 +115,7 @@ impl Session {
     /// Applies a command and carries out its effects.
     pub(super) fn command(&self, command: Command) {
         let mut live = self.live.lock();
+        self.mute(&mut live);
         self.apply(&mut live, command);
     }
 
@@ -107,72 +137,105 @@ impl Session {
         self.live.lock().is_owner(bearer)
     }
 
-    /// Whether somebody with this bearer may publish now.
-    pub(super) fn may_publish(&self, bearer: Option<&str>) -> Result<(), Denial> {
-        self.live.lock().may_publish(bearer)
+    /// Whether it is anybody's: made by a publisher who gave no bearer.
+    pub(super) fn is_ownerless(&self) -> bool {
+        self.live.lock().owner.is_none()
     }
 
-    /// Takes a publish peer in, in place of the older one.
+    /// Whether this publisher may publish now.
+    pub(super) fn may_publish(&self, publisher: &Publisher) -> Result<(), PublishRefusal> {
+        self.live.lock().may_publish(publisher)
+    }
+
+    /// Takes a publish peer without a WebSocket in, in place of the older one.
     pub(super) fn publish(
         &self,
         peer: PeerId,
+        publisher: Publisher,
         bearer: Option<&str>,
         username: Option<String>,
         title: Option<String>,
-    ) -> Result<Publication, Denial> {
+    ) -> Result<Publication, PublishRefusal> {
         let mut live = self.live.lock();
-        live.may_publish(bearer)?;
+        live.may_publish(&publisher)?;
         if live.owner.is_none() {
             live.owner = bearer.map(BearerDigest::of);
         }
+        let (user, role, username) = match publisher {
+            Publisher::Anonymous => (host_id(), Role::Host, username),
+            Publisher::Known(Identity { user, role, name }) => (user, role, name.or(username)),
+        };
         let publication = live.add_publication(peer);
-        if let Some(title) = title {
+        if let Some(title) = title.filter(|_| role == Role::Host) {
             self.apply(&mut live, Command::Rename { title });
         }
-        self.apply(&mut live, Command::Publish { publication, username });
-        Ok(publication)
-    }
-
-    /// Takes a publish peer of the owner's WebSocket in. `None` where the session has ended.
-    pub(super) fn publish_as_owner(&self, peer: PeerId) -> Option<Publication> {
-        let mut live = self.live.lock();
-        if live.room.is_over() {
-            return None;
-        }
-        let publication = live.add_publication(peer);
-        let username = None;
-        self.apply(&mut live, Command::Publish { publication, username });
-        Some(publication)
-    }
-
-    /// Takes a participant with a WebSocket in. An older connection of the same participant is closed.
-    pub(super) fn join(&self, user: &UserId, username: String, role: Role) -> Option<(u64, Mail)> {
-        let mut live = self.live.lock();
-        if live.room.is_over() || (live.room.is_full() && !live.sockets.contains_key(user)) {
-            return None;
-        }
-        let number = live.next_number();
-        let (outbox, mail) = Outbox::new();
-        let socket = Socket {
-            number,
-            outbox,
-            publish: None,
-            subscribe: None,
-        };
-        if let Some(replaced) = live.sockets.insert(user.clone(), socket) {
-            replaced.outbox.close(Closing::Replaced);
-            self.close_peers(&mut live, &replaced);
-        }
-        let join = Command::Join {
+        let publish = Command::Publish {
+            publication,
             user: user.clone(),
             username,
             role,
+            with_place: false,
         };
-        self.apply(&mut live, join);
-        Some((number, mail))
+        self.apply(&mut live, publish);
+        self.mute_again(&mut live, peer, &user);
+        Ok(publication)
     }
 
-    /// A WebSocket is gone. Does nothing for a connection that was replaced.
+    /// Takes a publish peer of a participant's WebSocket in.
+    pub(super) fn publish_from_place(&self, peer: PeerId, user: &UserId) -> Result<Publication, PublishRefusal> {
+        let mut live = self.live.lock();
+        live.room.may_publish(user, Role::Viewer)?;
+        let publication = live.add_publication(peer);
+        let publish = Command::Publish {
+            publication,
+            user: user.clone(),
+            username: None,
+            role: Role::Viewer,
+            with_place: true,
+        };
+        self.apply(&mut live, publish);
+        self.mute_again(&mut live, peer, user);
+        Ok(publication)
+    }
+
+    /// Takes a participant with a WebSocket in. An older connection of the same participant is closed.
+    pub(super) fn join(&self, user: &UserId, arrival: Arrival) -> Option<(u64, Mail)> {
+        let mut live = self.live.lock();
+        live.room.admits(Some(user), arrival.role, arrival.badges).ok()?;
+        if let Some(replaced) = live.sockets.remove(user) {
+            replaced.close(Closing::Replaced);
+            self.close_peers(&mut live, &replaced);
+        }
+        let taken = live.open_socket(user);
+        let join = Command::Join {
+            user: user.clone(),
+            username: arrival.username,
+            role: arrival.role,
+            badges: arrival.badges,
+            resume_token: Some(arrival.resume_token),
+        };
+        self.apply(&mut live, join);
+        Some(taken)
+    }
+
+    /// Takes a participant in again, at the same place, with the media connections that it had.
+    pub(super) fn resume(
+        &self,
+        user: &UserId,
+        may: impl FnOnce(&Room) -> bool,
+        resume_token: String,
+    ) -> Option<(u64, Mail)> {
+        let mut live = self.live.lock();
+        if !may(&live.room) {
+            return None;
+        }
+        let taken = live.open_socket(user);
+        let user = user.clone();
+        self.apply(&mut live, Command::Resume { user, resume_token });
+        Some(taken)
+    }
+
+    /// A participant said good-bye. Does nothing for a connection that was replaced.
     pub(super) fn leave(&self, user: &UserId, number: u64) {
         let mut live = self.live.lock();
         if live.sockets.get(user).is_none_or(|socket| socket.number != number) {
@@ -182,6 +245,59 @@ impl Session {
             self.close_peers(&mut live, &socket);
         }
         self.apply(&mut live, Command::Leave { user: user.clone() });
+    }
+
+    /// A participant's WebSocket is gone. Does nothing for one that was replaced or has left. Its media stays: that has a
+    /// way of its own, and ends by itself where that is lost as well.
+    pub(super) fn lose(&self, user: &UserId, number: u64) {
+        let mut live = self.live.lock();
+        let Some(socket) = live.sockets.get_mut(user).filter(|socket| socket.number == number) else {
+            return;
+        };
+        socket.outbox = None;
+        self.apply(&mut live, Command::Lose { user: user.clone() });
+    }
+
+    /// Takes a participant without a WebSocket in.
+    pub(super) fn watch(&self, peer: PeerId, user: &UserId, username: String) {
+        let mut live = self.live.lock();
+        live.watchers.insert(user.clone(), peer);
+        let join = Command::Join {
+            user: user.clone(),
+            username,
+            role: Role::Viewer,
+            badges: Badges::default(),
+            resume_token: None,
+        };
+        self.apply(&mut live, join);
+    }
+
+    /// Does what a participant asks for. `false` where the room refused.
+    pub(super) fn act(&self, user: &UserId, message: ClientMessage) -> bool {
+        let mut live = self.live.lock();
+        let user = user.clone();
+        self.apply(&mut live, Command::Act { user, message })
+    }
+
+    /// Takes a background picture, or takes it away.
+    pub(super) fn set_background(&self, background: Option<Background>) -> Result<(), BackgroundRefusal> {
+        let mut live = self.live.lock();
+        if live.room.mode() != SessionMode::Camera {
+            return Err(BackgroundRefusal::NotCameraMode);
+        }
+        // Another number for another picture, so that browsers may keep each.
+        let version = live.next_number();
+        let path = background
+            .is_some()
+            .then(|| format!("/api/sessions/{}/background?version={version}", self.id));
+        live.background = background;
+        self.apply(&mut live, Command::Background { path });
+        Ok(())
+    }
+
+    /// The background picture.
+    pub(super) fn background(&self) -> Option<Background> {
+        self.live.lock().background.clone()
     }
 
     /// Tells one participant, where it has a WebSocket.
@@ -225,6 +341,8 @@ impl Session {
         let mut live = self.live.lock();
         live.peers.remove(&peer);
         live.publications.retain(|_, publisher| *publisher != peer);
+        live.watchers.retain(|_, watcher| *watcher != peer);
+        live.mutes.retain(|(muted, ..)| *muted != peer);
         for socket in live.sockets.values_mut() {
             socket.publish.take_if(|negotiation| negotiation.peer == peer);
             socket.subscribe.take_if(|negotiation| negotiation.peer == peer);
@@ -238,24 +356,78 @@ impl Session {
         }
     }
 
-    fn apply(&self, live: &mut Live, command: Command) {
+    /// `false` where the one who asked was refused.
+    fn apply(&self, live: &mut Live, command: Command) -> bool {
         let now = Now::read();
+        let mut refused = false;
         for effect in live.room.handle(command, now) {
             match effect {
-                Effect::Tell { user, event } => live.tell(&user, &encode(event, now)),
+                Effect::Tell { user, event } => {
+                    refused |= matches!(event, ServerEvent::Error { .. });
+                    live.tell(&user, &encode(event, now));
+                }
                 Effect::TellAll { except, event } => live.tell_all(except.as_ref(), &encode(event, now)),
-                Effect::ClosePublication(publication) => {
-                    if let Some(peer) = live.publications.remove(&publication) {
-                        live.peers.remove(&peer);
-                        self.media.close(peer);
+                Effect::Mute { user, kind, muted } => {
+                    if let Some(peer) = live.publisher(&user) {
+                        live.mutes.push((peer, kind, muted));
+                        self.mute(live);
                     }
                 }
+                Effect::ClosePublication(publication) => {
+                    if let Some(peer) = live.publications.remove(&publication) {
+                        self.close_peer(live, peer);
+                    }
+                }
+                Effect::Disconnect(user) => self.disconnect(live, &user),
                 Effect::Over => {
                     live.peers.drain().for_each(|peer| self.media.close(peer));
                     live.sockets.clear();
                 }
             }
         }
+        !refused
+    }
+
+    /// Carries out mutes. A worker that cannot be told now is told with the next tick: it must not be forgotten that
+    /// somebody is muted.
+    fn mute(&self, live: &mut Live) {
+        live.mutes
+            .retain(|(peer, kind, muted)| match self.media.set_muted(*peer, *kind, *muted) {
+                Err(error @ MediaError::Overloaded) => {
+                    tracing::warn!(peer = %peer, %error, "mute not taken yet");
+                    true
+                }
+                Ok(()) | Err(_) => false,
+            });
+    }
+
+    fn disconnect(&self, live: &mut Live, user: &UserId) {
+        if let Some(socket) = live.sockets.remove(user) {
+            if let Some(outbox) = &socket.outbox {
+                outbox.close_after(Closing::SentAway);
+            }
+            self.close_peers(live, &socket);
+        }
+        if let Some(peer) = live.watchers.remove(user) {
+            self.close_peer(live, peer);
+        }
+    }
+
+    /// A mute that came while the new connection was being made has missed it.
+    fn mute_again(&self, live: &mut Live, peer: PeerId, user: &UserId) {
+        let muted = live.room.muted(user);
+        let each = [(MediaKind::Audio, muted.audio), (MediaKind::Video, muted.video)];
+        live.mutes.extend(
+            each.into_iter()
+                .filter(|(_, muted)| *muted)
+                .map(|(kind, muted)| (peer, kind, muted)),
+        );
+        self.mute(live);
+    }
+
+    fn close_peer(&self, live: &mut Live, peer: PeerId) {
+        live.peers.remove(&peer);
+        self.media.close(peer);
     }
 }
 
@@ -264,14 +436,11 @@ impl Live {
         self.owner.as_ref().is_some_and(|owner| owner.matches(bearer))
     }
 
-    fn may_publish(&self, bearer: Option<&str>) -> Result<(), Denial> {
-        if self.owner.is_none() {
-            return self.room.may_publish_anonymously().map_err(Denial::Refused);
+    fn may_publish(&self, publisher: &Publisher) -> Result<(), PublishRefusal> {
+        match publisher {
+            Publisher::Anonymous => self.room.may_publish_anonymously(),
+            Publisher::Known(identity) => self.room.may_publish(&identity.user, identity.role),
         }
-        if bearer.is_some_and(|bearer| self.is_owner(bearer)) {
-            return Ok(());
-        }
-        Err(Denial::Unauthorized)
     }
 
     fn add_publication(&mut self, peer: PeerId) -> Publication {
@@ -286,16 +455,42 @@ impl Live {
         self.next_number
     }
 
+    /// Opens a participant's WebSocket, in place of one that is lost or about to be.
+    fn open_socket(&mut self, user: &UserId) -> (u64, Mail) {
+        let number = self.next_number();
+        let (outbox, mail) = Outbox::new();
+        let before = self.sockets.remove(user);
+        if let Some(before) = &before {
+            before.close(Closing::Replaced);
+        }
+        let (publish, subscribe) = before.map_or((None, None), |before| (before.publish, before.subscribe));
+        let socket = Socket {
+            number,
+            outbox: Some(outbox),
+            publish,
+            subscribe,
+        };
+        self.sockets.insert(user.clone(), socket);
+        (number, mail)
+    }
+
+    fn publisher(&self, user: &UserId) -> Option<PeerId> {
+        let publication = self.room.publication(user)?;
+        self.publications.get(&publication).copied()
+    }
+
     fn tell(&self, user: &UserId, message: &Utf8Bytes) {
-        if let Some(socket) = self.sockets.get(user) {
-            socket.outbox.push(message.clone());
+        if let Some(outbox) = self.sockets.get(user).and_then(|socket| socket.outbox.as_ref()) {
+            outbox.push(message.clone());
         }
     }
 
     fn tell_all(&self, except: Option<&UserId>, message: &Utf8Bytes) {
         for (user, socket) in &self.sockets {
-            if Some(user) != except {
-                socket.outbox.push(message.clone());
+            if Some(user) != except
+                && let Some(outbox) = &socket.outbox
+            {
+                outbox.push(message.clone());
             }
         }
     }

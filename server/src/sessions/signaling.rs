@@ -1,28 +1,65 @@
 //! Offers and candidates that come over a WebSocket.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use footlight_protocol::Connection;
+use footlight_protocol::{Connection, Role, SessionMode, Topology, TrackSource};
 
 use super::admission::Seat;
 use super::peers::{Peer, Purpose};
 use super::registry::Sessions;
 use super::session::Negotiation;
 use crate::media::{MediaError, PeerId, PeerRequest};
+use crate::rooms::{PublishRefusal, Room};
 
 /// A worker answers an offer within milliseconds; one that does not within this time is overloaded, and the client is told
 /// so rather than left waiting.
 pub(super) const MEDIA_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A voice session takes no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is a voice session, which takes no video: offer audio alone")]
+pub struct NoVideo;
+
+/// Whether an offer to publish brings only what the mode takes.
+pub(super) fn media_fits(mode: SessionMode, offer: &str) -> Result<(), NoVideo> {
+    if mode == SessionMode::Voice && offers_video(offer) {
+        return Err(NoVideo);
+    }
+    Ok(())
+}
+
+/// Whether a media section of the offer would send video (RFC 8866 §5.14, §6.7).
+fn offers_video(offer: &str) -> bool {
+    // What comes before the first section is about all of them.
+    offer.split("\nm=").skip(1).any(|section| {
+        let mut lines = section.lines().map(str::trim_end);
+        let mut words = lines.next().unwrap_or_default().split_whitespace();
+        let is_video = words.next() == Some("video");
+        // Port 0 is no section, unless it lives on the port of another one (RFC 9143 §6).
+        let is_off = words.next() == Some("0") && !section.contains("a=bundle-only");
+        is_video && !is_off && !lines.any(|line| matches!(line, "a=recvonly" | "a=inactive"))
+    })
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
-    /// Only the host brings media in.
-    #[error("only the host of a session may publish")]
-    Forbidden,
+    /// Somebody who may not bring media in now.
+    #[error(transparent)]
+    Refused(#[from] PublishRefusal),
+    /// Picture where there is sound alone.
+    #[error(transparent)]
+    NoVideo(#[from] NoVideo),
+    /// In a mesh nothing comes from the server.
+    #[error("in this session media goes from browser to browser: send signals with `to_user_id`")]
+    Mesh,
     /// An answer, or data of another kind than the type says.
     #[error("a client sends offers and candidates, each with its own `signal_data`")]
     Mismatch,
+    /// Neither a participant nor a connection with the server is named.
+    #[error("`connection` is missing: `publish` or `subscribe`; or, in a mesh, `to_user_id`")]
+    NoAddressee,
     /// A candidate came before its offer.
     #[error("there is no such connection yet: send an offer first")]
     NoConnection,
@@ -35,17 +72,30 @@ pub enum SignalError {
 }
 
 impl Seat {
-    /// Answers an offer. A further offer of the same `RTCPeerConnection` changes the connection that is there; another one
-    /// replaces it.
-    pub async fn answer(&self, connection: Connection, offer: String) -> Result<String, SignalError> {
-        if !self.may(connection) {
-            return Err(SignalError::Forbidden);
+    /// Answers an offer to the server's SFU. A further offer of the same `RTCPeerConnection` changes the connection that is
+    /// there; another one replaces it.
+    pub async fn answer(
+        &self,
+        connection: Connection,
+        offer: String,
+        sources: Option<BTreeMap<String, TrackSource>>,
+    ) -> Result<String, SignalError> {
+        if self.session.read(Room::topology) == Topology::Mesh {
+            return Err(SignalError::Mesh);
+        }
+        if connection == Connection::Publish {
+            self.session.read(|room| room.may_publish(&self.user, Role::Viewer))?;
+            media_fits(self.session.read(Room::mode), &offer)?;
         }
         let origin = sdp_origin(&offer);
         if let Some(current) = self.session.negotiation(&self.user, connection)
             && current.origin == origin
         {
-            let reoffer = self.sessions.0.media.reoffer(current.peer, offer.clone());
+            let reoffer = self
+                .sessions
+                .0
+                .media
+                .reoffer(current.peer, offer.clone(), sources.clone());
             match tokio::time::timeout(MEDIA_TIMEOUT, reoffer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 // It timed out while the client made its offer: as good as a first one.
@@ -59,6 +109,8 @@ impl Seat {
             user: self.user.clone(),
             connection,
             offer,
+            sources,
+            muted: self.session.read(|room| room.muted(&self.user)),
         };
         let accepted = self.sessions.accept(request).await?;
         let negotiation = Negotiation {
@@ -76,23 +128,25 @@ impl Seat {
                 return Err(SignalError::Ended);
             }
         }
-        Ok(self.enter(connection, accepted.peer, accepted.answer))
+        self.enter(connection, accepted.peer)?;
+        Ok(accepted.answer)
     }
 
-    fn enter(&self, connection: Connection, peer: PeerId, answer: String) -> String {
+    fn enter(&self, connection: Connection, peer: PeerId) -> Result<(), SignalError> {
         let purpose = match connection {
-            Connection::Subscribe => Some(Purpose::Subscribe(self.user.clone())),
-            // Only the owner comes so far, and the owner may publish unless the session has just ended.
-            Connection::Publish => self.session.publish_as_owner(peer).map(Purpose::Publish),
+            Connection::Subscribe => Purpose::Subscribe(self.user.clone()),
+            // Asked again: the role may be another one since the offer was taken.
+            Connection::Publish => match self.session.publish_from_place(peer, &self.user) {
+                Ok(publication) => Purpose::Publish(publication),
+                Err(refusal) => {
+                    self.sessions.0.media.close(peer);
+                    return Err(refusal.into());
+                }
+            },
         };
-        match purpose {
-            Some(purpose) => {
-                let session = self.session.clone();
-                self.sessions.enter(peer, &Peer { session, purpose });
-            }
-            None => self.sessions.0.media.close(peer),
-        }
-        answer
+        let session = self.session.clone();
+        self.sessions.enter(peer, &Peer { session, purpose });
+        Ok(())
     }
 
     /// Adds a candidate of the client's.
@@ -125,7 +179,24 @@ fn sdp_origin(sdp: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::sdp_origin;
+    use super::*;
+
+    #[test]
+    fn a_voice_session_takes_sound_alone() {
+        let audio = "v=0\r\ns=-\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=sendonly\r\n";
+        let video = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\n";
+        let unwanted = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\n";
+        let off = "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\n";
+        let bundled = "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=bundle-only\r\na=sendonly\r\n";
+        let fits = |offer: &str| media_fits(SessionMode::Voice, offer).is_ok();
+        assert!(fits(audio));
+        assert!(fits(&format!("{audio}{unwanted}")));
+        assert!(fits(&format!("{audio}{off}")));
+        assert!(!fits(&format!("{audio}{video}")));
+        assert!(!fits(&format!("{audio}{unwanted}{video}")));
+        assert!(!fits(&format!("{audio}{bundled}")));
+        assert!(media_fits(SessionMode::Camera, video).is_ok());
+    }
 
     #[test]
     fn the_origin_tells_connections_apart() {

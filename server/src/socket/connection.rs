@@ -1,9 +1,12 @@
 //! One participant's WebSocket, from the handshake to the close.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use footlight_protocol::{ClientMessage, Connection, ServerEvent, SessionDescription, SignalData, SignalType};
+use footlight_protocol::{
+    ClientMessage, Connection, ServerEvent, SessionDescription, SignalData, SignalType, TrackSource,
+};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -12,7 +15,8 @@ use tungstenite::Error as WireError;
 use super::flood::Allowance;
 use super::message;
 use crate::media::MediaError;
-use crate::sessions::{Admission, Closing, Mail, Seat, SignalError};
+use crate::rooms::PublishRefusal;
+use crate::sessions::{Admission, Closing, Item, Mail, Seat, SignalError};
 
 /// How often the server pings. Home routers forget a silent connection after a minute or two.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -29,6 +33,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// In the range for private use (RFC 6455 §7.4.2): the same participant has a newer connection, so do not come back.
 const REPLACED: u16 = 4001;
 
+/// In the same range: sent away, so do not come back.
+const SENT_AWAY: u16 = 4003;
+
 /// Why the server closes.
 #[derive(Debug, Clone, Copy)]
 struct End {
@@ -44,12 +51,8 @@ const fn end(code: u16, reason: &'static str) -> End {
 pub(super) async fn run(socket: WebSocket, admission: Admission) {
     let (mut sink, mut stream) = socket.split();
     let Some((seat, mut mail)) = admission.take() else {
-        close(
-            &mut sink,
-            &mut stream,
-            Some(end(close_code::AGAIN, "the session is full or has ended")),
-        )
-        .await;
+        let why = end(close_code::AGAIN, "the session is full or has ended");
+        close(&mut sink, &mut stream, None, Some(why)).await;
         return;
     };
     tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), "participant connected");
@@ -60,7 +63,7 @@ pub(super) async fn run(socket: WebSocket, admission: Admission) {
     tracing::debug!(session = %seat.session_id(), user = %seat.user_id(), ?ended, "participant disconnected");
     // Left before the close is over: the others need not wait for this one's manners.
     drop(seat);
-    close(&mut sink, &mut stream, ended).await;
+    close(&mut sink, &mut stream, Some(&mut mail), ended).await;
 }
 
 /// `None` where the other side is gone and there is nobody to say good-bye to.
@@ -72,7 +75,8 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, mail: &mut Mail) -> Opt
             biased;
             Some(closing) = mail.closing.recv() => return Some(end_of(closing)),
             message = mail.queue.recv() => match message {
-                Some(text) => Message::Text(text),
+                Some(Item::Message(text)) => Message::Text(text),
+                Some(Item::Close(closing)) => return Some(end_of(closing)),
                 None => return Some(end(close_code::NORMAL, "the session has ended")),
             },
             _ = ping.tick() => Message::Ping(bytes::Bytes::new()),
@@ -93,6 +97,7 @@ fn end_of(closing: Closing) -> End {
     match closing {
         Closing::TooSlow => end(close_code::AGAIN, "too many messages were left unread"),
         Closing::Replaced => end(REPLACED, "replaced by a newer connection"),
+        Closing::SentAway => end(SENT_AWAY, "removed from the session"),
     }
 }
 
@@ -101,7 +106,12 @@ async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
     loop {
         let text = match timeout(SILENCE_TIMEOUT, stream.next()).await {
             Err(_) => return Some(end(close_code::AWAY, "nothing was heard for too long")),
-            Ok(None | Some(Ok(Message::Close(_)))) => return None,
+            Ok(None) => return None,
+            // Said on purpose, and therefore no loss to come back from.
+            Ok(Some(Ok(Message::Close(_)))) => {
+                seat.leave();
+                return None;
+            }
             Ok(Some(Err(error))) => return end_of_error(error),
             Ok(Some(Ok(Message::Binary(_)))) => return Some(end(close_code::UNSUPPORTED, "messages are text")),
             // Counted like messages: a flood of pings has to be answered as well.
@@ -113,6 +123,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
             None => true,
         };
         if !allowance.spend(sensible, Instant::now()) {
+            seat.leave();
             return Some(end(close_code::POLICY, "too many messages"));
         }
     }
@@ -128,23 +139,28 @@ fn end_of_error(error: axum::Error) -> Option<End> {
     }
 }
 
-/// Does what a message asks for; `false` where it made no sense.
+/// Does what a message asks for; `false` where it made no sense or was refused.
 async fn receive(text: &Utf8Bytes, seat: &Seat) -> bool {
     match message::read(text) {
         Ok(ClientMessage::Ping) => seat.tell(ServerEvent::Pong),
         Ok(ClientMessage::KeepAlive) => {}
         Ok(ClientMessage::WebrtcSignal {
-            connection: Some(connection),
+            to_user_id: None,
+            connection,
             signal_type,
             signal_data,
-            ..
+            sources,
         }) => {
-            if let Err(error) = signal(connection, signal_type, signal_data, seat).await {
+            let done = match connection {
+                Some(connection) => signal(connection, signal_type, signal_data, sources, seat).await,
+                None => Err(SignalError::NoAddressee),
+            };
+            if let Err(error) = done {
                 seat.tell(error_of(&error));
                 return false;
             }
         }
-        Ok(_) => {}
+        Ok(message) => return seat.act(message),
         Err(problem) => {
             seat.tell(problem.into());
             return false;
@@ -157,6 +173,7 @@ async fn signal(
     connection: Connection,
     signal_type: SignalType,
     data: SignalData,
+    sources: Option<BTreeMap<String, TrackSource>>,
     seat: &Seat,
 ) -> Result<(), SignalError> {
     match (signal_type, data) {
@@ -164,7 +181,7 @@ async fn signal(
             seat.add_candidate(connection, candidate.candidate)
         }
         (SignalType::Offer, SignalData::Description(offer)) => {
-            let sdp = seat.answer(connection, offer.sdp).await?;
+            let sdp = seat.answer(connection, offer.sdp, sources).await?;
             seat.tell(ServerEvent::WebrtcSignal {
                 session_id: seat.session_id().clone(),
                 connection: Some(connection),
@@ -182,10 +199,14 @@ async fn signal(
 
 fn error_of(error: &SignalError) -> ServerEvent {
     let code = match error {
-        SignalError::Forbidden => "forbidden",
-        SignalError::Mismatch => "bad_message",
+        SignalError::Refused(PublishRefusal::Ended) | SignalError::Ended => "session_ended",
+        SignalError::Refused(PublishRefusal::StageFull) => "stage_full",
+        SignalError::Refused(PublishRefusal::OnAir) => "on_air",
+        SignalError::Refused(PublishRefusal::Mesh) | SignalError::Mesh => "mesh",
+        SignalError::Refused(PublishRefusal::NotOnStage | PublishRefusal::Barred) => "forbidden",
+        SignalError::NoVideo(_) => "no_video",
+        SignalError::Mismatch | SignalError::NoAddressee => "bad_message",
         SignalError::NoConnection => "no_connection",
-        SignalError::Ended => "session_ended",
         SignalError::Media(MediaError::BadOffer(_)) => "bad_offer",
         SignalError::Media(_) => "media_unavailable",
     };
@@ -197,15 +218,27 @@ fn error_of(error: &SignalError) -> ServerEvent {
 }
 
 /// Says why, and waits a moment for the answer: closing a socket with unread data in it would take the reason back.
-async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, why: Option<End>) {
+/// What waits is said before: somebody who sent too much was told so many times.
+async fn close(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    mail: Option<&mut Mail>,
+    why: Option<End>,
+) {
     let frame = why.map(|End { code, reason }| CloseFrame {
         code,
         reason: reason.into(),
     });
     let _ = timeout(CLOSE_TIMEOUT, async {
+        if let Some(mail) = mail.filter(|_| why.is_some()) {
+            while let Ok(Item::Message(text)) = mail.queue.try_recv() {
+                sink.feed(Message::Text(text)).await?;
+            }
+        }
         if sink.send(Message::Close(frame)).await.is_ok() {
             while let Some(Ok(_)) = stream.next().await {}
         }
+        Ok::<_, axum::Error>(())
     })
     .await;
 }

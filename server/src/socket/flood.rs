@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-/// Messages that may come at once: a page that joins trickles a few dozen candidates, twice where it publishes too.
-const BURST: f64 = 120.0;
+/// Messages that may come at once: a page that joins a mesh of twenty sends each an offer and a dozen candidates.
+const BURST: f64 = 300.0;
 
 /// Messages per second that may go on for ever.
 const PER_SECOND: f64 = 20.0;
@@ -42,7 +42,7 @@ mod tests {
     fn a_burst_passes_and_a_flood_does_not() {
         let now = Instant::now();
         let mut allowance = Allowance::new(now);
-        for _ in 0..120 {
+        for _ in 0..300 {
             assert!(allowance.spend(true, now));
         }
         assert!(!allowance.spend(true, now));
@@ -65,6 +65,6 @@ mod tests {
         let answered = std::iter::repeat_with(|| allowance.spend(false, now))
             .take_while(|ok| *ok)
             .count();
-        assert_eq!(answered, 24);
+        assert_eq!(answered, 60);
     }
 }

@@ -1,4 +1,4 @@
-//! `/ws/live/{id}`: presence, and the signaling of a participant's two connections.
+//! `/ws/live/{id}`: the room, and the signaling of a participant's two connections.
 
 mod connection;
 mod flood;
@@ -8,16 +8,43 @@ use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use footlight_protocol::MAX_FRAME_BYTES;
 use serde::Deserialize;
 
-use crate::http::{App, ConnectionPermit, Failure, Id, Query};
+use crate::config::TlsMode;
+use crate::http::{App, ClientAddress, ConnectionPermit, Failure, Id, Query};
+use crate::sessions::Entrance;
+use crate::token::unguessable_name;
 
 #[derive(Deserialize)]
 pub(crate) struct JoinQuery {
     token: Option<String>,
     username: Option<String>,
+    resume_token: Option<String>,
+}
+
+/// The cookie by which a browser is recognised that was sent away, and nothing else: it gives no right to anything.
+const VISITOR: &str = "footlight_visitor";
+
+/// Longest value of that cookie that is looked at; ours have 22 characters.
+const MAX_VISITOR_BYTES: usize = 64;
+
+/// How long a browser keeps it, in seconds: no session is longer than a day or two.
+const VISITOR_MAX_AGE: u32 = 7 * 24 * 3600;
+
+/// What the browser calls itself (RFC 6265 §5.4).
+fn visitor(headers: &HeaderMap) -> Option<String> {
+    let pairs = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, value)| *name == VISITOR && (1..=MAX_VISITOR_BYTES).contains(&value.len()))
+        .map(|(_, value)| value.to_owned())
 }
 
 /// Answers the handshake. Whoever may not come in hears why by plain HTTP, before the upgrade.
@@ -25,12 +52,23 @@ pub(crate) async fn upgrade(
     State(app): State<App>,
     Id(id): Id,
     Query(query): Query<JoinQuery>,
+    headers: HeaderMap,
+    address: Option<Extension<ClientAddress>>,
     permit: Option<Extension<ConnectionPermit>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
     // An empty token is what a page sends that has none.
     let token = query.token.as_deref().filter(|token| !token.is_empty());
-    let admission = app.sessions.admit(&id, token, query.username.as_deref())?;
+    let known = visitor(&headers);
+    let new = known.is_none().then(unguessable_name);
+    let entrance = Entrance {
+        token,
+        username: query.username.as_deref(),
+        resume_token: query.resume_token.as_deref().filter(|token| !token.is_empty()),
+        visitor: known.as_deref().or(new.as_deref()),
+        address: address.map(|Extension(ClientAddress(address))| address),
+    };
+    let admission = app.sessions.admit(&id, &entrance)?;
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
@@ -49,5 +87,15 @@ pub(crate) async fn upgrade(
             // Held until here, because a WebSocket counts as a connection for as long as it lasts.
             drop(permit);
         });
-    Ok(answer.into_response())
+    let mut answer = answer.into_response();
+    if let Some(name) = new {
+        let secure = if app.config.tls == TlsMode::Off { "" } else { "; Secure" };
+        let cookie =
+            format!("{VISITOR}={name}; Path=/ws/live; HttpOnly; SameSite=Lax; Max-Age={VISITOR_MAX_AGE}{secure}");
+        // Base 64 and our own words are plain text.
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+    }
+    Ok(answer)
 }

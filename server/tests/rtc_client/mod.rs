@@ -5,19 +5,22 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use footlight_protocol::Connection;
-use footlight_server::media::{Media, PeerId, PeerRequest};
+use footlight_protocol::{Connection, TrackSource};
+use footlight_server::media::{Media, Muted, PeerId, PeerRequest};
 use str0m::change::SdpAnswer;
 use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::net::{TcpStream, UdpSocket};
 
 /// The first byte of an H.264 keyframe (IDR) and of an ordinary frame.
 pub(crate) const IDR: u8 = 0x65;
 pub(crate) const SLICE: u8 = 0x41;
+
+/// How loud the tone is said to be, in dBov: as somebody who speaks.
+const TONE_LEVEL: i8 = -30;
 
 /// A test that takes longer has failed; nothing is asserted about how fast it is.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,6 +54,18 @@ pub(crate) enum Over {
 
 impl Client {
     pub(crate) async fn join(media: &Media, session: &str, user: &str, connection: Connection, over: Over) -> Self {
+        Self::join_as(media, session, user, connection, over, None).await
+    }
+
+    /// Joins with names for its sound and its picture.
+    pub(crate) async fn join_as(
+        media: &Media,
+        session: &str,
+        user: &str,
+        connection: Connection,
+        over: Over,
+        sources: Option<[TrackSource; 2]>,
+    ) -> Self {
         let server = SocketAddr::from(([127, 0, 0, 1], media.port()));
         let (link, local, candidate) = match over {
             Over::Udp => {
@@ -81,6 +96,8 @@ impl Client {
             user: user.parse().expect("an id"),
             connection,
             offer: offer.to_sdp_string(),
+            sources: sources.map(|sources| mids.iter().map(|(mid, _)| mid.to_string()).zip(sources).collect()),
+            muted: Muted::default(),
         };
         let accepted = media.accept(request).await.expect("a good offer");
         let answer = SdpAnswer::from_sdp_string(&accepted.answer).expect("SDP");
@@ -153,7 +170,12 @@ impl Client {
         let write = RtpWrite::new(pt, number.into(), timestamp, Instant::now(), payload);
         let mut direct = self.rtc.direct_api();
         let stream = direct.stream_tx_by_mid(mid, None).expect("a stream");
-        stream.write_rtp(write.marker(marker).nackable(kind.is_video()));
+        let extensions = ExtensionValues {
+            audio_level: kind.is_audio().then_some(TONE_LEVEL),
+            voice_activity: kind.is_audio().then_some(true),
+            ..ExtensionValues::default()
+        };
+        stream.write_rtp(write.marker(marker).ext_vals(extensions).nackable(kind.is_video()));
         self.drain();
         self.rtc
             .handle_input(Input::Timeout(Instant::now()))

@@ -143,6 +143,11 @@ impl Socket {
         self.0.send(Message::text(text)).await.expect("sends");
     }
 
+    /// Says good-bye. To be dropped instead is to be lost, and keeps the place.
+    pub async fn leave(mut self) {
+        self.0.close(None).await.expect("closes");
+    }
+
     /// The next message.
     pub async fn next(&mut self) -> Value {
         loop {

@@ -2,19 +2,19 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use footlight_sfu::{
-    Candidate, Direction, Identity, PeerId, PeerRequest, Protocol, Recipient, Routed, Sfu, SfuConfig, SfuEvent,
-    Transmit, WorkerId,
+    Candidate, Direction, Identity, Muted, PeerId, PeerRequest, Protocol, Recipient, Routed, Sfu, SfuConfig, SfuError,
+    SfuEvent, Source, Transmit, WorkerId,
 };
-use str0m::change::SdpAnswer;
+use str0m::change::{SdpAnswer, SdpApi};
 use str0m::format::Codec;
 use str0m::media::{Direction as MediaDirection, MediaKind, Mid, Pt};
 use str0m::net::Receive;
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Event, Input, Output, Rtc};
 
 /// A tick of the world.
@@ -43,6 +43,9 @@ pub(crate) struct Client {
     pub(crate) is_connected: bool,
     /// Cut off from the network.
     pub(crate) is_cut: bool,
+    /// Of so many datagrams that it sends one is lost.
+    pub(crate) loses_every: Option<usize>,
+    datagrams: usize,
     answered: usize,
     /// Of its pictures.
     pub(crate) sequence_number: u64,
@@ -50,6 +53,10 @@ pub(crate) struct Client {
     /// Packets of either kind.
     pub(crate) sent: usize,
     pub(crate) frame: u32,
+    /// Of the packets of [`World::send_own`], by their section.
+    lines: HashMap<Mid, u64>,
+    /// Sections that a keyframe is asked of.
+    wanted: HashSet<Mid>,
 }
 
 pub(crate) struct World {
@@ -68,6 +75,9 @@ pub(crate) struct Offer {
     pub(crate) codecs: Vec<Codec>,
     pub(crate) audio: usize,
     pub(crate) video: usize,
+    /// What the sections are, sound first; empty to leave it to their order.
+    pub(crate) named: Vec<Source>,
+    pub(crate) muted: Muted,
 }
 
 impl Offer {
@@ -77,6 +87,8 @@ impl Offer {
             codecs: vec![Codec::H264, Codec::Opus],
             audio: 1,
             video: 1,
+            named: Vec::new(),
+            muted: Muted::default(),
         }
     }
 
@@ -89,6 +101,16 @@ impl Offer {
 
     pub(crate) fn slots(mut self, audio: usize, video: usize) -> Self {
         (self.audio, self.video) = (audio, video);
+        self
+    }
+
+    pub(crate) fn named(mut self, sources: &[Source]) -> Self {
+        self.named = sources.to_vec();
+        self
+    }
+
+    pub(crate) fn muted(mut self, audio: bool, video: bool) -> Self {
+        self.muted = Muted { audio, video };
         self
     }
 
@@ -150,11 +172,15 @@ impl World {
             }
         }
         let (sdp, pending) = api.apply().expect("changes");
+        let names = mids.iter().zip(&offer.named);
+        let sources: BTreeMap<_, _> = names.map(|((mid, _), source)| (mid.to_string(), *source)).collect();
         let request = PeerRequest {
             session: session.into(),
             user: user.into(),
             direction: offer.direction,
             offer: &sdp.to_sdp_string(),
+            sources: (!sources.is_empty()).then_some(&sources),
+            muted: offer.muted,
         };
         let (peer, answer) = self.workers[worker].accept(&request, self.now).expect("a good offer");
         let parsed = SdpAnswer::from_sdp_string(&answer).expect("SDP");
@@ -172,14 +198,41 @@ impl World {
             asked: Vec::new(),
             is_connected: false,
             is_cut: false,
+            loses_every: None,
+            datagrams: 0,
             answered: 0,
             sequence_number: 1_000 * (number as u64 + 1),
             sounds: 0,
             sent: 0,
             frame: 0,
+            lines: HashMap::new(),
+            wanted: HashSet::new(),
         });
         self.settle();
         number
+    }
+
+    /// Offers again on the same connection, with the sections that `change` adds, stops or turns. They are added to the
+    /// client's own.
+    pub(crate) fn reoffer(
+        &mut self,
+        client: usize,
+        sources: Option<&BTreeMap<String, Source>>,
+        change: impl FnOnce(&mut SdpApi<'_>) -> Vec<(Mid, MediaKind)>,
+    ) -> Result<(), SfuError> {
+        let (peer, now) = (self.clients[client].peer, self.now);
+        let c = &mut self.clients[client];
+        let mut api = c.rtc.sdp_api();
+        let added = change(&mut api);
+        let (offer, pending) = api.apply().expect("a change");
+        let worker = usize::from(peer.worker().0);
+        let answer = self.workers[worker].reoffer(peer, &offer.to_sdp_string(), sources, now)?;
+        let parsed = SdpAnswer::from_sdp_string(&answer).expect("SDP");
+        c.rtc.sdp_api().accept_answer(pending, parsed).expect("accepted");
+        c.mids.extend(added);
+        c.answer = answer;
+        self.settle();
+        Ok(())
     }
 
     /// Joins and waits until media can flow.
@@ -220,6 +273,64 @@ impl World {
             }
             self.tick();
         }
+    }
+
+    /// Runs while each of the `publishers` sends on all its sections: pictures every 30 ms, keyframes when asked, and
+    /// sound of `level` dBov every 20.
+    pub(crate) fn run_room(&mut self, publishers: &[usize], level: i8, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            let elapsed = (self.now - self.start).as_millis();
+            for publisher in publishers {
+                for section in 0..self.clients[*publisher].mids.len() {
+                    let is_video = self.clients[*publisher].mids[section].1.is_video();
+                    if elapsed.is_multiple_of(if is_video { 30 } else { 20 }) {
+                        self.send_own(*publisher, section, level);
+                    }
+                }
+            }
+            self.tick();
+        }
+    }
+
+    /// A packet of one of the client's sections that tells whose it is: see [`origin`].
+    pub(crate) fn send_own(&mut self, client: usize, section: usize, level: i8) {
+        let now = self.now;
+        let elapsed = (now - self.start).as_millis() as u32;
+        let c = &mut self.clients[client];
+        let (mid, kind) = c.mids[section];
+        let number = c.lines.entry(mid).or_insert(100 * (section as u64 + 1));
+        *number += 1;
+        let number = *number;
+        let is_keyframe = c.wanted.remove(&mid) || number == 100 * (section as u64 + 1) + 1;
+        let (timestamp, first, size) = match kind {
+            MediaKind::Audio => (elapsed * 48, 7, 60),
+            MediaKind::Video => (elapsed * 90, if is_keyframe { IDR } else { SLICE }, 200),
+        };
+        let mut payload = vec![0; size];
+        payload[..3].copy_from_slice(&[first, client as u8, section as u8]);
+        payload[3..7].copy_from_slice(&(number as u32).to_be_bytes());
+        let extensions = ExtensionValues {
+            audio_level: kind.is_audio().then_some(level),
+            voice_activity: kind.is_audio().then_some(false),
+            ..ExtensionValues::default()
+        };
+        c.sent += 1;
+        let pt = c.payload_type(kind);
+        let write = RtpWrite::new(pt, number.into(), timestamp, now, payload)
+            .marker(true)
+            .ext_vals(extensions)
+            .nackable(kind.is_video());
+        let mut direct = c.rtc.direct_api();
+        // A section that is stopped or turned around sends no more.
+        let Some(stream) = direct.stream_tx_by_mid(mid, None) else {
+            return;
+        };
+        stream.write_rtp(write);
+        self.settle();
+        let result = self.clients[client].rtc.handle_input(Input::Timeout(self.now));
+        result.expect("a client's timeout");
+        self.settle();
     }
 
     pub(crate) fn tick(&mut self) {
@@ -371,6 +482,14 @@ impl World {
     }
 }
 
+/// Client, section and number of a packet of [`World::send_own`].
+pub(crate) fn origin(packet: &RtpPacket) -> (usize, usize, u32) {
+    let [_, client, section, a, b, c, d, ..] = packet.payload[..] else {
+        panic!("a packet of another kind");
+    };
+    (client.into(), section.into(), u32::from_be_bytes([a, b, c, d]))
+}
+
 impl Client {
     fn is_asked(&self) -> bool {
         self.asked.len() > self.answered
@@ -391,13 +510,20 @@ impl Client {
             match output {
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => {
-                    if !self.is_cut {
+                    self.datagrams += 1;
+                    let is_lost = self
+                        .loses_every
+                        .is_some_and(|every| self.datagrams.is_multiple_of(every));
+                    if !self.is_cut && !is_lost {
                         datagrams.push_back(transmit);
                     }
                 }
                 Output::Event(Event::Connected) => self.is_connected = true,
                 Output::Event(Event::RtpPacket(packet)) => self.received.push(packet),
-                Output::Event(Event::KeyframeRequest(_)) => self.asked.push(now),
+                Output::Event(Event::KeyframeRequest(request)) => {
+                    self.asked.push(now);
+                    self.wanted.insert(request.mid);
+                }
                 Output::Event(_) => {}
             }
         }

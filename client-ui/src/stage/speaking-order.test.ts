@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { NOBODY, type SpeakingOrder, frontPlaces, reorder } from './speaking-order';
+
+const SIX = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+/** Looks every half second from `from` to `to`. */
+function during(order: SpeakingOrder, from: number, to: number, speaking: string[], present = SIX): SpeakingOrder {
+  let after = order;
+  for (let now = from; now <= to; now += 500) {
+    after = reorder(after, present, speaking, now);
+  }
+  return after;
+}
+
+const START = reorder(NOBODY, SIX, [], 0);
+
+describe('reorder', () => {
+  it('takes people as they come, and forgets who left', () => {
+    expect(START.keys).toEqual(SIX);
+    expect(reorder(START, ['b', 'd', 'new'], [], 10).keys).toEqual(['b', 'd', 'new']);
+  });
+
+  it('brings forward who goes on speaking, and moves two tiles for it', () => {
+    expect(frontPlaces(6)).toBe(2);
+    expect(during(START, 0, 1_000, ['e']).keys, 'a word is not enough').toEqual(SIX);
+    expect(during(START, 0, 2_000, ['e']).keys).toEqual(['e', 'b', 'c', 'd', 'a', 'f']);
+  });
+
+  it('is not moved by coughs', () => {
+    let order = START;
+    for (let round = 0; round < 20; round += 1) {
+      const at = round * 5_000;
+      order = during(order, at, at + 500, ['e']);
+      order = during(order, at + 1_000, at + 4_500, []);
+    }
+    expect(order.keys).toEqual(SIX);
+  });
+
+  it('takes a short pause for part of the sentence', () => {
+    const paused = during(during(START, 0, 1_000, ['e']), 1_500, 1_500, []);
+    expect(reorder(paused, SIX, ['e'], 2_000).keys[0]).toBe('e');
+  });
+
+  it('rests after a move, however lively it gets', () => {
+    const first = during(START, 0, 2_000, ['e']);
+    const lively = during(first, 2_500, 6_000, ['f', 'd']);
+    expect(lively.keys).toEqual(first.keys);
+    expect(during(lively, 6_500, 7_500, ['f']).keys).not.toEqual(first.keys);
+  });
+
+  it('leaves those in front who were heard last', () => {
+    const talked = during(during(START, 0, 1_000, ['a']), 1_500, 10_000, []);
+    const later = during(talked, 10_500, 12_500, ['f']);
+    expect(later.keys, 'b was never heard').toEqual(['a', 'f', 'c', 'd', 'e', 'b']);
+  });
+
+  it('does not move who is in front already', () => {
+    expect(during(START, 0, 20_000, ['b', 'a']).keys).toEqual(SIX);
+  });
+});

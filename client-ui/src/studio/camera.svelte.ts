@@ -1,0 +1,68 @@
+import type { Capture } from './capture';
+import { DeviceInput } from './device-input.svelte';
+import { type Facing, type Remembered, facingOf, isMirrored, nextDevice } from './devices';
+import { type CameraChoice, type Quality, cameraConstraints, sizeConstraints } from './quality';
+import type { Place } from './trouble';
+
+/** The camera. */
+export class Camera extends DeviceInput {
+  override readonly name = 'camera';
+  override readonly kind = 'video';
+  quality = $state.raw<Quality>({ height: 720, bitrateBps: null });
+  facing = $derived<Facing>(this.track === null ? 'unknown' : facingOf(this.track));
+  /** Whether the person expects to see it as in a mirror. */
+  mirrored = $derived(isMirrored(this.facing));
+  canFlip = $derived(this.devices.length > 1);
+
+  constructor(place: Place, remembered: Remembered | null, quality: Quality, capture?: Capture | null) {
+    super(place, remembered, capture);
+    this.quality = quality;
+  }
+
+  override constraints(deviceId: string | null): MediaTrackConstraints {
+    const choice: CameraChoice = deviceId === null ? { facingMode: 'user', exact: false } : { deviceId };
+    return cameraConstraints(this.quality, choice);
+  }
+
+  /** From the front camera to the back one, or to the next of those that do not say where they look. */
+  async flip(): Promise<void> {
+    if (this.facing !== 'unknown') {
+      const facingMode = this.facing === 'user' ? 'environment' : 'user';
+      const before = this.deviceId;
+      if (await this.reopen(cameraConstraints(this.quality, { facingMode, exact: true }))) {
+        return;
+      }
+      if (this.trouble?.cause !== 'unfit') {
+        return this.#backTo(before);
+      }
+    }
+    const next = nextDevice(this.devices, this.deviceId);
+    if (next !== null) {
+      await this.choose(next.id);
+    }
+  }
+
+  /** Another size, of the camera as it is open; one that cannot change is opened anew. */
+  async setQuality(quality: Quality): Promise<void> {
+    const resized = quality.height !== this.quality.height;
+    this.quality = quality;
+    const track = this.track;
+    if (track === null || !resized) {
+      return;
+    }
+    try {
+      await track.applyConstraints(sizeConstraints(quality));
+    } catch {
+      if (this.track === track) {
+        await this.reopen(this.constraints(this.deviceId));
+      }
+    }
+  }
+
+  async #backTo(deviceId: string | null): Promise<void> {
+    const { trouble } = this;
+    if (deviceId !== null && (await this.reopen(this.constraints(deviceId)))) {
+      this.trouble = trouble;
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { type Capture, type Opened, browserCapture, openOne, permissionOf } from './capture';
+import { type NamedDevice, type Remembered, namedDevices, recalled } from './devices';
+import { type Place, type Trouble, causeOf, deviceTrouble } from './trouble';
+
+/** A camera or microphone: the one that is chosen, its track, and what is wrong with it. */
+export abstract class DeviceInput {
+  track = $state.raw<MediaStreamTrack | null>(null);
+  trouble = $state.raw<Trouble | null>(null);
+  opening = $state(false);
+  /** Whether it is to be used at all. */
+  wanted = $state(true);
+  /** All that could be chosen; empty before the permission is given. */
+  devices = $state.raw<readonly NamedDevice[]>([]);
+  /** Of the one in use. */
+  deviceId = $state.raw<string | null>(null);
+  /** Called when the track is another one, or none. */
+  onchange: () => void = () => undefined;
+  abstract readonly name: 'camera' | 'microphone';
+  abstract readonly kind: 'audio' | 'video';
+  protected readonly capture: Capture | null;
+  readonly #place: Place;
+  /** What was chosen last, here or another day. */
+  #remembered: Remembered | null;
+  /** Counts attempts: whoever chooses again before the first device has opened means the second. */
+  #attempt = 0;
+
+  constructor(place: Place, remembered: Remembered | null, capture: Capture | null = browserCapture()) {
+    this.#place = place;
+    this.#remembered = remembered;
+    this.capture = capture;
+  }
+
+  /** What the browser is asked for by default. */
+  abstract constraints(deviceId: string | null): MediaTrackConstraints;
+
+  /** The device in use or wanted, to be found again. */
+  get remembered(): Remembered | null {
+    return this.#remembered;
+  }
+
+  /** Tells the browser's own choice from a person's. */
+  get preferredId(): string | null {
+    return recalled(this.devices, this.#remembered)?.id ?? null;
+  }
+
+  /** Opens the device that was chosen last, or whichever the browser gives. */
+  open(): Promise<boolean> {
+    return this.reopen(this.constraints(this.preferredId));
+  }
+
+  /** Opens this one, and keeps the one before where that fails. */
+  async choose(deviceId: string): Promise<void> {
+    const before = this.deviceId;
+    const name = this.devices.find((device) => device.id === deviceId)?.name ?? '';
+    this.wanted = true;
+    if (await this.reopen(this.constraints(deviceId))) {
+      this.#remembered = { id: deviceId, name };
+      return;
+    }
+    const { trouble } = this;
+    if (before !== null && before !== deviceId && (await this.reopen(this.constraints(before)))) {
+      this.trouble = trouble;
+    }
+  }
+
+  /** Takes what somebody else has opened for it. */
+  adopt({ track, error }: Opened): void {
+    this.#attempt += 1;
+    this.#take(track, error);
+  }
+
+  /** Goes on without it. */
+  leaveOut(): void {
+    this.wanted = false;
+    this.release();
+    this.trouble = null;
+  }
+
+  /** Frees the device. */
+  release(): void {
+    this.#attempt += 1;
+    this.opening = false;
+    this.#drop();
+    this.onchange();
+  }
+
+  /** Reads what there is to choose from. */
+  async list(): Promise<void> {
+    const found = (await this.capture?.enumerateDevices().catch(() => [])) ?? [];
+    this.devices = namedDevices(found, this.kind === 'video' ? 'videoinput' : 'audioinput');
+  }
+
+  /** Devices came or went. One that was missing is used as soon as it is there. */
+  async devicesChanged(): Promise<void> {
+    await this.list();
+    const missing = this.trouble?.cause === 'missing' || this.trouble?.cause === 'lost';
+    if (missing && this.wanted && this.track === null && this.devices.length > 0) {
+      await this.open();
+    }
+  }
+
+  /** Whoever allows it in the browser's settings need not press anything here. */
+  async followPermission(): Promise<() => void> {
+    const status = await permissionOf(this.name);
+    const changed = () => {
+      if (status?.state === 'granted' && this.trouble?.cause === 'refused' && this.wanted) {
+        void this.open();
+      }
+    };
+    status?.addEventListener('change', changed);
+    return () => status?.removeEventListener('change', changed);
+  }
+
+  /**
+   * Opens what the constraints name, in place of what is open.
+   *
+   * @returns whether it is open
+   */
+  protected async reopen(constraints: MediaTrackConstraints): Promise<boolean> {
+    const attempt = ++this.#attempt;
+    this.opening = true;
+    // Freed first: many phones, and some systems, open no second device while the first one is in use.
+    this.track?.stop();
+    const { track, error } = await openOne(this.capture, this.kind, constraints);
+    if (attempt !== this.#attempt) {
+      track?.stop();
+      return false;
+    }
+    this.#take(track, error);
+    return track !== null;
+  }
+
+  #take(track: MediaStreamTrack | null, error: unknown): void {
+    this.opening = false;
+    this.#drop();
+    this.track = track;
+    this.trouble = track === null ? deviceTrouble(causeOf(error), this.name, this.#place) : null;
+    if (track !== null) {
+      this.deviceId = track.getSettings().deviceId ?? null;
+      track.contentHint = this.kind === 'video' ? 'motion' : 'speech';
+      track.onended = () => this.#ended(track);
+    }
+    void this.list();
+    this.onchange();
+  }
+
+  #ended(track: MediaStreamTrack): void {
+    if (track === this.track) {
+      this.#drop();
+      this.trouble = deviceTrouble('lost', this.name, this.#place);
+      this.onchange();
+    }
+  }
+
+  #drop(): void {
+    if (this.track !== null) {
+      this.track.onended = null;
+      this.track.stop();
+      this.track = null;
+    }
+  }
+}

@@ -1,0 +1,227 @@
+import type { SignalData, SignalType, TrackSource } from '../protocol/bindings';
+import { SOURCES, isShared } from './sources';
+
+/** Candidates that are kept for a description that has not come: a device has a few dozen addresses at most. */
+const MAX_EARLY = 64;
+
+/** What goes to the other one: a description or a candidate. */
+export type SendSignal = (type: SignalType, data: SignalData) => void;
+
+/** What a peer reports. */
+export interface MeshPeerEvents {
+  /** What comes from the other one: the first stream is the person, another one the screen. */
+  streams(person: MediaStream | null, screen: MediaStream | null): void;
+  /**
+   * The connection is beyond repair, or the other one has begun anew: another one is to be made.
+   *
+   * @param offer - which the next connection has to take
+   */
+  lost(offer: string | null): void;
+}
+
+/** The tracks that are sent, with the streams that group them. */
+export interface Sent {
+  readonly tracks: ReadonlyMap<TrackSource, MediaStreamTrack>;
+  readonly person: MediaStream;
+  readonly screen: MediaStream;
+  /** Of the camera, in bits per second. */
+  readonly bitrateBps: number;
+}
+
+/**
+ * The DTLS fingerprint of a description (RFC 8122 §5): that of a connection stays the same for its whole life, so another
+ * one means another connection.
+ */
+export function fingerprintOf(sdp: string): string | null {
+  return sdp.match(/^a=fingerprint:(\S+ \S+)/im)?.[1]?.toLowerCase() ?? null;
+}
+
+/**
+ * One connection between two browsers, on which both may offer at any time: perfect negotiation (W3C WebRTC §10.7). Where
+ * two offers cross, the polite side takes its own back.
+ */
+export class MeshPeer {
+  readonly #connection: RTCPeerConnection;
+  readonly #polite: boolean;
+  readonly #send: SendSignal;
+  readonly #events: MeshPeerEvents;
+  readonly #sections = new Map<TrackSource, RTCRtpTransceiver>();
+  readonly #streams: MediaStream[] = [];
+  #early: RTCIceCandidateInit[] = [];
+  #making = false;
+  #ignoring = false;
+  #theirs: string | null = null;
+  /** Signals are dealt with one after the other. */
+  #work: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(connection: RTCPeerConnection, polite: boolean, send: SendSignal, events: MeshPeerEvents) {
+    this.#connection = connection;
+    this.#polite = polite;
+    this.#send = send;
+    this.#events = events;
+    connection.onnegotiationneeded = () => void this.#offer();
+    connection.onicecandidate = ({ candidate }) => {
+      if (candidate !== null) {
+        const { sdpMid, sdpMLineIndex } = candidate;
+        send('ice_candidate', {
+          candidate: candidate.candidate,
+          ...(sdpMid !== null && { sdpMid }),
+          ...(sdpMLineIndex !== null && { sdpMLineIndex }),
+        });
+      }
+    };
+    connection.ontrack = ({ streams }) => this.#hear(streams);
+    connection.onconnectionstatechange = () => {
+      if (connection.connectionState === 'failed') {
+        this.#lose();
+      } else if (connection.connectionState === 'disconnected') {
+        connection.restartIce();
+      }
+    };
+  }
+
+  /** The device has another address now. */
+  restart(): void {
+    this.#connection.restartIce();
+  }
+
+  /** Sends these tracks, and no others. */
+  give({ tracks, person, screen, bitrateBps }: Sent): void {
+    for (const source of SOURCES) {
+      const track = tracks.get(source) ?? null;
+      const section = this.#sections.get(source);
+      if (section !== undefined) {
+        section.direction = track === null && isShared(source) ? 'inactive' : 'sendonly';
+        section.sender.replaceTrack(track).catch(() => this.#lose());
+      } else if (track !== null) {
+        const streams = [isShared(source) ? screen : person];
+        this.#sections.set(source, this.#connection.addTransceiver(track, { direction: 'sendonly', streams }));
+      }
+    }
+    const camera = this.#sections.get('camera');
+    if (camera !== undefined) {
+      void limit(camera.sender, bitrateBps);
+    }
+  }
+
+  /** Takes what the other one says. */
+  receive(type: SignalType, data: SignalData): void {
+    this.#work = this.#work.then(() => (this.#closed ? undefined : this.#take(type, data))).catch(() => this.#lose());
+  }
+
+  /** Frees everything, and reports nothing more. */
+  close(): void {
+    this.#closed = true;
+    const connection = this.#connection;
+    connection.onnegotiationneeded = connection.onicecandidate = connection.ontrack = null;
+    connection.onconnectionstatechange = null;
+    connection.close();
+  }
+
+  #lose(offer: string | null = null): void {
+    if (!this.#closed) {
+      this.close();
+      this.#events.lost(offer);
+    }
+  }
+
+  async #offer(): Promise<void> {
+    try {
+      this.#making = true;
+      await this.#connection.setLocalDescription();
+      this.#describe();
+    } catch {
+      this.#lose();
+    } finally {
+      this.#making = false;
+    }
+  }
+
+  #describe(): void {
+    const description = this.#connection.localDescription;
+    if (description !== null && !this.#closed) {
+      this.#send(description.type === 'offer' ? 'offer' : 'answer', { sdp: description.sdp });
+    }
+  }
+
+  async #take(type: SignalType, data: SignalData): Promise<void> {
+    if (!('sdp' in data)) {
+      await this.#candidate(data);
+    } else if (type === 'offer') {
+      await this.#offered(data.sdp);
+    } else if (this.#connection.signalingState === 'have-local-offer') {
+      await this.#describedBy('answer', data.sdp);
+    }
+  }
+
+  async #offered(sdp: string): Promise<void> {
+    const crossed = this.#making || this.#connection.signalingState !== 'stable';
+    this.#ignoring = !this.#polite && crossed;
+    if (this.#ignoring) {
+      return;
+    }
+    await this.#describedBy('offer', sdp);
+    if (!this.#closed) {
+      await this.#connection.setLocalDescription();
+      this.#describe();
+    }
+  }
+
+  async #describedBy(type: 'offer' | 'answer', sdp: string): Promise<void> {
+    const fingerprint = fingerprintOf(sdp);
+    if (this.#theirs !== null && fingerprint !== this.#theirs) {
+      this.#lose(type === 'offer' ? sdp : null);
+      return;
+    }
+    await this.#connection.setRemoteDescription({ type, sdp });
+    this.#theirs = fingerprint;
+    for (const candidate of this.#early.splice(0)) {
+      await this.#connection.addIceCandidate(candidate);
+    }
+  }
+
+  async #candidate(candidate: RTCIceCandidateInit): Promise<void> {
+    if (this.#connection.remoteDescription === null) {
+      if (this.#early.length < MAX_EARLY) {
+        this.#early.push(candidate);
+      }
+      return;
+    }
+    try {
+      await this.#connection.addIceCandidate(candidate);
+    } catch {
+      // One that belongs to an offer that was ignored, or that this browser cannot use: there are others.
+    }
+  }
+
+  #hear(streams: readonly MediaStream[]): void {
+    for (const stream of streams) {
+      if (!this.#streams.includes(stream)) {
+        this.#streams.push(stream);
+        stream.onremovetrack = () => {
+          if (stream.getTracks().length === 0) {
+            this.#streams.splice(this.#streams.indexOf(stream), 1);
+            this.#tellStreams();
+          }
+        };
+      }
+    }
+    this.#tellStreams();
+  }
+
+  #tellStreams(): void {
+    if (!this.#closed) {
+      this.#events.streams(this.#streams[0] ?? null, this.#streams[1] ?? null);
+    }
+  }
+}
+
+/** Upstream is shared by all whom the picture goes to. */
+async function limit(sender: RTCRtpSender, bitrateBps: number): Promise<void> {
+  const parameters = sender.getParameters();
+  if (parameters.encodings.length > 0) {
+    parameters.encodings = parameters.encodings.map((encoding) => ({ ...encoding, maxBitrate: bitrateBps }));
+    await sender.setParameters(parameters).catch(() => undefined);
+  }
+}

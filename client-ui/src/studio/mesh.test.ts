@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
+import { FakeConnection, fakeTrack } from './fake-connection';
+import { type MeshStreams, MeshPeers, shareOf } from './mesh';
+
+type Signal = Extract<ClientMessage, { action: 'webrtc_signal' }>;
+
+/** Lets everything that waits for nothing but promises happen. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
+  }
+}
+
+/** A browser in a mesh. What it says is delivered by {@link deliver}. */
+class Browser {
+  readonly name: string;
+  readonly connections: FakeConnection[] = [];
+  readonly said: Signal[] = [];
+  streams: MeshStreams = { people: new Map(), screens: new Map() };
+  readonly peers = new MeshPeers(
+    {
+      createConnection: () => {
+        const connection = new FakeConnection();
+        this.connections.push(connection);
+        return connection.rtc;
+      },
+      createStream: () => ({}) as MediaStream,
+      send: (message) => {
+        if (message.action === 'webrtc_signal') {
+          this.said.push(message);
+        }
+        return true;
+      },
+    },
+    (streams) => (this.streams = streams),
+  );
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get connection(): FakeConnection {
+    return this.connections.at(-1) ?? expect.fail(`${this.name} has no connection`);
+  }
+
+  hear(event: ServerEvent): void {
+    this.peers.receive({ ...event, timestamp: '' } as ServerMessage);
+  }
+
+  enter(others: readonly string[], topology = 'mesh'): this {
+    this.hear({
+      type: 'current_participants',
+      topology,
+      you: { user_id: this.name },
+      participants: [this.name, ...others].map((user_id) => ({ user_id })),
+    } as ServerEvent);
+    return this;
+  }
+
+  show(kind: 'audio' | 'video' = 'video'): this {
+    this.peers.set(kind === 'video' ? 'camera' : 'microphone', fakeTrack(kind));
+    return this;
+  }
+
+  signalFrom(from: string, signal_type: Signal['signal_type'], signal_data: Signal['signal_data']): void {
+    this.hear({
+      type: 'webrtc_signal',
+      session_id: 'show',
+      from_user_id: from,
+      to_user_id: this.name,
+      signal_type,
+      signal_data,
+    });
+  }
+}
+
+/** Carries everything that was said to whom it was said, until nobody says any more. */
+async function deliver(...browsers: Browser[]): Promise<void> {
+  await settle();
+  for (let round = 0; round < 10; round += 1) {
+    const mail = browsers.flatMap((from) => from.said.splice(0).map((signal) => ({ from, signal })));
+    for (const { from, signal } of mail) {
+      browsers
+        .find(({ name }) => name === signal.to_user_id)
+        ?.signalFrom(from.name, signal.signal_type, signal.signal_data);
+    }
+    await settle();
+  }
+}
+
+describe('MeshPeers', () => {
+  it('offers to everybody where there is something to show, and to whoever comes later', async () => {
+    const ada = new Browser('ada').enter(['bea', 'cem']).show();
+    await settle();
+    expect(ada.said.map(({ to_user_id, signal_type }) => [to_user_id, signal_type])).toEqual([
+      ['bea', 'offer'],
+      ['cem', 'offer'],
+    ]);
+    ada.hear({ type: 'user_joined', user_id: 'dan', username: 'Dan', role: 'viewer', viewer_count: 3 });
+    await settle();
+    expect(ada.said.at(-1)).toMatchObject({ to_user_id: 'dan', signal_type: 'offer' });
+  });
+
+  it('does nothing in a session that is no mesh', async () => {
+    const ada = new Browser('ada').enter(['bea'], 'sfu').show();
+    ada.signalFrom('bea', 'offer', { sdp: 'v=0' });
+    await settle();
+    expect(ada.connections).toEqual([]);
+  });
+
+  it('answers somebody who shows something, with nothing to show', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    const bea = new Browser('bea').enter(['ada']);
+    await deliver(ada, bea);
+    expect(bea.connection.signalingState).toBe('stable');
+    expect(ada.connection.signalingState).toBe('stable');
+    expect([ada.connections.length, bea.connections.length]).toEqual([1, 1]);
+  });
+
+  it('settles two offers that cross: the id that sorts lower gives way', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    const bea = new Browser('bea').enter(['ada']).show();
+    await deliver(ada, bea);
+    for (const { connection } of [ada, bea]) {
+      expect(connection.signalingState).toBe('stable');
+    }
+    expect(ada.connection.rollbacks).toBe(1);
+    expect(bea.connection.rollbacks).toBe(0);
+    expect(bea.connection.remoteDescription?.type).toBe('answer');
+    expect([ada.connections.length, bea.connections.length]).toEqual([1, 1]);
+  });
+
+  it('keeps candidates that come before their description', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    await settle();
+    const bea = new Browser('bea').enter(['ada']);
+    bea.signalFrom('ada', 'ice_candidate', { candidate: 'early', sdpMid: '0' });
+    await settle();
+    expect(bea.connection.candidates).toEqual([]);
+    await deliver(ada, bea);
+    expect(bea.connection.candidates).toEqual([{ candidate: 'early', sdpMid: '0' }]);
+  });
+
+  it('takes the candidates of an offer that it ignored for no reason to give up', async () => {
+    const bea = new Browser('bea').enter(['ada']).show();
+    await settle();
+    bea.signalFrom('ada', 'offer', { sdp: 'v=0' });
+    bea.signalFrom('ada', 'ice_candidate', { candidate: 'theirs' });
+    await settle();
+    expect(bea.connections.map(({ closed }) => closed)).toEqual([false]);
+    expect(bea.connection.signalingState).toBe('have-local-offer');
+  });
+
+  it('meets somebody who has begun anew with another connection', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    const bea = new Browser('bea').enter(['ada']).show('audio');
+    await deliver(ada, bea);
+    const again = new Browser('bea').enter(['ada']).show('audio');
+    await deliver(ada, again);
+    expect(ada.connections.map(({ closed }) => closed)).toEqual([true, false]);
+    expect(ada.connection.signalingState).toBe('stable');
+    expect(again.connection.signalingState).toBe('stable');
+    expect(ada.connection.remoteDescription?.sdp).toContain(
+      `fingerprint:sha-256 ${again.connection.id.toString(16).padStart(2, '0')}:`,
+    );
+  });
+
+  it('tries another connection where one has failed', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    const bea = new Browser('bea').enter(['ada']);
+    await deliver(ada, bea);
+    ada.connection.become('failed');
+    await deliver(ada, bea);
+    expect(ada.connections).toHaveLength(2);
+    expect(ada.connection.signalingState).toBe('stable');
+  });
+
+  it('restarts ICE where the way is interrupted', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    const bea = new Browser('bea').enter(['ada']);
+    await deliver(ada, bea);
+    ada.connection.become('disconnected');
+    await deliver(ada, bea);
+    expect(ada.connections).toHaveLength(1);
+    expect(bea.connection.remoteDescription?.sdp).toContain('restarts 1');
+  });
+
+  it('shows a person and their screen, and neither once they are gone', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    await settle();
+    const [person, screen] = [{ getTracks: () => [] }, { getTracks: () => [] }] as unknown as MediaStream[];
+    ada.connection.ontrack?.({ streams: [person ?? expect.fail()] });
+    ada.connection.ontrack?.({ streams: [screen ?? expect.fail()] });
+    expect(ada.streams.people.get('bea')).toBe(person);
+    expect(ada.streams.screens.get('bea')).toBe(screen);
+    ada.hear({ type: 'user_left', user_id: 'bea', username: 'Bea', viewer_count: 0 });
+    expect([ada.streams.people.size, ada.streams.screens.size]).toEqual([0, 0]);
+    expect(ada.connection.closed).toBe(true);
+  });
+
+  it('groups a screen apart from its person', async () => {
+    const ada = new Browser('ada').enter(['bea']).show().show('audio');
+    ada.peers.set('screen', fakeTrack('video', 'screen'));
+    await settle();
+    const [microphone, camera, screen] = [1, 0, 2].map((index) => ada.connection.transceivers[index]?.streams[0]);
+    expect(microphone).toBe(camera);
+    expect(screen).not.toBe(camera);
+  });
+
+  it('answers no stranger without an offer, and keeps no more connections than a mesh has people', async () => {
+    const ada = new Browser('ada').enter([]);
+    ada.signalFrom('eve', 'answer', { sdp: 'v=0' });
+    expect(ada.connections).toEqual([]);
+    for (let one = 0; one < 30; one += 1) {
+      ada.signalFrom(`eve-${one}`, 'ice_candidate', { candidate: '' });
+    }
+    await settle();
+    expect(ada.connections).toHaveLength(20);
+  });
+
+  it('shares the upstream', () => {
+    expect([0, 1, 4, 20].map((peers) => shareOf(2_500_000, peers))).toEqual([2_500_000, 2_500_000, 625_000, 150_000]);
+  });
+});

@@ -1,0 +1,426 @@
+import type { MediaKind, Participant, ServerMessage, SessionMode, Topology, TrackSource } from '../protocol/bindings';
+import type { RoomLink } from '../session/link';
+import { browserOf } from './browser';
+import { Camera } from './camera.svelte';
+import { type Opened, browserCapture, openBoth, permissionOf } from './capture';
+import type { DeviceInput } from './device-input.svelte';
+import { NO_STREAMS } from './mesh';
+import { type MeshRoom, meshOf } from './mesh-streams.svelte';
+import { Microphone } from './microphone.svelte';
+import { type Preferences, keepPreferences, keepTurnedOff, recallPreferences, recallTurnedOff } from './preferences';
+import { Publisher, type PublishState } from './publisher';
+import { type Quality, bitrateOf } from './quality';
+import { ScreenShare } from './screen.svelte';
+import { type About, type Place, problemsOf } from './trouble';
+import { AwakeScreen } from './wake-lock';
+
+/** What somebody shows and says: devices, preview, and the way of both to the room. */
+export class Studio {
+  readonly camera: Camera;
+  readonly microphone: Microphone;
+  readonly screen: ScreenShare;
+  /** Whether the person has turned the sound off. */
+  muted = $state(false);
+  /** Whether the person has turned the picture off. */
+  hidden = $state(false);
+  /** Whether a camera that looks at the person is shown to them as in a mirror. */
+  mirror = $state(true);
+  /** Who turned the sound off from outside; `null` where nobody did. It cannot be turned on until they allow it. */
+  soundBarredBy = $state<string | null>(null);
+  /** The same for camera and screen. */
+  pictureBarredBy = $state<string | null>(null);
+  /** How far the media's way is; `null` while nothing is published. */
+  way = $state<PublishState | null>(null);
+  /** What the server said against publishing; empty while it takes it. */
+  refusal = $state('');
+  soundOff = $derived(this.muted || this.soundBarredBy !== null);
+  pictureOff = $derived(this.hidden || this.pictureBarredBy !== null);
+  readonly place: Place;
+  /** What is wrong with camera and microphone. */
+  problems = $derived.by(() => problemsOf(this.camera.trouble, this.microphone.trouble, this.place));
+  readonly #awake = new AwakeScreen((navigator as Partial<Navigator>).wakeLock ?? null, document);
+  readonly #capture = browserCapture();
+  #mode: SessionMode | null = null;
+  #link: RoomLink | null = null;
+  #publisher: Publisher | null = null;
+  #mesh = $state.raw<MeshRoom | null>(null);
+  readonly #endings: (() => void)[] = [];
+  readonly #permissions: (() => void)[] = [];
+  #closed = false;
+
+  constructor() {
+    const preferences = recallPreferences();
+    const secure = new URL(location.href);
+    secure.protocol = 'https:';
+    this.place = { browser: browserOf(navigator.userAgent), secureAddress: secure.href };
+    this.camera = new Camera(this.place, preferences.camera, preferences.quality, this.#capture);
+    this.microphone = new Microphone(this.place, preferences.microphone, this.#capture);
+    this.screen = new ScreenShare(this.#capture);
+    this.mirror = preferences.mirror;
+    const off = recallTurnedOff();
+    this.muted = off.sound;
+    this.hidden = off.picture;
+    this.camera.onchange = this.microphone.onchange = this.screen.onchange = () => this.#apply();
+  }
+
+  /** In a mesh: what comes from the others, by their user id. */
+  get streams(): ReadonlyMap<string, MediaStream> {
+    return this.#mesh?.streams ?? NO_STREAMS.people;
+  }
+
+  /** Whether this person is on the stage. */
+  get publishing(): boolean {
+    return this.way !== null;
+  }
+
+  /** Opens what the mode needs, for a preview: in `voice` no camera is even asked for. */
+  async prepare(mode: SessionMode): Promise<void> {
+    const before = this.#mode;
+    this.#mode = mode;
+    if (before === null) {
+      this.#begin();
+    }
+    if (mode === 'voice') {
+      this.camera.release();
+      this.screen.stop();
+    }
+    const camera = mode !== 'voice' && needed(this.camera);
+    const microphone = needed(this.microphone);
+    if (camera && microphone) {
+      await this.#openBoth();
+    } else {
+      await Promise.all([camera && this.camera.open(), microphone && this.microphone.open()]);
+    }
+  }
+
+  /** Turns the sound on or off, unless a host has turned it off. */
+  toggleSound(): void {
+    if (this.soundBarredBy === null) {
+      this.muted = this.microphone.track !== null && !this.muted;
+      this.#turned();
+      if (this.microphone.track === null) {
+        this.microphone.wanted = true;
+        void this.microphone.open();
+      }
+    }
+  }
+
+  /** Turns the picture on or off, unless a host has turned it off. A camera that was left out is opened. */
+  togglePicture(): void {
+    if (this.pictureBarredBy !== null) {
+      return;
+    }
+    if (this.camera.track === null) {
+      this.hidden = false;
+      this.camera.wanted = true;
+      void this.camera.open();
+    } else {
+      this.hidden = !this.hidden;
+    }
+    this.#turned();
+  }
+
+  /** Uses another camera. */
+  async chooseCamera(deviceId: string): Promise<void> {
+    await this.camera.choose(deviceId);
+    this.#keep();
+  }
+
+  /** From the front camera to the back one, or to the next. */
+  async flipCamera(): Promise<void> {
+    await this.camera.flip();
+    this.#keep();
+  }
+
+  /** Uses another microphone. */
+  async chooseMicrophone(deviceId: string): Promise<void> {
+    await this.microphone.choose(deviceId);
+    this.#keep();
+  }
+
+  /** Tries again what did not work. */
+  async retry(about: About): Promise<void> {
+    if (about === 'both') {
+      await this.#openBoth();
+    } else {
+      await this[about].open();
+    }
+  }
+
+  /** Goes on without what did not work. */
+  goOnWithout(about: About): void {
+    const left = about === 'both' ? [this.camera, this.microphone] : [this[about]];
+    left.forEach((input) => input.leaveOut());
+  }
+
+  /** Another size or bitrate, now and for the next time. */
+  async setQuality(quality: Quality): Promise<void> {
+    this.#publisher?.setQuality(quality);
+    this.#mesh?.peers.setBitrate(bitrateOf(quality));
+    await this.camera.setQuality(quality);
+    this.#keep();
+  }
+
+  /** @param mirror - whether a camera that looks at the person is shown to them as in a mirror */
+  setMirror(mirror: boolean): void {
+    this.mirror = mirror;
+    this.#keep();
+  }
+
+  /** Shares a screen beside the camera, or ends that. */
+  async toggleScreen(): Promise<void> {
+    if (this.screen.picture !== null) {
+      this.screen.stop();
+    } else if (this.pictureBarredBy === null) {
+      await this.screen.start();
+    }
+  }
+
+  /**
+   * Goes on the stage with what there is, until {@link unpublish}.
+   *
+   * @param you - what the room says of this person, who may have been muted before
+   */
+  publish(
+    link: RoomLink,
+    mode: SessionMode,
+    topology: Topology,
+    you: Pick<Participant, 'audio_muted' | 'video_muted'> | null = null,
+  ): void {
+    if (this.#link !== null || this.#closed) {
+      return;
+    }
+    if (you !== null) {
+      this.#barAsToldBy(you);
+    }
+    this.#mode = mode;
+    this.#link = link;
+    this.way = 'connecting';
+    if (topology === 'mesh') {
+      this.#mesh = meshOf(link);
+      this.#mesh.peers.setBitrate(bitrateOf(this.camera.quality));
+      this.way = 'connected';
+    } else {
+      this.#publisher = new Publisher(
+        this.camera.quality,
+        { createConnection: () => new RTCPeerConnection(), send: (message) => link.send(message), random: Math.random },
+        {
+          state: (state) => {
+            this.way = state;
+            this.refusal = state === 'connected' ? '' : this.refusal;
+          },
+          refused: (message) => (this.refusal = message),
+        },
+      );
+    }
+    this.#endings.push(link.listen((message) => this.#hear(message)));
+    this.#apply();
+    this.#publisher?.open();
+    this.#awake.hold();
+    addEventListener('beforeunload', this.#askFirst);
+  }
+
+  /** Leaves the stage; the devices stay open for the preview. */
+  unpublish(): void {
+    if (this.#link === null) {
+      return;
+    }
+    this.#link.send({ action: 'update_media_status', audio_enabled: false, video_enabled: false });
+    this.#publisher?.close();
+    this.#mesh?.peers.silence();
+    this.#publisher = this.#mesh = this.#link = null;
+    this.#endings.splice(0).forEach((end) => end());
+    this.way = null;
+    this.refusal = '';
+    this.soundBarredBy = this.pictureBarredBy = null;
+    this.#awake.release();
+    removeEventListener('beforeunload', this.#askFirst);
+  }
+
+  /** Leaves the stage and frees all devices, for good. */
+  close(): void {
+    this.unpublish();
+    this.#closed = true;
+    this.#letGo();
+    this.#capture?.removeEventListener('devicechange', this.#devicesChanged);
+    removeEventListener('online', this.#networkChanged);
+    this.#permissions.splice(0).forEach((end) => end());
+  }
+
+  readonly #networkChanged = (): void => this.#publisher?.networkChanged();
+
+  readonly #devicesChanged = (): void => {
+    void this.microphone.devicesChanged();
+    if (this.#mode !== 'voice') {
+      void this.camera.devicesChanged();
+    }
+  };
+
+  /** Browsers show words of their own. */
+  readonly #askFirst = (event: BeforeUnloadEvent): void => event.preventDefault();
+
+  #begin(): void {
+    this.#capture?.addEventListener('devicechange', this.#devicesChanged);
+    addEventListener('online', this.#networkChanged);
+    for (const input of [this.microphone, this.camera]) {
+      void input.followPermission().then((end) => {
+        if (this.#closed) {
+          end();
+        } else {
+          this.#permissions.push(end);
+        }
+      });
+    }
+  }
+
+  async #openBoth(): Promise<void> {
+    this.camera.opening = this.microphone.opening = true;
+    // Names are told only after a permission; where there was one before, what was chosen then is found again.
+    await Promise.all([this.camera.list(), this.microphone.list()]);
+    const opened = await openBoth(
+      this.#capture,
+      this.microphone.constraints(this.microphone.preferredId),
+      this.camera.constraints(this.camera.preferredId),
+      async (device) => (await permissionOf(device))?.state ?? null,
+    );
+    this.#give(this.microphone, opened.microphone, this.microphone.wanted);
+    this.#give(this.camera, opened.camera, this.camera.wanted && this.#mode !== 'voice');
+  }
+
+  /** Gives a device what was opened for it, unless it is wanted no more. */
+  #give(input: DeviceInput, opened: Opened, wanted: boolean): void {
+    if (wanted && !this.#closed) {
+      input.adopt(opened);
+    } else {
+      opened.track?.stop();
+      input.opening = false;
+    }
+  }
+
+  #letGo(): void {
+    this.screen.stop();
+    this.camera.release();
+    this.microphone.release();
+  }
+
+  /** The person has turned something on or off. */
+  #turned(): void {
+    this.#apply();
+    keepTurnedOff({ sound: this.muted, picture: this.hidden });
+  }
+
+  #keep(): void {
+    const preferences: Preferences = {
+      camera: this.camera.remembered,
+      microphone: this.microphone.remembered,
+      quality: this.camera.quality,
+      mirror: this.mirror,
+    };
+    keepPreferences(preferences);
+  }
+
+  /** Puts tracks and their on and off as they are to be. */
+  #apply(): void {
+    enable(this.microphone.track, !this.soundOff);
+    enable(this.screen.sound, this.soundBarredBy === null);
+    enable(this.camera.track, !this.pictureOff);
+    enable(this.screen.picture, this.pictureBarredBy === null);
+    const sent: [TrackSource, MediaStreamTrack | null][] = [
+      ['microphone', this.microphone.track],
+      ['camera', this.#mode === 'voice' ? null : this.camera.track],
+      ['screen', this.screen.picture],
+      ['screen_audio', this.screen.sound],
+    ];
+    sent.forEach(([source, track]) => {
+      this.#publisher?.set(source, track);
+      this.#mesh?.peers.set(source, track);
+    });
+    this.#tellStatus();
+  }
+
+  #tellStatus(): void {
+    this.#link?.send({
+      action: 'update_media_status',
+      audio_enabled: this.microphone.track !== null && !this.soundOff,
+      video_enabled: this.camera.track !== null && !this.pictureOff,
+    });
+  }
+
+  #hear(message: ServerMessage): void {
+    switch (message.type) {
+      case 'current_participants':
+        if (message.you.role === 'viewer') {
+          this.#leave();
+          return;
+        }
+        this.#barAsToldBy(message.you);
+        this.#apply();
+        break;
+      case 'force_mute_audio':
+        this.#bar('audio', message.by);
+        this.#apply();
+        break;
+      case 'force_mute_video':
+        this.#bar('video', message.by);
+        this.#apply();
+        break;
+      case 'unmute_allowed':
+        if (message.kind === 'audio') {
+          this.soundBarredBy = null;
+        } else {
+          this.pictureBarredBy = null;
+        }
+        this.#apply();
+        break;
+      case 'demoted':
+        if (message.new_role === 'viewer') {
+          this.#leave();
+        }
+        return;
+      case 'kicked':
+        this.#leave();
+        return;
+      case 'session_ended':
+        // A server that only restarts is back soon, with the same session.
+        if (message.reason !== 'server_shutdown') {
+          this.#leave();
+        }
+        return;
+    }
+    this.#publisher?.receive(message);
+  }
+
+  #barAsToldBy(you: Pick<Participant, 'audio_muted' | 'video_muted'>): void {
+    this.#bar('audio', you.audio_muted ? (this.soundBarredBy ?? '') : null);
+    this.#bar('video', you.video_muted ? (this.pictureBarredBy ?? '') : null);
+  }
+
+  /** What was turned off from outside stays off when it is allowed again, until the person turns it on. */
+  #bar(kind: MediaKind, by: string | null): void {
+    if (kind === 'audio') {
+      this.soundBarredBy = by;
+      this.muted ||= by !== null;
+      return;
+    }
+    this.pictureBarredBy = by;
+    this.hidden ||= by !== null;
+    if (by !== null) {
+      this.screen.stop();
+    }
+  }
+
+  #leave(): void {
+    this.unpublish();
+    this.#letGo();
+  }
+}
+
+function needed(input: DeviceInput): boolean {
+  return input.wanted && input.track === null && !input.opening;
+}
+
+function enable(track: MediaStreamTrack | null, enabled: boolean): void {
+  if (track !== null) {
+    track.enabled = enabled;
+  }
+}

@@ -1,0 +1,128 @@
+//! What people say, and how much of it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use footlight_protocol::{CHAT_HISTORY, ChatMessage, UserId};
+
+/// Messages that somebody may write at once: a lively answer in pieces.
+const BURST: f64 = 5.0;
+
+/// Messages per second that somebody may write for ever. Nobody reads faster.
+const PER_SECOND: f64 = 1.0;
+
+/// How much one person may say.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    left: f64,
+    counted_at: Instant,
+    spoke_at: Option<Instant>,
+}
+
+/// Why a message has to wait, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Too many at once.
+    Rate(Duration),
+    /// Slow mode.
+    Slow(Duration),
+}
+
+impl Allowance {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            left: BURST,
+            counted_at: now,
+            spoke_at: None,
+        }
+    }
+
+    /// Accounts for a message, unless it has to wait.
+    pub(super) fn spend(&mut self, slow_mode: Duration, now: Instant) -> Result<(), Wait> {
+        if let Some(spoke_at) = self.spoke_at {
+            let passed = now.saturating_duration_since(spoke_at);
+            if passed < slow_mode {
+                return Err(Wait::Slow(slow_mode - passed));
+            }
+        }
+        let passed = now.saturating_duration_since(self.counted_at).as_secs_f64();
+        self.counted_at = now;
+        self.left = (self.left + passed * PER_SECOND).min(BURST);
+        if self.left < 1.0 {
+            return Err(Wait::Rate(Duration::from_secs_f64((1.0 - self.left) / PER_SECOND)));
+        }
+        self.left -= 1.0;
+        self.spoke_at = Some(now);
+        Ok(())
+    }
+}
+
+/// The last messages.
+#[derive(Debug, Default)]
+pub(super) struct Chat {
+    messages: VecDeque<ChatMessage>,
+    written: u64,
+    pub(super) slow_mode: Duration,
+}
+
+impl Chat {
+    /// A name for the next message.
+    pub(super) fn next_id(&mut self) -> String {
+        self.written += 1;
+        format!("m{}", self.written)
+    }
+
+    pub(super) fn add(&mut self, message: ChatMessage) {
+        if self.messages.len() >= CHAT_HISTORY {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(message);
+    }
+
+    pub(super) fn history(&self) -> Vec<ChatMessage> {
+        self.messages.iter().cloned().collect()
+    }
+
+    /// Whether it was there, or is at least old enough to have been.
+    pub(super) fn delete(&mut self, id: &str) -> bool {
+        let before = self.messages.len();
+        self.messages.retain(|message| message.message_id != id);
+        let number = id.strip_prefix('m').and_then(|number| number.parse::<u64>().ok());
+        // One that has left the history is still on somebody's page.
+        before != self.messages.len() || number.is_some_and(|number| (1..=self.written).contains(&number))
+    }
+
+    pub(super) fn clear(&mut self, user: &UserId) {
+        self.messages.retain(|message| message.user_id != *user);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_at_once_and_then_one_a_second() {
+        let now = Instant::now();
+        let mut allowance = Allowance::new(now);
+        for _ in 0..5 {
+            assert_eq!(allowance.spend(Duration::ZERO, now), Ok(()));
+        }
+        assert_eq!(
+            allowance.spend(Duration::ZERO, now),
+            Err(Wait::Rate(Duration::from_secs(1)))
+        );
+        assert_eq!(allowance.spend(Duration::ZERO, now + Duration::from_secs(1)), Ok(()));
+    }
+
+    #[test]
+    fn slow_mode_counts_from_the_last_message_that_was_let_through() {
+        let now = Instant::now();
+        let slow = Duration::from_secs(30);
+        let mut allowance = Allowance::new(now);
+        assert_eq!(allowance.spend(slow, now), Ok(()));
+        let soon = now + Duration::from_secs(10);
+        assert_eq!(allowance.spend(slow, soon), Err(Wait::Slow(Duration::from_secs(20))));
+        assert_eq!(allowance.spend(slow, now + slow), Ok(()));
+    }
+}
