@@ -99,11 +99,11 @@ fn steps(size: Resolution, bitrate: Bitrate) -> anyhow::Result<(Vec<Duration>, V
         let began = Instant::now();
         converter.convert(PixelFormat::Yuyv, &camera.yuyv, size, &mut source)?;
         source.capture = capture;
-        let converted = Instant::now();
+        let middle = Instant::now();
         encoder.encode(&source)?;
         if number > WARM_UP {
-            encode.push(converted.elapsed());
-            convert.push(converted - began);
+            encode.push(middle.elapsed());
+            convert.push(middle - began);
         }
     }
     Ok((convert, encode))
