@@ -136,6 +136,18 @@ impl Pipeline {
         self.audio.as_ref().is_some_and(audio::AudioTrack::muted)
     }
 
+    /// Sends a card that says so instead of the picture, or the picture again; the track stays alive.
+    pub fn set_hidden(&self, hidden: bool) {
+        if let Some(video) = &self.video {
+            video.set_hidden(hidden);
+        }
+    }
+
+    /// Whether the picture is hidden.
+    pub fn hidden(&self) -> bool {
+        self.video.as_ref().is_some_and(video::VideoTrack::hidden)
+    }
+
     /// Peak level of the sound source over the last 100 ms in dBFS, measured before mute; −∞ for digital silence.
     pub fn audio_level(&self) -> f32 {
         self.audio.as_ref().map_or(f32::NEG_INFINITY, audio::AudioTrack::level)

@@ -32,7 +32,13 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// List the cameras, microphones and screens of this machine.
     Devices(DevicesOptions),
-    /// Go live. While live: s switches the camera, m mutes, q ends.
+    /// Go live. While live: c or Enter writes to the chat, m mutes, v hides the picture, s switches the camera, q ends.
+    ///
+    /// Given the address of a session that others have made, this asks its host to let you come on the stage, and goes live
+    /// when the host does. With a token for that session it goes live at once, in the token's role.
+    ///
+    /// With --json, lines of the form {"chat":"…"} on the standard input are written to the chat, and what happens in the
+    /// room is told by objects with a "type", as the server's WebSocket does.
     Publish(Box<PublishOptions>),
 }
 
@@ -46,7 +52,8 @@ pub(super) struct DevicesOptions {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("video").multiple(false), group = ArgGroup::new("audio").multiple(false))]
 #[command(
-    after_help = "Exit codes: 0 ended as asked, 1 failed, 2 bad command line, 3 server not reached or refused, 4 device missing"
+    after_help = "Exit codes: 0 ended as asked, 1 failed, 2 bad command line, 3 server not reached or refused, 4 device missing, \
+                  5 removed from the session or not let on its stage"
 )]
 // Each of them is a switch on the command line, and clap keeps those that exclude each other apart.
 #[allow(clippy::struct_excessive_bools)]
@@ -89,16 +96,16 @@ pub(super) struct PublishOptions {
     /// Your name, as viewers see it.
     #[arg(long)]
     username: Option<String>,
-    /// Publish to this session again; needs its token.
+    /// Publish to this session; needs a token for it.
     #[arg(long, value_name = "ID", requires = "token")]
     session: Option<SessionId>,
-    /// The host token of the session. The environment keeps it out of the process list.
+    /// Your token for the session: its host's, or one that was made for you. The environment keeps it out of the process list.
     #[arg(long, env = "FOOTLIGHT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// SHA-256 fingerprint of the server's certificate; nothing else is then accepted.
     #[arg(long, value_name = "SHA256")]
     fingerprint: Option<Fingerprint>,
-    /// One status object a second in place of the status line.
+    /// One status object a second in place of the status line, and one for each event in the room.
     #[arg(long)]
     pub(super) json: bool,
 }

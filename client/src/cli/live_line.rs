@@ -13,6 +13,7 @@ pub(super) fn live_line(status: &Status) -> String {
     let reason = status.reason.as_deref().unwrap_or("");
     match status.state {
         State::Connecting => format!("connecting … {reason}"),
+        State::Waiting => format!("WAITING  {reason}"),
         State::Reconnecting => format!("RECONNECTING {}  {reason}", clock(status.on_air_seconds)),
         State::Ended => format!("ended after {}  {reason}", clock(status.on_air_seconds)),
         State::Live => live(status),
@@ -29,7 +30,9 @@ fn live(status: &Status) -> String {
     let mut parts = vec![format!("LIVE {}", clock(status.on_air_seconds))];
     let watching = if viewers == "1" { "viewer" } else { "viewers" };
     parts.push(format!("{viewers} {watching}"));
-    if !status.video_source.is_empty() {
+    if status.hidden {
+        parts.push(off("picture off", status.video_muted_by.as_deref()));
+    } else if !status.video_source.is_empty() {
         let (captured, encoded, sent) = (status.fps_captured, status.fps_encoded, status.fps_sent);
         parts.push(format!(
             "{} {captured:.0}/{encoded:.0}/{sent:.0} fps",
@@ -52,12 +55,17 @@ fn live(status: &Status) -> String {
 
 fn meter(status: &Status) -> String {
     if status.muted {
-        return "muted".to_owned();
+        return off("muted", status.audio_muted_by.as_deref());
     }
     let level = status.audio_level_dbfs.unwrap_or(f32::NEG_INFINITY);
     let share = (1.0 - level / METER_FLOOR_DBFS).clamp(0.0, 1.0);
     let filled = (share * METER_CELLS as f32).round() as usize;
     format!("{}{}", "▮".repeat(filled), "▯".repeat(METER_CELLS - filled))
+}
+
+/// Who else than oneself turned a track off.
+fn off(what: &str, by: Option<&str>) -> String {
+    by.map_or_else(|| what.to_owned(), |name| format!("{what} by {name}"))
 }
 
 fn clock(seconds: f64) -> String {
@@ -96,9 +104,13 @@ mod tests {
             bitrate_bps: 2_310_000,
             loss: 0.004,
             round_trip_ms: Some(12.3),
+            role: None,
             viewers: Some(1),
             audio_level_dbfs: Some(-24.0),
             muted: false,
+            audio_muted_by: None,
+            hidden: false,
+            video_muted_by: None,
         }
     }
 
@@ -121,6 +133,17 @@ mod tests {
         let line = live_line(&lost);
         assert!(
             line.ends_with("muted · camera unplugged") && line.contains("? viewers"),
+            "{line}"
+        );
+        let silenced = Status {
+            muted: true,
+            audio_muted_by: Some("Ann".to_owned()),
+            hidden: true,
+            ..status()
+        };
+        let line = live_line(&silenced);
+        assert!(
+            line.ends_with("muted by Ann") && line.contains("· picture off ·"),
             "{line}"
         );
         let away = Status {

@@ -9,12 +9,20 @@
 //! | 2 | the command line makes no sense |
 //! | 3 | the server was not reached, or refused |
 //! | 4 | a device that was asked for is not there, or cannot be opened |
+//! | 5 | removed from the session, or not let on its stage |
 
 mod arguments;
+mod columns;
+mod commands;
 mod devices;
 mod keys;
+mod line_editor;
 mod live_line;
+mod plain;
 mod publish;
+mod reactions;
+mod room_words;
+mod screen;
 
 use std::process::ExitCode;
 
@@ -27,6 +35,7 @@ use arguments::{Arguments, Command};
 const FAILED: u8 = 1;
 const SERVER: u8 = 3;
 const DEVICE: u8 = 4;
+const SENT_AWAY: u8 = 5;
 
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
@@ -45,7 +54,8 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("footlight: {}", words(&error));
+            // Some of the words are the server's, or those of somebody in the room.
+            eprintln!("footlight: {}", plain::plain(&words(&error)));
             exit_code(&error)
         }
     }
@@ -67,6 +77,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<PublishError>() {
         Some(PublishError::Signaling(_) | PublishError::NoMediaPath) => SERVER,
         Some(PublishError::Pipeline(_)) => DEVICE,
+        Some(PublishError::Kicked { .. } | PublishError::Rejected { .. }) => SENT_AWAY,
         _ => FAILED,
     })
 }

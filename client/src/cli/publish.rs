@@ -1,48 +1,26 @@
 //! `footlight publish`: from going live to the farewell.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use anyhow::Context as _;
-use crossterm::{cursor, queue, style::Print, terminal};
 use footlight_client::devices::{self, DeviceChoice};
 use footlight_client::pipeline::VideoSource;
-use footlight_client::publish::{Ending, Publisher, State, Status};
-use footlight_protocol::{EndReason, SessionId};
-use serde::Serialize;
-use tokio::sync::watch;
+use footlight_client::publish::{Ending, PublishError, Publisher, State, Status};
+use footlight_protocol::{EndReason, ServerEvent, ServerMessage, UserId};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{mpsc, watch};
 
 use super::arguments::PublishOptions;
-use super::keys::{Key, Keys};
-use super::live_line::live_line;
+use super::commands::{self, Command};
+use super::keys::{Input, Wish, is_quit, wish};
+use super::screen::Screen;
 
-/// The first line of `--json`. What follows are [`Status`] objects.
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Opening<'a> {
-    /// The session is there, and media is on its way.
-    Live {
-        watch_url: &'a str,
-        session_id: &'a SessionId,
-    },
-}
-
-/// How the status is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Show {
-    /// One JSON object a line.
-    Json,
-    /// One line, rewritten in place.
-    InPlace,
-    /// A new line at each change of state, and none otherwise: a log file is not filled with seconds.
-    Changes,
-}
+/// Requests to come on the stage that are remembered for an answer by a key. There are at most as many places on it.
+const REQUESTS: usize = 32;
 
 pub(super) fn run(options: PublishOptions) -> anyhow::Result<()> {
-    let show = match (options.json, stdout().is_terminal()) {
-        (true, _) => Show::Json,
-        (false, true) => Show::InPlace,
-        (false, false) => Show::Changes,
-    };
+    let json = options.json;
     let config = options.into_config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -56,11 +34,22 @@ pub(super) fn run(options: PublishOptions) -> anyhow::Result<()> {
             publisher = Publisher::start(config) => publisher?,
             () = &mut interrupted => return Ok(()),
         };
-        let mut screen = Screen::open(show, &publisher.status().borrow())?;
-        let ending = stay(publisher, &mut screen, interrupted).await;
-        screen.close();
-        if ending? == Ending::SessionEnded(EndReason::Idle) {
-            eprintln!("footlight: the server ended the session, because nobody was in it for too long");
+        let stage = Stage {
+            screen: Screen::open(json, &publisher.status().borrow())?,
+            publisher,
+            commands: json.then(|| commands::read(std::io::stdin())),
+            requests: VecDeque::new(),
+            camera: 0,
+        };
+        match stage.play(interrupted).await? {
+            Ending::SessionEnded(EndReason::EndedByHost) => eprintln!("footlight: the host ended the session"),
+            Ending::SessionEnded(EndReason::HostLeft) => {
+                eprintln!("footlight: the session ended, because its host did not come back");
+            }
+            Ending::SessionEnded(EndReason::Idle) => {
+                eprintln!("footlight: the server ended the session, because nobody was in it for too long");
+            }
+            _ => {}
         }
         Ok(())
     });
@@ -69,40 +58,146 @@ pub(super) fn run(options: PublishOptions) -> anyhow::Result<()> {
     result
 }
 
-async fn stay(
-    mut publisher: Publisher,
-    screen: &mut Screen,
-    mut interrupted: std::pin::Pin<&mut impl Future<Output = ()>>,
-) -> anyhow::Result<Ending> {
-    let mut status = publisher.status();
-    let mut camera = 0;
-    loop {
-        tokio::select! {
-            ending = publisher.ended() => {
-                screen.draw(&status.borrow())?;
-                return Ok(ending?);
-            }
-            Ok(()) = status.changed() => screen.draw(&status.borrow_and_update())?,
-            key = screen.key() => match key {
-                Key::Quit => break,
-                Key::Mute => publisher.set_muted(!publisher.muted()),
-                Key::SwitchCamera => {
-                    camera += 1;
-                    if let Err(error) = switch_camera(&publisher, camera).await {
-                        screen.say(&format!("{error:#}"))?;
-                    }
-                }
-            },
-            () = interrupted.as_mut() => break,
-        }
-    }
-    let mut last = publisher.status();
-    let ending = publisher.stop().await;
-    screen.draw(&latest(&mut last))?;
-    Ok(ending?)
+/// A publisher, and the person or program before it.
+struct Stage {
+    publisher: Publisher,
+    screen: Screen,
+    /// From another program.
+    commands: Option<mpsc::Receiver<Result<Command, String>>>,
+    /// Who asked to come on the stage, the first one first.
+    requests: VecDeque<UserId>,
+    /// How often the camera was switched.
+    camera: usize,
 }
 
-fn latest(status: &mut watch::Receiver<Status>) -> Status {
+impl Stage {
+    /// Stays until publishing is over, or until somebody here has had enough of it.
+    async fn play(mut self, interrupted: std::pin::Pin<&mut impl Future<Output = ()>>) -> anyhow::Result<Ending> {
+        let mut events = self.publisher.events();
+        let ended = self.stay(&mut events, interrupted).await?;
+        let mut status = self.publisher.status();
+        let ending = match ended {
+            Some(ending) => ending,
+            None => self.publisher.stop().await,
+        };
+        // What was said last is often why it is over.
+        while let Ok(message) = events.try_recv() {
+            self.screen.tell(&message)?;
+        }
+        self.screen.draw(&last(&mut status))?;
+        self.screen.close();
+        Ok(ending?)
+    }
+
+    /// `None` where the publisher is to be stopped.
+    async fn stay(
+        &mut self,
+        events: &mut broadcast::Receiver<ServerMessage>,
+        mut interrupted: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> anyhow::Result<Option<Result<Ending, PublishError>>> {
+        let mut status = self.publisher.status();
+        loop {
+            tokio::select! {
+                ending = self.publisher.ended() => return Ok(Some(ending)),
+                Ok(()) = status.changed() => {
+                    let status = status.borrow_and_update().clone();
+                    self.screen.draw(&status)?;
+                }
+                event = events.recv() => match event {
+                    Ok(message) => self.take(&message)?,
+                    Err(RecvError::Lagged(missed)) => {
+                        self.screen.complain(&format!("{missed} events came too fast to be shown"))?;
+                    }
+                    // Its other end lives in the publisher.
+                    Err(RecvError::Closed) => return Ok(None),
+                },
+                input = self.screen.input() => if self.typed(input).await?.is_break() {
+                    return Ok(None);
+                },
+                command = next(&mut self.commands) => self.obey(command)?,
+                () = interrupted.as_mut() => return Ok(None),
+            }
+        }
+    }
+
+    fn take(&mut self, message: &ServerMessage) -> anyhow::Result<()> {
+        match &message.event {
+            ServerEvent::GuestRequest { user_id, .. } => {
+                // Those who asked before are told again at each joining.
+                self.requests.retain(|waiting| waiting != user_id);
+                self.requests.truncate(REQUESTS - 1);
+                self.requests.push_back(user_id.clone());
+            }
+            ServerEvent::GuestRequestClosed { user_id } => self.requests.retain(|waiting| waiting != user_id),
+            _ => {}
+        }
+        self.screen.tell(message)
+    }
+
+    async fn typed(&mut self, input: Input) -> anyhow::Result<ControlFlow<()>> {
+        let key = match input {
+            Input::Key(key) => key,
+            Input::Paste(text) => {
+                self.screen.paste(&text)?;
+                return Ok(ControlFlow::Continue(()));
+            }
+            Input::Resized => {
+                self.screen.paint()?;
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        if self.screen.is_writing() && !is_quit(key) {
+            if let Some(line) = self.screen.edit(key)? {
+                self.report(self.publisher.chat(&line))?;
+            }
+            return Ok(ControlFlow::Continue(()));
+        }
+        match wish(key) {
+            Some(Wish::Quit) => return Ok(ControlFlow::Break(())),
+            Some(Wish::Chat) => self.screen.begin_line()?,
+            Some(Wish::Mute) => self.report(self.publisher.set_muted(!self.publisher.muted()))?,
+            Some(Wish::Hide) => self.report(self.publisher.set_hidden(!self.publisher.hidden()))?,
+            Some(Wish::Ask) => self.report(self.publisher.request_stage())?,
+            Some(Wish::Answer(approved)) => {
+                if let Some(user_id) = self.requests.pop_front() {
+                    self.report(self.publisher.answer_request(&user_id, approved))?;
+                }
+            }
+            Some(Wish::SwitchCamera) => {
+                self.camera += 1;
+                if let Err(error) = switch_camera(&self.publisher, self.camera).await {
+                    self.screen.complain(&format!("{error:#}"))?;
+                }
+            }
+            None => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn obey(&mut self, command: Result<Command, String>) -> anyhow::Result<()> {
+        match command {
+            Ok(Command::Chat(message)) => self.report(self.publisher.chat(&message)),
+            Err(problem) => self.screen.complain(&format!("not a command: {problem}")),
+        }
+    }
+
+    fn report<E: std::error::Error>(&mut self, done: Result<(), E>) -> anyhow::Result<()> {
+        done.or_else(|error| self.screen.complain(&error.to_string()))
+    }
+}
+
+/// The next command; never resolves where there are none, or no more.
+async fn next(commands: &mut Option<mpsc::Receiver<Result<Command, String>>>) -> Result<Command, String> {
+    if let Some(receiver) = commands {
+        match receiver.recv().await {
+            Some(command) => return command,
+            None => *commands = None,
+        }
+    }
+    std::future::pending().await
+}
+
+fn last(status: &mut watch::Receiver<Status>) -> Status {
     let mut status = status.borrow_and_update().clone();
     status.state = State::Ended;
     status
@@ -134,85 +229,5 @@ async fn interrupts() {
     // Without a handler the system's own way of ending the process holds.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Where the status goes.
-struct Screen {
-    show: Show,
-    keys: Option<Keys>,
-    last_state: Option<State>,
-}
-
-impl Screen {
-    /// Prints the address to share, before anything else.
-    fn open(show: Show, status: &Status) -> anyhow::Result<Self> {
-        if show == Show::Json {
-            let opening = Opening::Live {
-                watch_url: &status.watch_url,
-                session_id: &status.session_id,
-            };
-            println!("{}", serde_json::to_string(&opening)?);
-        } else {
-            println!("Watch at {}", status.watch_url);
-        }
-        stdout().flush()?;
-        let keys = (show == Show::InPlace).then(Keys::open).flatten();
-        if keys.is_some() {
-            // In raw mode a line feed does not return the carriage.
-            print!("s switches the camera, m mutes, q ends\r\n");
-        }
-        Ok(Self {
-            show,
-            keys,
-            last_state: None,
-        })
-    }
-
-    /// The next key; never resolves without a terminal.
-    async fn key(&mut self) -> Key {
-        match &mut self.keys {
-            Some(keys) => keys.next().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn draw(&mut self, status: &Status) -> anyhow::Result<()> {
-        let mut out = stdout().lock();
-        match self.show {
-            Show::Json => writeln!(out, "{}", serde_json::to_string(status)?)?,
-            Show::Changes if self.last_state == Some(status.state) => {}
-            Show::Changes => writeln!(out, "{}", live_line(status))?,
-            Show::InPlace => {
-                let columns = terminal::size().map_or(80, |(columns, _)| usize::from(columns));
-                // A line that wraps cannot be rewritten in place.
-                let line: String = live_line(status).chars().take(columns.saturating_sub(1)).collect();
-                let clear = terminal::Clear(terminal::ClearType::CurrentLine);
-                queue!(out, cursor::MoveToColumn(0), clear, Print(line))?;
-            }
-        }
-        self.last_state = Some(status.state);
-        Ok(out.flush()?)
-    }
-
-    /// Words beside the status.
-    fn say(&mut self, words: &str) -> anyhow::Result<()> {
-        let mut out = stdout().lock();
-        if self.show == Show::InPlace {
-            let clear = terminal::Clear(terminal::ClearType::CurrentLine);
-            queue!(out, cursor::MoveToColumn(0), clear, Print(words), Print("\r\n"))?;
-            out.flush()?;
-        } else {
-            eprintln!("footlight: {words}");
-        }
-        Ok(())
-    }
-
-    /// Gives the terminal back, with the cursor on a line of its own.
-    fn close(&mut self) {
-        self.keys = None;
-        if self.show == Show::InPlace {
-            println!();
-        }
     }
 }

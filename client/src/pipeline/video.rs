@@ -1,4 +1,4 @@
-//! The video encode thread: latest picture in, access units out, and a card while the source is lost.
+//! The video encode thread: latest picture in, access units out, and a card while the source is lost or hidden.
 
 use std::{
     sync::{
@@ -51,6 +51,7 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Controls {
     keyframe: AtomicBool,
+    hidden: AtomicBool,
     target_bps: AtomicU32,
 }
 
@@ -102,6 +103,7 @@ impl VideoTrack {
         let source = Arc::new(Mutex::new((source, capture)));
         let controls = Arc::new(Controls {
             keyframe: AtomicBool::new(false),
+            hidden: AtomicBool::new(false),
             target_bps: AtomicU32::new(max_bitrate.bps()),
         });
         let figures = Arc::new(Mutex::new(Figures {
@@ -144,6 +146,14 @@ impl VideoTrack {
 
     pub(super) fn request_keyframe(&self) {
         self.controls.keyframe.store(true, Ordering::Release);
+    }
+
+    pub(super) fn set_hidden(&self, hidden: bool) {
+        self.controls.hidden.store(hidden, Ordering::Release);
+    }
+
+    pub(super) fn hidden(&self) -> bool {
+        self.controls.hidden.load(Ordering::Acquire)
     }
 
     pub(super) fn set_target_bitrate(&self, bitrate: Bitrate) {
@@ -234,7 +244,13 @@ impl Task {
                         .captured
                         .record(self.clock().now(), 0, Duration::ZERO);
                     let fps = self.retarget(frame.size());
-                    if self.pacer.admits(frame.capture, fps) {
+                    if self.controls.hidden.load(Ordering::Acquire) {
+                        // Not one picture of the source leaves, and cards do at their own pace.
+                        if Instant::now() >= next_card {
+                            next_card = Instant::now() + CARD_INTERVAL;
+                            self.show_card(card::draw_off);
+                        }
+                    } else if self.pacer.admits(frame.capture, fps) {
                         self.encode(&frame);
                     } else {
                         lock(&self.figures).dropped += 1;
@@ -243,7 +259,7 @@ impl Task {
                 }
                 Delivery::TimedOut if self.source_is_lost() && Instant::now() >= next_card => {
                     next_card = Instant::now() + CARD_INTERVAL;
-                    self.show_card();
+                    self.show_lost_card();
                 }
                 Delivery::TimedOut => {}
                 Delivery::Closed => return,
@@ -342,16 +358,24 @@ impl Task {
         capture.state().is_lost()
     }
 
-    fn show_card(&mut self) {
+    fn show_lost_card(&mut self) {
+        if self.controls.hidden.load(Ordering::Acquire) {
+            return self.show_card(card::draw_off);
+        }
         let title = match lock(&self.source).0 {
             VideoSource::Camera(_) => "Camera lost",
             VideoSource::Screen(_) => "Screen lost",
             VideoSource::Pattern => "Pattern lost",
             VideoSource::Custom(_) => "Picture lost",
         };
-        let mut frame = Frame::black(self.request.size);
-        card::draw(&mut frame, title, self.cards);
+        let tick = self.cards;
         self.cards += 1;
+        self.show_card(|frame| card::draw_lost(frame, title, tick));
+    }
+
+    fn show_card(&mut self, draw: impl FnOnce(&mut Frame)) {
+        let mut frame = Frame::black(self.request.size);
+        draw(&mut frame);
         frame.capture = self.clock().now();
         self.encode(&frame);
     }

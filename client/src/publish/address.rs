@@ -36,6 +36,8 @@ pub struct ServerAddress {
     /// With a path that ends in `/`, no query and no fragment.
     base: Url,
     session: Option<SessionId>,
+    /// Whether it is that of a session's page, where people come in, and not of its WHIP endpoint.
+    is_page: bool,
 }
 
 impl std::str::FromStr for ServerAddress {
@@ -61,7 +63,8 @@ impl std::str::FromStr for ServerAddress {
         let path = base.path().trim_end_matches('/').to_owned();
         let (prefix, session) = split_session(&path)?;
         base.set_path(&format!("{prefix}/"));
-        Ok(Self { base, session })
+        let is_page = path.len() > prefix.len() && path[prefix.len()..].starts_with("/watch/");
+        Ok(Self { base, session, is_page })
     }
 }
 
@@ -82,6 +85,11 @@ impl ServerAddress {
     /// The session that the address names.
     pub fn session(&self) -> Option<&SessionId> {
         self.session.as_ref()
+    }
+
+    /// Whether somebody who has no token asks to be let in, rather than publishes as any WHIP program would.
+    pub(crate) fn is_page(&self) -> bool {
+        self.is_page
     }
 
     /// The server's own address.
@@ -153,6 +161,19 @@ mod tests {
             assert_eq!(address.whip_url(&id).as_str(), "https://host:8443/whip/show_1");
             assert_eq!(address.watch_url(&id), "https://host:8443/watch/show_1");
             assert_eq!(address.websocket_url(&id).as_str(), "wss://host:8443/ws/live/show_1");
+        }
+    }
+
+    #[test]
+    fn a_page_is_told_from_an_endpoint() {
+        for (text, is_page) in [
+            ("https://host", false),
+            ("https://host/watch/a", true),
+            ("https://host/tv/watch/a/", true),
+            ("https://host/whip/a", false),
+            ("https://host/watch/whip/a", false),
+        ] {
+            assert_eq!(parse(text).is_page(), is_page, "{text}");
         }
     }
 

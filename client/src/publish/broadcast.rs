@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use footlight_protocol::SessionId;
+use footlight_protocol::{ClientMessage, Role, SessionId, UserId};
 use reqwest::Url;
 use tokio::sync::watch;
 use webrtc::peer_connection::RTCPeerConnectionState;
@@ -17,7 +17,7 @@ use crate::publish::feedback::Feedback;
 use crate::publish::media::OutletChanges;
 use crate::publish::outlet::SentCounters;
 use crate::publish::peer::{Peer, PeerSetup};
-use crate::publish::presence::Presence;
+use crate::publish::room::{Over, Place, Room};
 use crate::publish::status::{Ending, State};
 use crate::publish::whip::{SignalingClient, SignalingError, WhipSession};
 
@@ -27,7 +27,7 @@ const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(12);
 /// A server that gets media reports on it every tenth of a second. This much silence is the end of a path.
 const SILENCE_LIMIT: Duration = Duration::from_secs(4);
 
-/// The same, while the host's WebSocket to the same server is down as well.
+/// The same, while the WebSocket to the same server is down as well.
 const SILENCE_LIMIT_ALONE: Duration = Duration::from_millis(1200);
 
 /// How often silence is looked at.
@@ -41,11 +41,10 @@ const FIRST_ATTEMPTS: u32 = 4;
 
 /// What stays the same over all connections of one publisher.
 pub(super) struct Broadcast {
-    pub(super) signaling: SignalingClient,
-    /// With `title` and `username` in its query, by which a restarted server makes the session again.
-    pub(super) endpoint: Url,
+    pub(super) ingest: Ingest,
+    /// Of the server, as in its URL.
+    pub(super) host: String,
     pub(super) session: SessionId,
-    pub(super) host_token: Option<String>,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) has_video: bool,
     pub(super) has_audio: bool,
@@ -53,9 +52,24 @@ pub(super) struct Broadcast {
     pub(super) outlets: OutletChanges,
     pub(super) sent: Arc<SentCounters>,
     pub(super) phase: watch::Sender<Phase>,
-    pub(super) presence: watch::Receiver<Presence>,
+    pub(super) room: Room,
+    /// As whom we were on the stage, or asked to be.
+    pub(super) asked_as: Option<UserId>,
     /// The last estimate of the path, in bits per second.
     pub(super) last_estimate: Option<f64>,
+}
+
+/// Where media is offered.
+pub(super) enum Ingest {
+    /// For hosts, and where no token is asked for.
+    Whip {
+        signaling: SignalingClient,
+        /// With `title` and `username` in its query, by which a restarted server makes the session again.
+        endpoint: Url,
+        host_token: Option<String>,
+    },
+    /// For whoever is on the stage of the room.
+    Room,
 }
 
 /// Where the broadcast stands, for whoever reports it.
@@ -100,13 +114,14 @@ impl Phase {
 /// A connection that carries media.
 struct Live {
     peer: Peer,
-    whip: WhipSession,
+    /// `None` where the room carried the offer.
+    whip: Option<WhipSession>,
 }
 
 /// Why a broadcast went off air.
 enum Loss {
-    /// The session is over.
-    Ended(Ending),
+    /// The session is over, or we are out of it.
+    Over(Over),
     /// Something that the next attempt may cure.
     Path(String),
 }
@@ -131,6 +146,9 @@ impl Broadcast {
         let mut attempt = 0;
         let mut was_live = false;
         loop {
+            if let Some(over) = self.on_stage().await {
+                return over.into_result();
+            }
             let connected = self.connect(slot).await;
             let (reason, asked) = match connected {
                 Ok(()) => {
@@ -141,7 +159,7 @@ impl Broadcast {
                         None => Loss::Path("no connection".to_owned()),
                     };
                     match loss {
-                        Loss::Ended(ending) => return Ok(ending),
+                        Loss::Over(over) => return over.into_result(),
                         Loss::Path(reason) => {
                             if since.elapsed() >= GOOD_CONNECTION {
                                 attempt = 0;
@@ -155,8 +173,7 @@ impl Broadcast {
             };
             tracing::info!(session = %self.session, reason, attempt, "off air");
             if let Some(live) = slot.take() {
-                // The owner's next POST replaces this connection at the server, so that a dead server need not be asked.
-                self.leave(live, self.host_token.is_none()).await;
+                self.leave(live, !self.is_replaced_by_the_next()).await;
             }
             let state = if was_live {
                 State::Reconnecting
@@ -170,13 +187,57 @@ impl Broadcast {
         }
     }
 
+    /// Whether the next offer takes the place of this one at the server, so that a dead server need not be asked to end it.
+    fn is_replaced_by_the_next(&self) -> bool {
+        !matches!(&self.ingest, Ingest::Whip { host_token: None, .. })
+    }
+
+    /// Waits until we may publish, and asks for that where nobody has said so; or until we are out of the session.
+    async fn on_stage(&mut self) -> Option<Over> {
+        let mut state = self.room.state();
+        loop {
+            let seen = state.borrow_and_update().clone();
+            if seen.over.is_some() {
+                return seen.over;
+            }
+            match seen.place.filter(|_| seen.connected) {
+                _ if matches!(self.ingest, Ingest::Whip { .. }) => return None,
+                Some(Place { user_id, role }) if role >= Role::Guest => {
+                    self.asked_as = Some(user_id);
+                    return None;
+                }
+                Some(Place { user_id, .. }) => {
+                    // Once: whoever was moved off the stage does not press to come back by itself.
+                    let is_new = self.asked_as.as_ref() != Some(&user_id);
+                    let words = if is_new && self.room.send(ClientMessage::RequestGuest) {
+                        self.asked_as = Some(user_id);
+                        "asked to come on the stage"
+                    } else {
+                        "not on the stage"
+                    };
+                    self.phase.send_if_modified(|phase| {
+                        let changed = phase.state != State::Waiting;
+                        if changed {
+                            phase.leave_air(State::Waiting, Some(words.to_owned()));
+                        }
+                        changed
+                    });
+                }
+                None => {}
+            }
+            if state.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
     /// Whether trying again is pointless.
     fn is_final(&self, error: &PublishError, was_live: bool, attempt: u32) -> bool {
         let PublishError::Signaling(signaling) = error else {
             return !was_live && attempt + 1 >= FIRST_ATTEMPTS;
         };
         // Without a token, our own connection of before stands in the way until the server notices that it is dead.
-        if was_live && self.host_token.is_none() && signaling.status() == Some(409) {
+        if was_live && !self.is_replaced_by_the_next() && signaling.status() == Some(409) {
             return false;
         }
         match signaling {
@@ -192,7 +253,7 @@ impl Broadcast {
         let feedback = Arc::new(Feedback::new(move || pipeline.request_keyframe()));
         let clock: MediaClock = self.pipeline.clock();
         let (peer, offer) = Peer::offer(PeerSetup {
-            host: self.endpoint.host_str().unwrap_or_default(),
+            host: &self.host,
             clock,
             video: self.has_video,
             audio: self.has_audio,
@@ -201,12 +262,8 @@ impl Broadcast {
             feedback: Arc::clone(&feedback),
         })
         .await?;
-        let answered = self
-            .signaling
-            .publish(self.endpoint.clone(), self.host_token.as_deref(), offer)
-            .await;
-        let whip = match answered {
-            Ok(whip) => whip,
+        let (answer, whip) = match self.negotiate(offer).await {
+            Ok(answered) => answered,
             Err(error) => {
                 peer.close().await;
                 return Err(error.into());
@@ -214,7 +271,7 @@ impl Broadcast {
         };
         // From here on there is something to take down, whatever happens.
         let live = slot.insert(Live { peer, whip });
-        let outlets = live.peer.accept(&live.whip.answer, Arc::clone(&self.sent)).await?;
+        let outlets = live.peer.accept(&answer, Arc::clone(&self.sent)).await?;
         let established = tokio::time::timeout(ESTABLISH_TIMEOUT, live.peer.established()).await;
         if established != Ok(RTCPeerConnectionState::Connected) {
             return Err(PublishError::NoMediaPath);
@@ -234,13 +291,31 @@ impl Broadcast {
         Ok(())
     }
 
+    /// The answer to an offer, and what is to be deleted at its end.
+    async fn negotiate(&self, offer: String) -> Result<(String, Option<WhipSession>), SignalingError> {
+        match &self.ingest {
+            Ingest::Whip {
+                signaling,
+                endpoint,
+                host_token,
+            } => {
+                let (answer, whip) = signaling
+                    .publish(endpoint.clone(), host_token.as_deref(), offer)
+                    .await?;
+                Ok((answer, Some(whip)))
+            }
+            Ingest::Room => Ok((self.room.offer(offer).await?, None)),
+        }
+    }
+
     /// Adapts the encoder to the path until the path or the session is over.
     async fn watch_over(&mut self, live: &Live) -> Loss {
         let mut estimate = live.peer.estimate.clone();
-        let mut presence = self.presence.clone();
+        let mut room = self.room.state();
+        let needs_stage = matches!(self.ingest, Ingest::Room);
         let mut looks = tokio::time::interval(WATCH_INTERVAL);
         let mut announced_loss = 0;
-        let mut had_presence = false;
+        let mut had_room = false;
         loop {
             let current = *estimate.borrow_and_update();
             self.last_estimate = Some(current);
@@ -248,14 +323,18 @@ impl Broadcast {
             tokio::select! {
                 state = live.peer.lost() => return Loss::Path(format!("the connection is {state}")),
                 Ok(()) = estimate.changed() => {}
-                Ok(()) = presence.changed() => {
-                    if let Some(reason) = presence.borrow_and_update().ended {
-                        return Loss::Ended(Ending::SessionEnded(reason));
+                Ok(()) = room.changed() => {
+                    let seen = room.borrow_and_update();
+                    if let Some(over) = &seen.over {
+                        return Loss::Over(over.clone());
                     }
-                    had_presence |= presence.borrow().connected;
+                    had_room |= seen.connected;
+                    if needs_stage && seen.place.as_ref().is_some_and(|place| place.role < Role::Guest) {
+                        return Loss::Path("not on the stage any more".to_owned());
+                    }
                 }
                 _ = looks.tick() => {
-                    let alone = had_presence && !presence.borrow().connected;
+                    let alone = had_room && !room.borrow().connected;
                     let limit = if alone { SILENCE_LIMIT_ALONE } else { SILENCE_LIMIT };
                     if live.peer.feedback.silence() > limit {
                         return Loss::Path("the server does not answer any more".to_owned());
@@ -275,10 +354,14 @@ impl Broadcast {
         live.peer.close().await;
         // An error means that nothing carries media any more, which is what is wanted.
         let _ = self.outlets.send(None).await;
-        if tell_server {
-            self.signaling
-                .delete(&live.whip, &self.endpoint, self.host_token.as_deref())
-                .await;
+        if let Some(whip) = live.whip.filter(|_| tell_server)
+            && let Ingest::Whip {
+                signaling,
+                endpoint,
+                host_token,
+            } = &self.ingest
+        {
+            signaling.delete(&whip, endpoint, host_token.as_deref()).await;
         }
     }
 }

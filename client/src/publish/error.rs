@@ -24,6 +24,21 @@ pub enum PublishError {
          its firewall, and does it know its public address?"
     )]
     NoMediaPath,
+    /// A host or cohost has removed this participant from the session.
+    #[error("removed from the session{by}", by = named(.by.as_deref()))]
+    Kicked {
+        /// The name of whoever did it, where the server said so.
+        by: Option<String>,
+    },
+    /// A host or cohost does not want this participant on the stage.
+    #[error("{by} refused the request to come on the stage")]
+    Rejected {
+        /// The name of whoever said so.
+        by: String,
+    },
+    /// The same participant came in on another connection.
+    #[error("this place in the session was taken over by another connection with the same token")]
+    Replaced,
     /// Capture is over.
     #[error("capture has ended")]
     PipelineEnded,
@@ -38,9 +53,20 @@ impl PublishError {
     }
 }
 
+fn named(by: Option<&str>) -> String {
+    by.map(|name| format!(" by {name}")).unwrap_or_default()
+}
+
 fn hint(error: &SignalingError) -> &'static str {
+    if let SignalingError::Declined { code, .. } = error
+        && code == "no_video"
+    {
+        return "; publish to it with --no-video";
+    }
     match error.status() {
-        Some(401 | 403) => "; a session is published to with the token that it was made with (--session and --token)",
+        Some(401 | 403) => {
+            "; a session is published to with its host's token, or with one that was made for you (--token)"
+        }
         Some(409) => "; leave out the session to make a new one",
         _ => "",
     }

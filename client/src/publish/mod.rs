@@ -3,13 +3,17 @@
 //! ```text
 //! Pipeline ─▶ media ─▶ outlet ─▶ peer (webrtc-rs) ─▶ server
 //!    ▲                             │
-//!    └── bitrate, keyframes ◀── broadcast ── whip (HTTP), presence (WebSocket)
+//!    └── bitrate, keyframes ◀── broadcast ── whip (HTTP), room (WebSocket)
 //! ```
 //!
 //! A [`Publisher`] claims a session once. From then on its broadcast connects, notices when the path or the server is
 //! gone, and connects again, to the same session under the same watch address; what is captured in between is thrown
 //! away. Each connection is a new one: new ICE, new DTLS, new SSRCs. Nothing of an old connection can therefore stand in
 //! the way of the next.
+//!
+//! Whoever made the session, or has its host's token, offers media by WHIP, which also makes the session anew at a server
+//! that was restarted. Everybody else is in the room first, comes on its stage by their token or because a host lets them,
+//! and offers media there.
 //!
 //! **The invariant to keep:** timestamps come from capture, in packets and sender reports alike (`rtp_clock`). Nothing
 //! between capture and network may make up a time of its own.
@@ -23,17 +27,19 @@ mod feedback;
 mod media;
 mod outlet;
 mod peer;
-mod presence;
 mod publisher;
 mod reporter;
 mod reports;
+mod room;
 mod rtp_clock;
 mod runtime;
 mod status;
+mod tracks;
 mod whip;
 
 pub use address::{AddressError, ServerAddress};
 pub use error::PublishError;
-pub use publisher::{PublishConfig, Publisher, SessionToken};
+pub use publisher::{ChatError, PublishConfig, Publisher, SessionToken};
 pub use status::{Ending, State, Status};
+pub use tracks::MutedBy;
 pub use whip::SignalingError;

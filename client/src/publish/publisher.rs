@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use footlight_protocol::{CreateSession, SessionId};
-use tokio::sync::{oneshot, watch};
+use footlight_protocol::{ClientMessage, CreateSession, MAX_CHAT_CHARS, MediaKind, ServerMessage, SessionId, UserId};
+use reqwest::Url;
+use tokio::sync::{broadcast as events, oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::pipeline::{Pipeline, PipelineConfig, VideoSource};
 use crate::publish::address::ServerAddress;
 use crate::publish::bandwidth::Budget;
-use crate::publish::broadcast::{Broadcast, Phase};
+use crate::publish::broadcast::{Broadcast, Ingest, Phase};
 use crate::publish::error::PublishError;
 use crate::publish::media;
 use crate::publish::outlet::SentCounters;
-use crate::publish::presence::{self, Presence};
 use crate::publish::reporter::Reporter;
+use crate::publish::room::{self, Entrance, Room};
 use crate::publish::status::{Ending, Status};
+use crate::publish::tracks::{MutedBy, Tracks};
 use crate::publish::whip::{SignalingClient, SignalingError};
 use crate::trust::Trust;
 
@@ -24,7 +26,8 @@ use crate::trust::Trust;
 pub struct PublishConfig {
     /// The server, and the session on it where one is meant.
     pub address: ServerAddress,
-    /// A session that exists or existed, with the token it was made with. Without it a new one is made.
+    /// The right to a session that exists or existed. Without it a new one is made; or, where the address is that of a
+    /// session's page and there is such a session, its host is asked to let this publisher come on the stage.
     pub resume: Option<SessionToken>,
     /// Shown above the picture.
     pub title: Option<String>,
@@ -41,8 +44,16 @@ pub struct PublishConfig {
 pub struct SessionToken {
     /// The session.
     pub session: SessionId,
-    /// The bearer token of its host. A secret.
+    /// The bearer token of its host, or a JSON Web Token that was made for this participant. A secret.
     pub token: String,
+}
+
+impl SessionToken {
+    /// Whether it is a JSON Web Token in compact form (RFC 7519 §3, RFC 7515 §7.1): three parts with dots between them,
+    /// which no host token has.
+    fn is_personal(&self) -> bool {
+        self.token.matches('.').count() == 2
+    }
 }
 
 impl std::fmt::Debug for SessionToken {
@@ -56,10 +67,43 @@ impl std::fmt::Debug for SessionToken {
 /// A session on the server, and our right to it.
 struct Claim {
     session: SessionId,
-    host_token: Option<String>,
+    right: Right,
     watch_url: String,
-    /// Whether it was made for this publisher, and therefore ends with it.
-    is_ours: bool,
+}
+
+/// What we may do in a session, as far as it is known before the server is asked.
+enum Right {
+    /// It was made for this publisher, and therefore ends with it.
+    Maker(String),
+    /// By its host's token.
+    Host(String),
+    /// By a token that says who we are, or by none: to come in, and on the stage where the role or the host allows it.
+    Participant(Option<String>),
+    /// None is needed: it was made by a program that had none.
+    Open,
+}
+
+impl Right {
+    /// The token for the room.
+    fn token(&self) -> Option<&str> {
+        match self {
+            Self::Maker(token) | Self::Host(token) => Some(token),
+            Self::Participant(token) => token.as_deref(),
+            Self::Open => None,
+        }
+    }
+}
+
+/// Why a line of chat was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatError {
+    /// The WebSocket is away, or too much waits to be sent.
+    #[error("not sent: the room is not connected")]
+    NotConnected,
+    /// Over [`MAX_CHAT_CHARS`].
+    #[error("not sent: a message has at most {MAX_CHAT_CHARS} characters")]
+    TooLong,
 }
 
 /// A session that is kept on air until it is stopped. Dropping it ends it without a farewell; viewers see a freeze until
@@ -67,6 +111,8 @@ struct Claim {
 #[derive(Debug)]
 pub struct Publisher {
     pipeline: Arc<Pipeline>,
+    tracks: Arc<Tracks>,
+    room: Room,
     status: watch::Receiver<Status>,
     stop: Option<oneshot::Sender<()>>,
     broadcast: JoinHandle<Result<Ending, PublishError>>,
@@ -88,44 +134,32 @@ impl Publisher {
         let pipeline = Arc::new(pipeline);
         let claim = claim(&signaling, &config).await?;
 
-        let mut endpoint = config.address.whip_url(&claim.session);
-        for (name, value) in [("title", &config.title), ("username", &config.username)] {
-            if let Some(value) = value {
-                endpoint.query_pairs_mut().append_pair(name, value);
-            }
-        }
         let (phase, phases) = watch::channel(Phase::connecting());
-        let (presence_sender, presence) = watch::channel(Presence::default());
+        let tracks = Arc::new(Tracks::new(Arc::clone(&pipeline), has_video, has_audio));
+        let (room, room_ends) = Room::new(Arc::clone(&tracks));
         let sent = Arc::new(SentCounters::default());
         let (outlets, changes) = media::changes();
-
-        let mut room = config.address.websocket_url(&claim.session);
-        if let Some(token) = &claim.host_token {
-            room.query_pairs_mut().append_pair("token", token);
-        }
-        if let Some(username) = &config.username {
-            room.query_pairs_mut().append_pair("username", username);
-        }
-        let tls = signaling.tls_for(&room);
         let (reporter, status) = Reporter::new(
             Arc::clone(&pipeline),
             phases.clone(),
-            presence.clone(),
+            room.state(),
+            tracks.watch(),
             Arc::clone(&sent),
             claim.session.clone(),
             claim.watch_url.clone(),
         );
+        let ingest = ingest(&signaling, &config, &claim);
+        let entrance = entrance(&signaling, &config, &claim, &ingest, phases);
         let aside = [
             tokio::spawn(media::carry(output, changes)).abort_handle(),
-            tokio::spawn(presence::follow(room, tls, presence_sender, phases)).abort_handle(),
+            tokio::spawn(room::follow(entrance, room_ends)).abort_handle(),
             tokio::spawn(reporter.run()).abort_handle(),
         ];
         let (stop, stopped) = oneshot::channel();
         let broadcast = Broadcast {
-            signaling: signaling.clone(),
-            endpoint,
+            ingest,
+            host: config.address.base().host_str().unwrap_or_default().to_owned(),
             session: claim.session.clone(),
-            host_token: claim.host_token.clone(),
             pipeline: Arc::clone(&pipeline),
             has_video,
             has_audio,
@@ -133,19 +167,26 @@ impl Publisher {
             outlets,
             sent,
             phase,
-            presence,
+            room: room.clone(),
+            asked_as: None,
             last_estimate: None,
         };
+        let place = room.clone();
         let broadcast = tokio::spawn(async move {
             // A sender that is dropped is a publisher that was dropped, which aborts this task anyway.
             let result = broadcast.run(async { drop(stopped.await) }).await;
-            if let (true, Some(token)) = (claim.is_ours, &claim.host_token) {
-                signaling.end_session(&config.address, &claim.session, token).await;
+            match &claim.right {
+                Right::Maker(token) => signaling.end_session(&config.address, &claim.session, token).await,
+                Right::Participant(_) => place.leave().await,
+                // Its host may go on from elsewhere, and the room waits for that a while.
+                Right::Host(_) | Right::Open => {}
             }
             result
         });
         Ok(Self {
             pipeline,
+            tracks,
+            room,
             status,
             stop: Some(stop),
             broadcast,
@@ -167,14 +208,65 @@ impl Publisher {
             .map_err(PublishError::from)
     }
 
-    /// Sends silence, or sound again.
-    pub fn set_muted(&self, muted: bool) {
-        self.pipeline.set_muted(muted);
+    /// Sends silence, or sound again where nobody in the room has forbidden it.
+    pub fn set_muted(&self, muted: bool) -> Result<(), MutedBy> {
+        self.tracks.turn(MediaKind::Audio, !muted)
     }
 
     /// Whether silence is sent.
     pub fn muted(&self) -> bool {
         self.pipeline.muted()
+    }
+
+    /// Sends a card in place of the picture, or the picture again where nobody in the room has forbidden it.
+    pub fn set_hidden(&self, hidden: bool) -> Result<(), MutedBy> {
+        self.tracks.turn(MediaKind::Video, !hidden)
+    }
+
+    /// Whether a card is sent in place of the picture.
+    pub fn hidden(&self) -> bool {
+        self.pipeline.hidden()
+    }
+
+    /// What happens in the room from now on: chat, reactions, requests, moderation. Words in it are as others wrote them.
+    ///
+    /// A reader that is slow loses the oldest events.
+    pub fn events(&self) -> events::Receiver<ServerMessage> {
+        self.room.events()
+    }
+
+    /// Says something to everybody in the room. Where the server does not take it, an event says so.
+    pub fn chat(&self, message: &str) -> Result<(), ChatError> {
+        if message.trim().is_empty() {
+            return Ok(());
+        }
+        if message.chars().count() > MAX_CHAT_CHARS {
+            return Err(ChatError::TooLong);
+        }
+        self.tell(ClientMessage::Chat {
+            message: message.to_owned(),
+        })
+    }
+
+    /// Asks to come on the stage. This is done without being asked for at the first joining.
+    pub fn request_stage(&self) -> Result<(), ChatError> {
+        self.tell(ClientMessage::RequestGuest)
+    }
+
+    /// Answers somebody who asks to come on the stage; hosts and cohosts may.
+    pub fn answer_request(&self, user_id: &UserId, approved: bool) -> Result<(), ChatError> {
+        self.tell(ClientMessage::RespondGuest {
+            target_user_id: user_id.clone(),
+            approved,
+        })
+    }
+
+    fn tell(&self, message: ClientMessage) -> Result<(), ChatError> {
+        if self.room.send(message) {
+            Ok(())
+        } else {
+            Err(ChatError::NotConnected)
+        }
     }
 
     /// Resolves when publishing is over: the session ended, or the server refused for good.
@@ -200,14 +292,58 @@ impl Drop for Publisher {
     }
 }
 
+/// Where this publisher's media is offered.
+fn ingest(signaling: &SignalingClient, config: &PublishConfig, claim: &Claim) -> Ingest {
+    if matches!(claim.right, Right::Participant(_)) {
+        return Ingest::Room;
+    }
+    let mut endpoint = config.address.whip_url(&claim.session);
+    add_to_query(&mut endpoint, "title", config.title.as_deref());
+    add_to_query(&mut endpoint, "username", config.username.as_deref());
+    Ingest::Whip {
+        signaling: signaling.clone(),
+        endpoint,
+        host_token: claim.right.token().map(str::to_owned),
+    }
+}
+
+/// The way into the room.
+fn entrance(
+    signaling: &SignalingClient,
+    config: &PublishConfig,
+    claim: &Claim,
+    ingest: &Ingest,
+    phases: watch::Receiver<Phase>,
+) -> Entrance {
+    let mut url = config.address.websocket_url(&claim.session);
+    add_to_query(&mut url, "token", claim.right.token());
+    add_to_query(&mut url, "username", config.username.as_deref());
+    Entrance {
+        tls: signaling.tls_for(&url),
+        url,
+        server: signaling.server().to_owned(),
+        after: matches!(ingest, Ingest::Whip { .. }).then_some(phases),
+    }
+}
+
+fn add_to_query(url: &mut Url, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+}
+
 /// Finds out which session to publish to, and makes it where there is none.
 async fn claim(signaling: &SignalingClient, config: &PublishConfig) -> Result<Claim, PublishError> {
     if let Some(resume) = &config.resume {
+        let token = resume.token.clone();
         return Ok(Claim {
             watch_url: config.address.watch_url(&resume.session),
             session: resume.session.clone(),
-            host_token: Some(resume.token.clone()),
-            is_ours: false,
+            right: if resume.is_personal() {
+                Right::Participant(Some(token))
+            } else {
+                Right::Host(token)
+            },
         });
     }
     let named = config.address.session().cloned();
@@ -219,16 +355,19 @@ async fn claim(signaling: &SignalingClient, config: &PublishConfig) -> Result<Cl
     match (signaling.create_session(&config.address, &request).await, named) {
         (Ok(created), _) => Ok(Claim {
             session: created.session_id,
-            host_token: Some(created.host_token),
+            right: Right::Maker(created.host_token),
             watch_url: created.watch_url,
-            is_ours: true,
         }),
-        // It exists. A session that was made without a token takes a publisher without one; WHIP will say.
+        // It exists. Who comes by its page is a participant like others. By its endpoint: a session that was made without
+        // a token takes a publisher without one; WHIP will say.
         (Err(SignalingError::Refused { status: 401 | 409, .. }), Some(session)) => Ok(Claim {
             watch_url: config.address.watch_url(&session),
             session,
-            host_token: None,
-            is_ours: false,
+            right: if config.address.is_page() {
+                Right::Participant(None)
+            } else {
+                Right::Open
+            },
         }),
         (Err(error), _) => Err(error.into()),
     }

@@ -10,8 +10,9 @@ use crate::pipeline::{Pipeline, SourceState};
 use crate::publish::broadcast::Phase;
 use crate::publish::feedback::Feedback;
 use crate::publish::outlet::SentCounters;
-use crate::publish::presence::Presence;
+use crate::publish::room::RoomState;
 use crate::publish::status::{State, Status};
+use crate::publish::tracks::TrackStates;
 use crate::units::{Bitrate, Resolution};
 
 /// Between two reports; rates are means over it.
@@ -23,7 +24,8 @@ const SILENCE_DBFS: f32 = -96.0;
 pub(super) struct Reporter {
     pipeline: Arc<Pipeline>,
     phases: watch::Receiver<Phase>,
-    presence: watch::Receiver<Presence>,
+    room: watch::Receiver<RoomState>,
+    tracks: watch::Receiver<TrackStates>,
     sent: Arc<SentCounters>,
     status: watch::Sender<Status>,
     last: Sample,
@@ -66,7 +68,8 @@ impl Reporter {
     pub(super) fn new(
         pipeline: Arc<Pipeline>,
         phases: watch::Receiver<Phase>,
-        presence: watch::Receiver<Presence>,
+        room: watch::Receiver<RoomState>,
+        tracks: watch::Receiver<TrackStates>,
         sent: Arc<SentCounters>,
         session_id: SessionId,
         watch_url: String,
@@ -91,15 +94,20 @@ impl Reporter {
             bitrate_bps: 0,
             loss: 0.0,
             round_trip_ms: None,
+            role: None,
             viewers: None,
             audio_level_dbfs: None,
             muted: false,
+            audio_muted_by: None,
+            hidden: false,
+            video_muted_by: None,
         });
         let last = Sample::take(&sent);
         let reporter = Self {
             pipeline,
             phases,
-            presence,
+            room,
+            tracks,
             sent,
             status,
             last,
@@ -120,6 +128,8 @@ impl Reporter {
                     false
                 }
                 changed = self.phases.changed() => changed.is_err(),
+                // Somebody who presses a key, or is muted, wants to see it at once.
+                Ok(()) = self.tracks.changed() => false,
             };
             self.report(rates);
             if over {
@@ -130,10 +140,10 @@ impl Reporter {
 
     fn report(&mut self, rates: Rates) {
         let phase = self.phases.borrow_and_update().clone();
-        let presence = *self.presence.borrow();
+        let room = self.room.borrow().clone();
+        let tracks = self.tracks.borrow_and_update().clone();
         let stats = self.pipeline.stats();
         let level = self.pipeline.audio_level();
-        let muted = self.pipeline.muted();
         self.status.send_modify(|status| {
             status.state = phase.state;
             status.reason.clone_from(&phase.reason);
@@ -159,9 +169,13 @@ impl Reporter {
             status.round_trip_ms = feedback
                 .and_then(Feedback::round_trip)
                 .map(|trip| trip.as_secs_f32() * 1000.0);
-            status.viewers = presence.viewers;
+            status.role = room.place.map(|place| place.role);
+            status.viewers = room.viewers;
             status.audio_level_dbfs = (level > SILENCE_DBFS).then_some(level);
-            status.muted = muted;
+            status.muted = tracks.audio.present && !tracks.audio.on;
+            status.audio_muted_by = tracks.audio.muted_by;
+            status.hidden = tracks.video.present && !tracks.video.on;
+            status.video_muted_by = tracks.video.muted_by;
         });
     }
 }

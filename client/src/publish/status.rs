@@ -1,6 +1,6 @@
 //! How a publisher is doing, in one value.
 
-use footlight_protocol::{EndReason, SessionId};
+use footlight_protocol::{EndReason, Role, SessionId};
 use serde::Serialize;
 
 use crate::units::{Bitrate, Resolution};
@@ -13,6 +13,8 @@ pub enum State {
     Connecting,
     /// On air.
     Live,
+    /// In the room and not on its stage: somebody has to let this publisher come up.
+    Waiting,
     /// Was on air, and is on the way back. Capture goes on.
     Reconnecting,
     /// Over.
@@ -63,12 +65,22 @@ pub struct Status {
     pub loss: f32,
     /// Round-trip time to the server in milliseconds, once it has been measured.
     pub round_trip_ms: Option<f32>,
+    /// What the publisher may do in the room; unknown until the room has been joined.
+    pub role: Option<Role>,
     /// People watching; unknown while the server cannot be asked.
     pub viewers: Option<u32>,
     /// Peak level of the sound source in dBFS, measured before mute; `null` for silence.
     pub audio_level_dbfs: Option<f32>,
     /// Whether sound is muted.
     pub muted: bool,
+    /// Who in the room does not allow sound, if somebody does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_muted_by: Option<String>,
+    /// Whether a card is sent in place of the picture.
+    pub hidden: bool,
+    /// Who in the room does not allow the picture, if somebody does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_muted_by: Option<String>,
 }
 
 /// How publishing came to its end without an error.

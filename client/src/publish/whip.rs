@@ -1,6 +1,5 @@
 //! The HTTP side of publishing: sessions are created, and media is negotiated by WHIP (RFC 9725).
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +51,14 @@ pub enum SignalingError {
         /// Seconds after which to ask again, where the server named them.
         retry_after: Option<Duration>,
     },
+    /// The same, over the room's WebSocket.
+    #[error("the server refused: {message}")]
+    Declined {
+        /// For programs: `snake_case`, stable.
+        code: String,
+        /// The server's words.
+        message: String,
+    },
     /// The server said something that WHIP does not allow.
     #[error("the server's answer makes no sense: {0}")]
     Protocol(String),
@@ -66,6 +73,10 @@ impl SignalingError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Untrusted(_) | Self::Protocol(_) => false,
+            // A role that was taken back in the same moment is noticed elsewhere.
+            Self::Declined { code, .. } => {
+                !matches!(code.as_str(), "bad_offer" | "no_video" | "mesh" | "session_ended")
+            }
             Self::Refused { status, .. } => {
                 (*status >= 500 && *status != 501) || matches!(*status, 404 | 408 | 425 | 429)
             }
@@ -102,8 +113,6 @@ pub(crate) struct WhipSession {
     pub(crate) location: Url,
     /// The ICE session's entity tag (RFC 9725 §4.3.1).
     pub(crate) etag: Option<String>,
-    /// The SDP answer.
-    pub(crate) answer: String,
 }
 
 impl SignalingClient {
@@ -131,6 +140,11 @@ impl SignalingClient {
         })
     }
 
+    /// `host:port`.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// The TLS configuration for other connections to the same server; `None` where `url` goes without TLS.
     pub(crate) fn tls_for(&self, url: &Url) -> Option<Arc<ClientConfig>> {
         matches!(url.scheme(), "https" | "wss").then(|| Arc::clone(&self.tls))
@@ -148,13 +162,13 @@ impl SignalingClient {
         serde_json::from_slice(&body).map_err(|error| SignalingError::Protocol(format!("new session: {error}")))
     }
 
-    /// Offers media (RFC 9725 §4.2). `endpoint` may carry a query.
+    /// Offers media (RFC 9725 §4.2); the SDP answer, and what was made of it. `endpoint` may carry a query.
     pub(crate) async fn publish(
         &self,
         endpoint: Url,
         bearer: Option<&str>,
         offer: String,
-    ) -> Result<WhipSession, SignalingError> {
+    ) -> Result<(String, WhipSession), SignalingError> {
         let request = self
             .http
             .post(endpoint)
@@ -173,7 +187,7 @@ impl SignalingClient {
         let body = body(response).await.map_err(|reason| self.broken(reason))?;
         let answer = String::from_utf8(body)
             .map_err(|_| SignalingError::Protocol("an SDP answer that is not UTF-8".to_owned()))?;
-        Ok(WhipSession { location, etag, answer })
+        Ok((answer, WhipSession { location, etag }))
     }
 
     /// Ends a WHIP session (RFC 9725 §4.2). The server may be gone; then there is nothing to end.
@@ -228,8 +242,8 @@ fn authorize(request: RequestBuilder, bearer: Option<&str>) -> RequestBuilder {
 }
 
 /// The words of a certificate's refusal, if that is what `error` comes from.
-fn distrust(error: &reqwest::Error) -> Option<String> {
-    std::iter::successors(error.source(), |error| cause(*error)).find_map(|error| {
+pub(crate) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    std::iter::successors(cause(error), |error| cause(*error)).find_map(|error| {
         match error.downcast_ref::<rustls::Error>()? {
             rustls::Error::Other(other) => other.0.downcast_ref::<TrustError>().map(ToString::to_string),
             rustls::Error::InvalidCertificate(reason) => {

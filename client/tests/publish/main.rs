@@ -2,5 +2,6 @@
 
 mod media;
 mod refusals;
+mod room;
 mod server;
 mod trust;

@@ -1,6 +1,7 @@
-//! A WHIP server in the test's own process, with a media engine that is not the client's: str0m.
+//! A server in the test's own process, with a media engine that is not the client's: str0m.
 
 mod peer;
+mod room;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +12,16 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, post};
+use axum::routing::{delete, get, post};
 use footlight_client::pipeline::{AudioSource, PipelineConfig, VideoSource};
 use footlight_client::publish::{PublishConfig, SessionToken, State as PublishState, Status};
 use footlight_client::trust::Trust;
 use footlight_client::units::{Bitrate, Resolution};
+use footlight_protocol::CreateSession;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use peer::{MediaPath, Peer, Received};
+pub(crate) use room::{Seat, welcome};
 
 /// The bearer token of every session here.
 pub(crate) const TOKEN: &str = "host-token";
@@ -29,7 +32,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Units of media that a test may leave unread before the oldest test bug becomes visible as a missing one.
 const UNREAD: usize = 4096;
 
-/// A WHIP server that answers as it is told to.
+/// A server that answers as it is told to.
 pub(crate) struct FakeServer {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -44,6 +47,8 @@ struct Shared {
     deleted: watch::Sender<Vec<String>>,
     ended: watch::Sender<bool>,
     peers: mpsc::Sender<Peer>,
+    /// Where those who come into the room are shown to the test; nobody is let in without it.
+    seats: Mutex<Option<mpsc::Sender<Seat>>>,
 }
 
 impl FakeServer {
@@ -64,11 +69,13 @@ impl FakeServer {
             deleted: watch::Sender::new(Vec::new()),
             ended: watch::Sender::new(false),
             peers,
+            seats: Mutex::default(),
         });
         let app = Router::new()
             .route("/api/sessions", post(create))
             .route("/whip/{id}", post(offer))
             .route("/whip/{id}/{resource}", delete(hang_up))
+            .route("/ws/live/{id}", get(room::come_in))
             .route("/ws/live/{id}/end", post(end))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
@@ -82,7 +89,14 @@ impl FakeServer {
         (server, connections)
     }
 
-    /// How often media was offered.
+    /// Opens the room: each connection to it comes out of the receiver.
+    pub(crate) fn open_room(&self) -> mpsc::Receiver<Seat> {
+        let (sender, receiver) = mpsc::channel(UNREAD);
+        *self.shared.seats.lock().expect("not poisoned") = Some(sender);
+        receiver
+    }
+
+    /// How often media was offered by WHIP.
     pub(crate) fn offers(&self) -> usize {
         self.shared.offers.load(Ordering::SeqCst)
     }
@@ -104,7 +118,10 @@ impl Drop for FakeServer {
     }
 }
 
-async fn create() -> Response {
+async fn create(axum::Json(request): axum::Json<CreateSession>) -> Response {
+    if request.session_id.is_some() {
+        return (StatusCode::CONFLICT, r#"{"code":"exists","message":"there is one"}"#).into_response();
+    }
     let created = serde_json::json!({
         "session_id": "show", "host_token": TOKEN, "watch_url": "http://server/watch/show"
     });

@@ -50,27 +50,39 @@ struct Viewer {
 }
 
 impl Viewer {
+    /// The next picture: luma of its corner, and of its brightest pixel.
+    async fn look(&mut self) -> (u8, u8) {
+        let unit = tokio::time::timeout(PATIENCE, self.output.recv())
+            .await
+            .expect("the stream goes on")
+            .expect("the pipeline runs");
+        assert!(unit.capture > self.last, "time on the track never runs backwards");
+        self.last = unit.capture;
+        self.keyframes += u32::from(unit.keyframe);
+        let picture = self
+            .decoder
+            .decode(&unit.data)
+            .expect("no reference is missing")
+            .expect("a picture");
+        let brightest = picture.y().iter().copied().max().expect("it has pixels");
+        (picture.y()[0], brightest)
+    }
+
     /// Looks on until the picture's corner has this luma, and returns that picture's brightest luma.
     async fn wait_for_corner(&mut self, luma: u8) -> u8 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(Instant::now() < deadline, "the picture did not change");
-            let unit = tokio::time::timeout(PATIENCE, self.output.recv())
-                .await
-                .expect("the stream goes on")
-                .expect("the pipeline runs");
-            assert!(unit.capture > self.last, "time on the track never runs backwards");
-            self.last = unit.capture;
-            self.keyframes += u32::from(unit.keyframe);
-            let picture = self
-                .decoder
-                .decode(&unit.data)
-                .expect("no reference is missing")
-                .expect("a picture");
-            if picture.y()[0].abs_diff(luma) < 10 {
-                return picture.y().iter().copied().max().expect("it has pixels");
+            let (corner, brightest) = self.look().await;
+            if corner.abs_diff(luma) < 10 {
+                return brightest;
             }
         }
+    }
+
+    async fn expect_corner(&mut self, luma: u8) {
+        let (corner, _) = self.look().await;
+        assert!(corner.abs_diff(luma) < 10, "{corner} in place of {luma}");
     }
 }
 
@@ -127,5 +139,15 @@ async fn while_the_camera_is_away_a_card_is_on_air_and_then_its_picture_again() 
     plugged_in.store(true, Ordering::Release);
     viewer.wait_for_corner(PICTURE).await;
     wait_until_live(&track, &mut viewer).await;
+
+    track.set_hidden(true);
+    let brightest = viewer.wait_for_corner(card::BACKGROUND).await;
+    assert!(brightest > WHITE - 40, "the card has no text: {brightest}");
+    for _ in 0..5 {
+        viewer.expect_corner(card::BACKGROUND).await;
+    }
+    assert_eq!(track.stats().state, SourceState::Live, "the camera is well");
+    track.set_hidden(false);
+    viewer.wait_for_corner(PICTURE).await;
     assert_eq!(viewer.keyframes, 1, "only the first picture needs to be one");
 }

@@ -24,7 +24,7 @@ fn check_length(data: &[u8], needed: usize) -> Result<(), ConvertError> {
     }
 }
 
-fn refused(error: YuvError) -> ConvertError {
+fn refused(error: &YuvError) -> ConvertError {
     ConvertError::Conversion(error.to_string())
 }
 
@@ -61,7 +61,7 @@ pub(super) fn yuyv(data: &[u8], size: Resolution, out: &mut Frame, scratch: &mut
             width: width as u32,
             height: 2,
         };
-        yuyv422_to_yuv422(&mut planar, &packed).map_err(refused)?;
+        yuyv422_to_yuv422(&mut planar, &packed).map_err(|error| refused(&error))?;
         average(u_pair, u);
         average(v_pair, v);
     }
@@ -116,7 +116,7 @@ pub(super) fn nv12(data: &[u8], size: Resolution, out: &mut Frame, scratch: &mut
             width: even as u32,
             height: rows as u32,
         };
-        take_apart(&mut planar, &packed).map_err(refused)?;
+        take_apart(&mut planar, &packed).map_err(|error| refused(&error))?;
     }
     if even < half {
         let planes = out.u.chunks_exact_mut(half).zip(out.v.chunks_exact_mut(half));
@@ -153,5 +153,5 @@ pub(super) fn rgba(data: &[u8], size: Resolution, out: &mut Frame) -> Result<(),
         YuvStandardMatrix::Bt601,
         YuvConversionMode::Balanced,
     )
-    .map_err(refused)
+    .map_err(|error| refused(&error))
 }
