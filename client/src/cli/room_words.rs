@@ -23,11 +23,12 @@ pub(super) fn words(event: &ServerEvent) -> Option<String> {
         }
         ServerEvent::GuestApproved { approved_by } => format!("— {approved_by} lets you come on the stage"),
         ServerEvent::GuestJoined { username, .. } => format!("— {username} is on the stage"),
-        ServerEvent::Promoted { new_role } => format!("— you are {} now", with_article(*new_role)),
         ServerEvent::Demoted { new_role: Role::Viewer } => {
             "— you were moved off the stage: g asks to come back".to_owned()
         }
-        ServerEvent::Demoted { new_role } => format!("— you are {} now", with_article(*new_role)),
+        ServerEvent::Promoted { new_role } | ServerEvent::Demoted { new_role } => {
+            format!("— you are {} now", with_article(*new_role))
+        }
         ServerEvent::ForceMuteAudio { by } => format!("— {by} turned your sound off"),
         ServerEvent::ForceMuteVideo { by } => format!("— {by} turned your picture off"),
         ServerEvent::UnmuteAllowed {

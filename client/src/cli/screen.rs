@@ -211,15 +211,12 @@ impl Screen {
         let columns = terminal::size()
             .map_or(80, |(columns, _)| usize::from(columns))
             .saturating_sub(1);
-        let (row, cursor) = match &self.editor {
-            Some(editor) => {
-                let (text, cursor) = editor.view(columns.saturating_sub(PROMPT.width()));
-                (format!("{PROMPT}{text}"), PROMPT.width() + cursor)
-            }
-            None => {
-                let row = cut(&self.status, columns);
-                (row.to_owned(), row.width())
-            }
+        let (row, cursor) = if let Some(editor) = &self.editor {
+            let (text, cursor) = editor.view(columns.saturating_sub(PROMPT.width()));
+            (format!("{PROMPT}{text}"), PROMPT.width() + cursor)
+        } else {
+            let row = cut(&self.status, columns);
+            (row.to_owned(), row.width())
         };
         let mut out = stdout().lock();
         let clear = terminal::Clear(terminal::ClearType::CurrentLine);

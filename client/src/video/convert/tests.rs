@@ -47,7 +47,7 @@ fn yuyv_becomes_i420_as_a_naive_loop_would_make_it() {
             for column in 0..columns / 2 {
                 let mean = |offset: usize| {
                     let at = |line: usize| u16::from(data[line * width * 2 + column * 4 + offset]);
-                    (at(row * 2) + at(row * 2 + 1)) / 2
+                    u16::midpoint(at(row * 2), at(row * 2 + 1))
                 };
                 let at = row * columns / 2 + column;
                 assert_eq!(u16::from(frame.u[at]), mean(1), "{size}: u at {column}, {row}");
