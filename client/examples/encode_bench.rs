@@ -99,11 +99,12 @@ fn steps(size: Resolution, bitrate: Bitrate) -> anyhow::Result<(Vec<Duration>, V
         let began = Instant::now();
         converter.convert(PixelFormat::Yuyv, &camera.yuyv, size, &mut source)?;
         source.capture = capture;
-        let middle = Instant::now();
+        let converting = began.elapsed();
+        let began = Instant::now();
         encoder.encode(&source)?;
         if number > WARM_UP {
-            encode.push(middle.elapsed());
-            convert.push(middle - began);
+            encode.push(began.elapsed());
+            convert.push(converting);
         }
     }
     Ok((convert, encode))

@@ -1,5 +1,7 @@
 //! The same types as TypeScript declarations, for `cargo xtask bindings`.
 
+use std::fmt::Write as _;
+
 use ts_rs::{Config, TS};
 
 use crate::{
@@ -67,7 +69,7 @@ pub fn declarations() -> String {
             .map(|role| format!("\"{}\"", role.name()))
             .collect();
         let right = serde_json::to_string(&right).expect("a unit variant is a string");
-        module.push_str(&format!("  {right}: [{}],\n", roles.join(", ")));
+        let _ = writeln!(module, "  {right}: [{}],", roles.join(", "));
     }
     module.push_str("};\n");
     module

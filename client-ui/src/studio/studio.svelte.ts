@@ -4,7 +4,6 @@ import { browserOf } from './browser';
 import { Camera } from './camera.svelte';
 import { type Opened, browserCapture, openBoth, permissionOf } from './capture';
 import type { DeviceInput } from './device-input.svelte';
-import { NO_STREAMS } from './mesh';
 import { type MeshRoom, meshOf } from './mesh-streams.svelte';
 import { Microphone } from './microphone.svelte';
 import { type Preferences, keepPreferences, keepTurnedOff, recallPreferences, recallTurnedOff } from './preferences';
@@ -40,10 +39,10 @@ export class Studio {
   problems = $derived.by(() => problemsOf(this.camera.trouble, this.microphone.trouble, this.place));
   readonly #awake = new AwakeScreen((navigator as Partial<Navigator>).wakeLock ?? null, document);
   readonly #capture = browserCapture();
-  #mode: SessionMode | null = null;
+  #mode = $state<SessionMode | null>(null);
   #link: RoomLink | null = null;
   #publisher: Publisher | null = null;
-  #mesh = $state.raw<MeshRoom | null>(null);
+  #mesh: MeshRoom | null = null;
   readonly #endings: (() => void)[] = [];
   readonly #permissions: (() => void)[] = [];
   #closed = false;
@@ -63,9 +62,9 @@ export class Studio {
     this.camera.onchange = this.microphone.onchange = this.screen.onchange = () => this.#apply();
   }
 
-  /** In a mesh: what comes from the others, by their user id. */
-  get streams(): ReadonlyMap<string, MediaStream> {
-    return this.#mesh?.streams ?? NO_STREAMS.people;
+  /** Whether there is no picture to be had, because the session has none. */
+  get soundOnly(): boolean {
+    return this.#mode === 'voice';
   }
 
   /** Whether this person is on the stage. */
@@ -148,9 +147,8 @@ export class Studio {
   }
 
   /** Goes on without what did not work. */
-  goOnWithout(about: About): void {
-    const left = about === 'both' ? [this.camera, this.microphone] : [this[about]];
-    left.forEach((input) => input.leaveOut());
+  goOnWithout(about: 'camera' | 'microphone'): void {
+    this[about].leaveOut();
   }
 
   /** Another size or bitrate, now and for the next time. */

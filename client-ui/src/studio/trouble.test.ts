@@ -65,7 +65,10 @@ describe('problemsOf', () => {
       deviceTrouble('refused', 'microphone', place),
     ];
     expect(problemsOf(camera, microphone, place)).toMatchObject([
-      { about: 'both', trouble: { headline: 'Your camera and microphone are not allowed on this page' } },
+      {
+        about: 'both',
+        trouble: { headline: 'Your camera and microphone are not allowed on this page', ways: ['again'] },
+      },
     ]);
   });
 

@@ -159,7 +159,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
       );
     case 'missing':
       return said(
-        `No ${name} ${about === 'both' ? 'were' : 'was'} found`,
+        about === 'both' ? 'No camera and no microphone were found' : `No ${name} was found`,
         about === 'both'
           ? 'Plug one of them in, and it is used at once.'
           : 'Plug one in, and it is used at once. Or go on without.',
@@ -207,7 +207,9 @@ const JOINT: readonly Cause[] = ['insecure', 'unsupported', 'refused', 'system-r
 /** What is to be said of both devices: once, where the reason is the same. */
 export function problemsOf(camera: Trouble | null, microphone: Trouble | null, place: Place): readonly Problem[] {
   if (camera !== null && camera.cause === microphone?.cause && JOINT.includes(camera.cause)) {
-    return [{ about: 'both', trouble: deviceTrouble(camera.cause, 'both', place) }];
+    const trouble = deviceTrouble(camera.cause, 'both', place);
+    // Without either of them there is nothing to go on with.
+    return [{ about: 'both', trouble: { ...trouble, ways: trouble.ways.filter((way) => way !== 'without') } }];
   }
   const problems: Problem[] = [];
   if (camera !== null) {

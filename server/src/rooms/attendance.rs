@@ -106,8 +106,8 @@ impl Room {
         }
     }
 
-    pub(super) fn resume(&mut self, user: UserId, resume_token: String, now: Now, effects: &mut Vec<Effect>) {
-        if let Some(departed) = self.departed.remove(&user) {
+    pub(super) fn resume(&mut self, user: &UserId, resume_token: String, now: Now, effects: &mut Vec<Effect>) {
+        if let Some(departed) = self.departed.remove(user) {
             let member = Member {
                 resume_token: Some(resume_token),
                 away_since: None,
@@ -116,18 +116,18 @@ impl Room {
             self.join(member, now, effects);
             return;
         }
-        let Some(member) = self.members.get_mut(&user) else {
+        let Some(member) = self.members.get_mut(user) else {
             return;
         };
         member.away_since = None;
         member.resume_token = Some(resume_token);
         // Somebody took over meanwhile; the session is the owner's nevertheless.
-        if user == self.settings.owner && member.role != Role::Host {
-            self.set_role(&user, Role::Host, effects);
-            self.make_only_host(&user, effects);
+        if *user == self.settings.owner && member.role != Role::Host {
+            self.set_role(user, Role::Host, effects);
+            self.make_only_host(user, effects);
         }
-        if let Some(event) = self.welcome(&user) {
-            Self::tell(&user, event, effects);
+        if let Some(event) = self.welcome(user) {
+            Self::tell(user, event, effects);
         }
     }
 

@@ -41,8 +41,8 @@ impl Allowance {
     pub(super) fn spend(&mut self, slow_mode: Duration, now: Instant) -> Result<(), Wait> {
         if let Some(spoke_at) = self.spoke_at {
             let passed = now.saturating_duration_since(spoke_at);
-            if passed < slow_mode {
-                return Err(Wait::Slow(slow_mode - passed));
+            if let Some(left) = slow_mode.checked_sub(passed).filter(|left| !left.is_zero()) {
+                return Err(Wait::Slow(left));
             }
         }
         let passed = now.saturating_duration_since(self.counted_at).as_secs_f64();

@@ -348,7 +348,7 @@ impl Room {
                 };
                 self.join(member, now, effects);
             }
-            Command::Resume { user, resume_token } => self.resume(user, resume_token, now, effects),
+            Command::Resume { user, resume_token } => self.resume(&user, resume_token, now, effects),
             Command::Lose { user } => self.lose(&user, now, effects),
             Command::Leave { user } => self.leave(&user, now, effects),
             Command::Act { user, message } => self.act(&user, message, now, effects),
@@ -388,7 +388,9 @@ impl Room {
         let action = message.action();
         let role = member.role;
         let done = match message {
-            ClientMessage::Ping | ClientMessage::KeepAlive => Ok(()),
+            ClientMessage::Ping | ClientMessage::KeepAlive | ClientMessage::WebrtcSignal { to_user_id: None, .. } => {
+                Ok(())
+            }
             ClientMessage::Chat { message } => self.say(user, &message, now, effects),
             ClientMessage::DeleteMessage { message_id } => self.delete_message(user, role, message_id, effects),
             ClientMessage::ClearMessages { target_user_id } => self.clear_messages(user, role, target_user_id, effects),
@@ -420,7 +422,6 @@ impl Room {
                 signal_data,
                 ..
             } => self.relay_signal(user, &to, signal_type, signal_data, effects),
-            ClientMessage::WebrtcSignal { to_user_id: None, .. } => Ok(()),
         };
         if let Err(refusal) = done {
             let event = refusal.event(action);

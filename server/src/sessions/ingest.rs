@@ -99,17 +99,14 @@ impl Sessions {
         } = request;
         let bearer = bearer.as_deref();
         // Asked before any work is done, and again when it is done: another publisher may have been faster.
-        let publisher = match self.get(&id) {
-            Some(session) => {
-                let publisher = self.publisher(&session, bearer)?;
-                session.may_publish(&publisher)?;
-                media_fits(session.read(Room::mode), &offer)?;
-                publisher
-            }
-            None => {
-                self.check_creation(&id, bearer)?;
-                Publisher::Anonymous
-            }
+        let publisher = if let Some(session) = self.get(&id) {
+            let publisher = self.publisher(&session, bearer)?;
+            session.may_publish(&publisher)?;
+            media_fits(session.read(Room::mode), &offer)?;
+            publisher
+        } else {
+            self.check_creation(&id, bearer)?;
+            Publisher::Anonymous
         };
         let request = PeerRequest {
             session: id.clone(),

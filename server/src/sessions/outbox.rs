@@ -71,7 +71,6 @@ impl Outbox {
     }
 
     /// Closes at once.
-
     pub(super) fn close(&self, why: Closing) {
         // A full channel holds an earlier reason to close, which stands.
         let _ = self.closing.try_send(why);

@@ -46,12 +46,12 @@ fn yuyv_becomes_i420_as_a_naive_loop_would_make_it() {
         for row in 0..rows / 2 {
             for column in 0..columns / 2 {
                 let mean = |offset: usize| {
-                    let at = |line: usize| data[line * width * 2 + column * 4 + offset];
-                    at(row * 2).midpoint(at(row * 2 + 1))
+                    let at = |line: usize| u16::from(data[line * width * 2 + column * 4 + offset]);
+                    u16::midpoint(at(row * 2), at(row * 2 + 1))
                 };
                 let at = row * columns / 2 + column;
-                assert_eq!(frame.u[at], mean(1), "{size}: u at {column}, {row}");
-                assert_eq!(frame.v[at], mean(3), "{size}: v at {column}, {row}");
+                assert_eq!(u16::from(frame.u[at]), mean(1), "{size}: u at {column}, {row}");
+                assert_eq!(u16::from(frame.v[at]), mean(3), "{size}: v at {column}, {row}");
             }
         }
     }
