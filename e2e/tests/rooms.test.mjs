@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { launchChromium } from '../fixtures/browsers.mjs';
-import { act, arrive, comeOnStage, enter, goLive, hears, openPeople, reads, say, sees, toast } from '../fixtures/room.mjs';
+import { act, arrive, comeOnStage, enter, goLive, hears, openPeople, reads, say, sees, seesInFull, toast } from '../fixtures/room.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 import { listen, throughAWire } from '../fixtures/wire.mjs';
@@ -39,6 +39,8 @@ test('host, guests and viewers see and hear each other, and the host decides who
     await sees(page, [...others]);
     await hears(page, [...others]);
   }
+
+  await seesInFull(dan);
 
   await t.test('chat reaches all, and later ones get its history', async () => {
     await say(bea, 'hello <b>all</b> https://example.org');
