@@ -1,7 +1,7 @@
 //! Which of a publisher's simulcast layers (RFC 8853) is taken: the best of those that arrive.
 //!
-//! The layers' names say nothing of their order, so that the rate tells: of one picture at one time, the one with more
-//! pixels takes more bits.
+//! The layers' names say nothing of their order. The size of the picture does, which the first packet of a keyframe tells;
+//! where the codec hides it, the rate has to: of one picture at one time, the one with more pixels takes more bits.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::track::Meter;
 /// Layers that are looked at. Browsers send three.
 const MAX_LAYERS: usize = 4;
 
-/// A layer is better than another where it takes this many times its bits. From one layer to the next it is three or four
-/// times; less is the encoder's whim.
+/// A layer of unknown size is better than another where it takes this many times its bits. From one layer to the next it is
+/// three or four times; less is the encoder's whim.
 const CLEARLY_MORE: (u64, u64) = (3, 2);
 
 /// A layer that nothing came of for this long is off: browsers turn the upper ones off where the way up is too narrow.
@@ -26,6 +26,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Layer {
     rid: Rid,
+    /// Pixels of its last keyframe.
+    size: Option<u32>,
     meter: Meter,
     heard_at: Instant,
 }
@@ -41,6 +43,15 @@ pub(crate) enum Step {
     Take,
 }
 
+/// A packet of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard {
+    pub(crate) rid: Rid,
+    pub(crate) bytes: usize,
+    /// Where it starts a keyframe: the pixels of that, as far as they can be read.
+    pub(crate) keyframe: Option<Option<u32>>,
+}
+
 /// The layers of one track.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
@@ -51,17 +62,10 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Notes a packet of the layer `rid`, while `taken` is taken.
-    pub(crate) fn hear(
-        &mut self,
-        rid: Rid,
-        taken: Rid,
-        bytes: usize,
-        starts_keyframe: impl FnOnce() -> bool,
-        now: Instant,
-    ) -> Step {
-        self.note(rid, bytes, now);
-        if self.next == Some(rid) && rid != taken && starts_keyframe() {
+    /// Notes a packet, while the layer `taken` is taken.
+    pub(crate) fn hear(&mut self, heard: Heard, taken: Rid, now: Instant) -> Step {
+        self.note(heard, now);
+        if self.next == Some(heard.rid) && heard.rid != taken && heard.keyframe.is_some() {
             self.next = None;
             return Step::Take;
         }
@@ -74,36 +78,52 @@ impl Layers {
         self.next.map_or(Step::Stay, Step::Ask)
     }
 
-    fn note(&mut self, rid: Rid, bytes: usize, now: Instant) {
-        if let Some(layer) = self.layers.iter_mut().find(|layer| layer.rid == rid) {
-            layer.meter.add(bytes, now);
-            layer.heard_at = now;
-        } else if self.layers.len() < MAX_LAYERS {
-            let mut meter = Meter::new(now);
-            meter.add(bytes, now);
-            self.layers.push(Layer {
-                rid,
-                meter,
-                heard_at: now,
-            });
+    fn note(&mut self, heard: Heard, now: Instant) {
+        let at = self.layers.iter().position(|layer| layer.rid == heard.rid);
+        let layer = match at {
+            Some(at) => &mut self.layers[at],
+            None if self.layers.len() < MAX_LAYERS => {
+                self.layers.push(Layer {
+                    rid: heard.rid,
+                    size: None,
+                    meter: Meter::new(now),
+                    heard_at: now,
+                });
+                let last = self.layers.len() - 1;
+                &mut self.layers[last]
+            }
+            None => return,
+        };
+        layer.meter.add(heard.bytes, now);
+        layer.heard_at = now;
+        if let Some(size) = heard.keyframe {
+            layer.size = size;
         }
     }
 
     fn better_than(&mut self, taken: Rid, now: Instant) -> Option<Rid> {
-        let is_on = |layer: &Layer| now.saturating_duration_since(layer.heard_at) < OFF_AFTER;
-        let mut rate_of_taken = 0;
-        let mut best: Option<(u64, Rid)> = None;
-        for layer in self.layers.iter_mut().filter(|layer| is_on(layer)) {
-            let rate = layer.meter.bits_per_second(now);
-            if layer.rid == taken {
-                rate_of_taken = rate;
-            } else if best.is_none_or(|(most, _)| rate > most) {
-                best = Some((rate, layer.rid));
-            }
-        }
-        let (times, of) = CLEARLY_MORE;
-        best.filter(|(rate, _)| rate * of > rate_of_taken * times)
-            .map(|(_, rid)| rid)
+        let mut on: Vec<_> = self
+            .layers
+            .iter_mut()
+            .filter(|layer| now.saturating_duration_since(layer.heard_at) < OFF_AFTER)
+            .map(|layer| (layer.rid, layer.size, layer.meter.bits_per_second(now)))
+            .collect();
+        let current = on
+            .iter()
+            .position(|(rid, ..)| *rid == taken)
+            .map(|at| on.swap_remove(at));
+        let (rid, size, rate) = on.into_iter().max_by_key(|(_, size, rate)| (*size, *rate))?;
+        let is_better = match current {
+            None => true,
+            Some((_, current_size, current_rate)) => match (size, current_size) {
+                (Some(size), Some(current)) => size > current,
+                _ => {
+                    let (times, of) = CLEARLY_MORE;
+                    rate * of > current_rate * times
+                }
+            },
+        };
+        is_better.then_some(rid)
     }
 }
 
@@ -124,7 +144,12 @@ mod tests {
             let now = start + Duration::from_millis(packet * 33);
             for (rid, size) in sizes {
                 let rid = Rid::from(*rid);
-                let step = layers.hear(rid, *taken, *size, || keyframes, now);
+                let heard = Heard {
+                    rid,
+                    bytes: *size,
+                    keyframe: keyframes.then_some(None),
+                };
+                let step = layers.hear(heard, *taken, now);
                 if step == Step::Take {
                     *taken = rid;
                 }
@@ -188,12 +213,37 @@ mod tests {
     }
 
     #[test]
+    fn the_larger_picture_is_better_even_where_it_takes_fewer_bits() {
+        let start = Instant::now();
+        let mut layers = Layers::default();
+        let mut steps = Vec::new();
+        for packet in 0..60 {
+            let now = start + Duration::from_millis(packet * 33);
+            for (name, pixels, bytes) in [("q", 320 * 180, 900), ("f", 1280 * 720, 500)] {
+                let heard = Heard {
+                    rid: Rid::from(name),
+                    bytes,
+                    keyframe: (packet == 0).then_some(Some(pixels)),
+                };
+                steps.push(layers.hear(heard, Rid::from("q"), now));
+            }
+        }
+        steps.retain(|step| *step != Step::Stay);
+        assert_eq!(steps, [Step::Ask(Rid::from("f"))]);
+    }
+
+    #[test]
     fn more_names_than_anybody_has_are_not_kept() {
         let now = Instant::now();
         let mut layers = Layers::default();
         for n in 0..1000 {
             let name = format!("r{n}");
-            layers.hear(Rid::from(&name[..]), Rid::from("q"), 100, || true, now);
+            let heard = Heard {
+                rid: Rid::from(&name[..]),
+                bytes: 100,
+                keyframe: Some(None),
+            };
+            layers.hear(heard, Rid::from("q"), now);
         }
         assert_eq!(layers.layers.len(), MAX_LAYERS);
     }

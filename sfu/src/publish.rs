@@ -8,8 +8,8 @@ use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::stats::MediaIngressStats;
 
 use crate::clock::{PublisherClock, StreamClock, publisher_time};
-use crate::keyframe::starts_keyframe;
-use crate::layers::{Layers, Step};
+use crate::keyframe::{picture_size, starts_keyframe};
+use crate::layers::{Heard, Layers, Step};
 use crate::peer::Role;
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::sfu::Sfu;
@@ -327,8 +327,12 @@ impl Sfu {
         let ingest = track.ingest.as_mut()?;
         if let (Some(taken), Some(arrived)) = (ingest.rid, rid) {
             let codec = track.info.format.codec;
-            let starts = || starts_keyframe(codec, &packet.payload);
-            match ingest.layers.hear(arrived, taken, packet.payload.len(), starts, now) {
+            let heard = Heard {
+                rid: arrived,
+                bytes: packet.payload.len(),
+                keyframe: starts_keyframe(codec, &packet.payload).then(|| picture_size(codec, &packet.payload)),
+            };
+            match ingest.layers.hear(heard, taken, now) {
                 Step::Stay => {}
                 Step::Take => ingest.rid = rid,
                 Step::Ask(better) => {
