@@ -28,11 +28,16 @@ fn live(status: &Status) -> String {
         .round_trip_ms
         .map_or_else(|| "–".to_owned(), |trip| format!("{trip:.0} ms"));
     let mut parts = vec![format!("LIVE {}", clock(status.on_air_seconds))];
-    let watching = if viewers == "1" { "viewer" } else { "viewers" };
-    parts.push(format!("{viewers} {watching}"));
+    // Before everything else: whoever speaks and is not heard has to know.
+    if status.muted {
+        parts.push(off("muted", status.audio_muted_by.as_deref()));
+    }
     if status.hidden {
         parts.push(off("picture off", status.video_muted_by.as_deref()));
-    } else if !status.video_source.is_empty() {
+    }
+    let watching = if viewers == "1" { "viewer" } else { "viewers" };
+    parts.push(format!("{viewers} {watching}"));
+    if !status.hidden && !status.video_source.is_empty() {
         let (captured, encoded, sent) = (status.fps_captured, status.fps_encoded, status.fps_sent);
         parts.push(format!(
             "{} {captured:.0}/{encoded:.0}/{sent:.0} fps",
@@ -44,7 +49,7 @@ fn live(status: &Status) -> String {
     parts.push(format!("{actual:.2} of {target:.2} Mb/s"));
     parts.push(format!("loss {:.1} %", status.loss * 100.0));
     parts.push(format!("rtt {round_trip}"));
-    if !status.audio_source.is_empty() {
+    if !status.muted && !status.audio_source.is_empty() {
         parts.push(meter(status));
     }
     for problem in [&status.video_problem, &status.audio_problem].into_iter().flatten() {
@@ -54,9 +59,6 @@ fn live(status: &Status) -> String {
 }
 
 fn meter(status: &Status) -> String {
-    if status.muted {
-        return off("muted", status.audio_muted_by.as_deref());
-    }
     let level = status.audio_level_dbfs.unwrap_or(f32::NEG_INFINITY);
     let share = (1.0 - level / METER_FLOOR_DBFS).clamp(0.0, 1.0);
     let filled = (share * METER_CELLS as f32).round() as usize;
@@ -132,7 +134,7 @@ mod tests {
         };
         let line = live_line(&lost);
         assert!(
-            line.ends_with("muted · camera unplugged") && line.contains("? viewers"),
+            line.ends_with("camera unplugged") && line.contains("· muted · ? viewers"),
             "{line}"
         );
         let silenced = Status {
@@ -143,7 +145,7 @@ mod tests {
         };
         let line = live_line(&silenced);
         assert!(
-            line.ends_with("muted by Ann") && line.contains("· picture off ·"),
+            line.starts_with("LIVE 1:01:11 · muted by Ann · picture off · 1 viewer"),
             "{line}"
         );
         let away = Status {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use footlight_protocol::{ClientMessage, CreateSession, MAX_CHAT_CHARS, MediaKind, ServerMessage, SessionId, UserId};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use footlight_protocol::{
+    ClientMessage, CreateSession, MAX_CHAT_CHARS, MediaKind, Role, ServerMessage, SessionId, UserId,
+};
 use reqwest::Url;
 use tokio::sync::{broadcast as events, oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -49,10 +53,25 @@ pub struct SessionToken {
 }
 
 impl SessionToken {
-    /// Whether it is a JSON Web Token in compact form (RFC 7519 §3, RFC 7515 §7.1): three parts with dots between them,
-    /// which no host token has.
-    fn is_personal(&self) -> bool {
-        self.token.matches('.').count() == 2
+    /// Whether it says who we are, and that is not the host. Then its bearer comes into the room like others, while a host
+    /// makes the session by publishing to it.
+    ///
+    /// It is not verified here, which only the server can: a token that lies about its role leads to a refusal there.
+    fn is_for_participant(&self) -> bool {
+        /// Of the claims, the one that matters here.
+        #[derive(serde::Deserialize)]
+        struct Claims {
+            role: Option<Role>,
+        }
+        // A JSON Web Token in compact form (RFC 7519 §3, RFC 7515 §7.1): three parts with dots between them, which no host
+        // token has.
+        let parts: Vec<&str> = self.token.split('.').collect();
+        let [_, claims, _] = parts.as_slice() else {
+            return false;
+        };
+        let claims = URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
+        let claims = serde_json::from_slice::<Claims>(&claims);
+        !claims.is_ok_and(|claims| claims.role == Some(Role::Host))
     }
 }
 
@@ -339,7 +358,7 @@ async fn claim(signaling: &SignalingClient, config: &PublishConfig) -> Result<Cl
         return Ok(Claim {
             watch_url: config.address.watch_url(&resume.session),
             session: resume.session.clone(),
-            right: if resume.is_personal() {
+            right: if resume.is_for_participant() {
                 Right::Participant(Some(token))
             } else {
                 Right::Host(token)
@@ -370,5 +389,28 @@ async fn claim(signaling: &SignalingClient, config: &PublishConfig) -> Result<Cl
             },
         }),
         (Err(error), _) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_publishes_by_whip_and_others_come_into_the_room() {
+        let is_for_participant = |token: &str| {
+            SessionToken {
+                session: "show".parse().expect("an id"),
+                token: token.to_owned(),
+            }
+            .is_for_participant()
+        };
+        let jwt = |claims: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
+        assert!(is_for_participant(&jwt(r#"{"role":"guest","name":"Ben"}"#)));
+        assert!(is_for_participant(&jwt("{}")), "a viewer");
+        assert!(!is_for_participant(&jwt(r#"{"role":"host"}"#)));
+        assert!(!is_for_participant("a-host-token-of-the-servers"));
+        assert!(is_for_participant("no.claims.here"), "the server will say");
+        assert!(!is_for_participant("too.many.dots.here"));
     }
 }

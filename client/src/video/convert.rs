@@ -3,8 +3,9 @@
 mod unpack;
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{CroppedImageMut, Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedCroppedImageMut, TypedImage, TypedImageRef},
+    pixels::U8,
 };
 use turbojpeg::{Decompressor, Subsamp, YuvImage};
 
@@ -163,22 +164,19 @@ impl Converter {
         ];
         for (source, sink, divisor) in planes {
             let refused = |error: &dyn std::fmt::Display| ConvertError::Conversion(error.to_string());
-            let source = ImageRef::new(
-                from_size.width / divisor,
-                from_size.height / divisor,
-                source,
-                PixelType::U8,
-            );
-            let sink = Image::from_slice_u8(to_size.width / divisor, to_size.height / divisor, sink, PixelType::U8);
+            // By type, since the untyped way compiles the code for every kind of pixel into this crate: half a minute.
+            let source =
+                TypedImageRef::<U8>::from_buffer(from_size.width / divisor, from_size.height / divisor, source);
+            let sink = TypedImage::<U8>::from_buffer(to_size.width / divisor, to_size.height / divisor, sink);
             let (source, mut sink) = (
                 source.map_err(|error| refused(&error))?,
                 sink.map_err(|error| refused(&error))?,
             );
             let (width, height) = (target.width / divisor, target.height / divisor);
-            let mut window = CroppedImageMut::new(&mut sink, left / divisor, top / divisor, width, height)
+            let mut window = TypedCroppedImageMut::from_ref(&mut sink, left / divisor, top / divisor, width, height)
                 .map_err(|error| refused(&error))?;
             self.resizer
-                .resize(&source, &mut window, &options)
+                .resize_typed(&source, &mut window, &options)
                 .map_err(|error| refused(&error))?;
         }
         Ok(())

@@ -13,13 +13,20 @@ use ringbuf::{
     HeapCons, HeapProd, HeapRb,
     traits::{Consumer, Observer, Producer, Split},
 };
-use rubato::{Fft, FixedSync, Resampler, ResamplerConstructionError, audioadapter_buffers::direct::InterleavedSlice};
+use rubato::{
+    Async, FixedAsync, Resampler, ResamplerConstructionError, SincInterpolationParameters, WindowFunction,
+    audioadapter_buffers::direct::InterleavedSlice,
+};
 
 use super::super::{CHANNELS, PACKET_SAMPLES, PACKET_VALUES, SAMPLE_RATE};
 use crate::clock::{MediaClock, MediaTime};
 
 /// Samples that wait in the ring: half a second, far more than the encode thread is ever late, so that only a frozen machine overruns it.
 pub(super) const LENGTH: Duration = Duration::from_millis(500);
+
+/// Taps of the resampler's filter: flat up to 17 kHz at 44.1 kHz, for a delay of a millisecond and a half. An FFT resampler
+/// would delay ten times as much, and compiles for a minute, since all its code is generic.
+const RESAMPLER_TAPS: usize = 128;
 
 /// What the callback tells the encode thread.
 #[derive(Debug, Default)]
@@ -37,12 +44,14 @@ pub(super) fn ring(rate: u32, channels: u16, clock: MediaClock) -> Result<(Feed,
     let shared = Arc::new(Shared::default());
     let resampler = (rate != SAMPLE_RATE)
         .then(|| {
-            Fft::new(
-                rate as usize,
-                SAMPLE_RATE as usize,
+            Async::new_sinc(
+                f64::from(SAMPLE_RATE) / f64::from(rate),
+                // The ratio stays as it is.
+                1.0,
+                &SincInterpolationParameters::new(RESAMPLER_TAPS, WindowFunction::BlackmanHarris2),
                 PACKET_SAMPLES,
                 CHANNELS,
-                FixedSync::Output,
+                FixedAsync::Output,
             )
         })
         .transpose()?;
@@ -69,7 +78,7 @@ pub(super) struct Drain {
     samples: HeapCons<f32>,
     shared: Arc<Shared>,
     rate: u32,
-    resampler: Option<Fft<f32>>,
+    resampler: Option<Async<f32>>,
     scratch: Vec<f32>,
 }
 

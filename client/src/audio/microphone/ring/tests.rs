@@ -7,10 +7,10 @@ fn new(rate: u32, channels: u16) -> (Feed, Drain) {
     ring(rate, channels, MediaClock::start()).expect("a usual rate")
 }
 
-/// One second of a 440 Hz sine at half of full scale, mono.
-fn tone(rate: u32) -> Vec<f32> {
+/// One second of a sine at half of full scale, mono.
+fn tone(rate: u32, hertz: f64) -> Vec<f32> {
     (0..rate)
-        .map(|n| 0.5 * (std::f64::consts::TAU * 440.0 * f64::from(n) / f64::from(rate)).sin() as f32)
+        .map(|n| 0.5 * (std::f64::consts::TAU * hertz * f64::from(n) / f64::from(rate)).sin() as f32)
         .collect()
 }
 
@@ -62,10 +62,10 @@ fn every_sample_format_has_its_zero_and_its_full_scale() {
 
 #[test]
 fn resampling_keeps_a_tone_where_it_is() {
-    for rate in [44_100, 16_000, 96_000] {
+    for (rate, hertz) in [(44_100, 440.0), (44_100, 17_000.0), (16_000, 440.0), (96_000, 440.0)] {
         let (mut feed, mut drain) = new(rate, 1);
         let mut left = Vec::new();
-        for chunk in tone(rate).chunks(rate as usize / 100) {
+        for chunk in tone(rate, hertz).chunks(rate as usize / 100) {
             feed.push(chunk, Duration::ZERO);
             let mut packet = [0.0; PACKET_VALUES];
             while drain.take(&mut packet).is_some() {
@@ -80,9 +80,9 @@ fn resampling_keeps_a_tone_where_it_is() {
         );
         // 400 ms from the middle: whole periods of all frequencies that are looked at, away from the resampler's start.
         let middle = &left[10 * PACKET_SAMPLES..30 * PACKET_SAMPLES];
-        let wanted = amplitude(middle, 440.0);
+        let wanted = amplitude(middle, hertz);
         assert!((0.49..0.51).contains(&wanted), "{rate} Hz: {wanted}");
-        for other in [220.0, 405.0, 480.0, 880.0, 1_320.0] {
+        for other in [220.0, 405.0, 480.0, 880.0, 1_320.0, 14_000.0] {
             let strength = amplitude(middle, other);
             assert!(strength < 0.005, "{rate} Hz: {strength} at {other} Hz");
         }
