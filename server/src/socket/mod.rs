@@ -25,6 +25,12 @@ pub(crate) struct JoinQuery {
     resume_token: Option<String>,
 }
 
+/// What is read at once, in bytes. tungstenite sets this much aside for each connection, and clears it again whenever the
+/// connection's task wakes, be it to send: with its default of 128 KiB, two thousand viewers are 256 MiB, and clearing that
+/// for each event costs more than sending it. What people say has a few hundred bytes, and an SDP offer, which may be
+/// longer, is put together.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
+
 /// The cookie by which a browser is recognised that was sent away, and nothing else: it gives no right to anything.
 const VISITOR: &str = "footlight_visitor";
 
@@ -80,6 +86,7 @@ pub(crate) async fn upgrade(
         }
     };
     let answer = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .on_upgrade(async move |socket| {
