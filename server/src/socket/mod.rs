@@ -31,6 +31,11 @@ pub(crate) struct JoinQuery {
 /// longer, is put together.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 
+/// Messages that are sent together are handed to the system when they are this many bytes; what a busy room says in a
+/// moment is less. With tungstenite's default of 128 KiB, all that waits for somebody who reads slowly would be copied into
+/// a buffer that the connection then keeps.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
+
 /// The cookie by which a browser is recognised that was sent away, and nothing else: it gives no right to anything.
 const VISITOR: &str = "footlight_visitor";
 
@@ -87,6 +92,7 @@ pub(crate) async fn upgrade(
     };
     let answer = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .on_upgrade(async move |socket| {
