@@ -48,14 +48,16 @@ pub(crate) enum Step {
 pub(crate) struct Heard {
     pub(crate) rid: Rid,
     pub(crate) bytes: usize,
-    /// Where it starts a keyframe: the pixels of that, as far as they can be read.
-    pub(crate) keyframe: Option<Option<u32>>,
+    /// Whether it starts a keyframe.
+    pub(crate) starts_keyframe: bool,
+    /// The pixels of that, where they can be read.
+    pub(crate) size: Option<u32>,
 }
 
 /// The layers of one track.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    layers: Vec<Layer>,
+    known: Vec<Layer>,
     /// The one that is taken with its next keyframe.
     next: Option<Rid>,
     compared_at: Option<Instant>,
@@ -65,7 +67,7 @@ impl Layers {
     /// Notes a packet, while the layer `taken` is taken.
     pub(crate) fn hear(&mut self, heard: Heard, taken: Rid, now: Instant) -> Step {
         self.note(heard, now);
-        if self.next == Some(heard.rid) && heard.rid != taken && heard.keyframe.is_some() {
+        if self.next == Some(heard.rid) && heard.rid != taken && heard.starts_keyframe {
             self.next = None;
             return Step::Take;
         }
@@ -79,31 +81,31 @@ impl Layers {
     }
 
     fn note(&mut self, heard: Heard, now: Instant) {
-        let at = self.layers.iter().position(|layer| layer.rid == heard.rid);
+        let at = self.known.iter().position(|layer| layer.rid == heard.rid);
         let layer = match at {
-            Some(at) => &mut self.layers[at],
-            None if self.layers.len() < MAX_LAYERS => {
-                self.layers.push(Layer {
+            Some(at) => &mut self.known[at],
+            None if self.known.len() < MAX_LAYERS => {
+                self.known.push(Layer {
                     rid: heard.rid,
                     size: None,
                     meter: Meter::new(now),
                     heard_at: now,
                 });
-                let last = self.layers.len() - 1;
-                &mut self.layers[last]
+                let last = self.known.len() - 1;
+                &mut self.known[last]
             }
             None => return,
         };
         layer.meter.add(heard.bytes, now);
         layer.heard_at = now;
-        if let Some(size) = heard.keyframe {
-            layer.size = size;
+        if heard.starts_keyframe {
+            layer.size = heard.size;
         }
     }
 
     fn better_than(&mut self, taken: Rid, now: Instant) -> Option<Rid> {
         let mut on: Vec<_> = self
-            .layers
+            .known
             .iter_mut()
             .filter(|layer| now.saturating_duration_since(layer.heard_at) < OFF_AFTER)
             .map(|layer| (layer.rid, layer.size, layer.meter.bits_per_second(now)))
@@ -115,13 +117,11 @@ impl Layers {
         let (rid, size, rate) = on.into_iter().max_by_key(|(_, size, rate)| (*size, *rate))?;
         let is_better = match current {
             None => true,
-            Some((_, current_size, current_rate)) => match (size, current_size) {
-                (Some(size), Some(current)) => size > current,
-                _ => {
-                    let (times, of) = CLEARLY_MORE;
-                    rate * of > current_rate * times
-                }
-            },
+            Some((_, current_size, current_rate)) => {
+                let (times, of) = CLEARLY_MORE;
+                size.zip(current_size)
+                    .map_or(rate * of > current_rate * times, |(size, current)| size > current)
+            }
         };
         is_better.then_some(rid)
     }
@@ -147,7 +147,8 @@ mod tests {
                 let heard = Heard {
                     rid,
                     bytes: *size,
-                    keyframe: keyframes.then_some(None),
+                    starts_keyframe: keyframes,
+                    size: None,
                 };
                 let step = layers.hear(heard, *taken, now);
                 if step == Step::Take {
@@ -223,7 +224,8 @@ mod tests {
                 let heard = Heard {
                     rid: Rid::from(name),
                     bytes,
-                    keyframe: (packet == 0).then_some(Some(pixels)),
+                    starts_keyframe: packet == 0,
+                    size: Some(pixels),
                 };
                 steps.push(layers.hear(heard, Rid::from("q"), now));
             }
@@ -241,10 +243,11 @@ mod tests {
             let heard = Heard {
                 rid: Rid::from(&name[..]),
                 bytes: 100,
-                keyframe: Some(None),
+                starts_keyframe: true,
+                size: None,
             };
             layers.hear(heard, Rid::from("q"), now);
         }
-        assert_eq!(layers.layers.len(), MAX_LAYERS);
+        assert_eq!(layers.known.len(), MAX_LAYERS);
     }
 }

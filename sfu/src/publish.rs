@@ -327,10 +327,12 @@ impl Sfu {
         let ingest = track.ingest.as_mut()?;
         if let (Some(taken), Some(arrived)) = (ingest.rid, rid) {
             let codec = track.info.format.codec;
+            let starts_keyframe = starts_keyframe(codec, &packet.payload);
             let heard = Heard {
                 rid: arrived,
                 bytes: packet.payload.len(),
-                keyframe: starts_keyframe(codec, &packet.payload).then(|| picture_size(codec, &packet.payload)),
+                starts_keyframe,
+                size: starts_keyframe.then(|| picture_size(codec, &packet.payload)).flatten(),
             };
             match ingest.layers.hear(heard, taken, now) {
                 Step::Stay => {}
