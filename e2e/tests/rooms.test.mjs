@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { faults } from '../fixtures/accessibility.mjs';
 import { launchChromium } from '../fixtures/browsers.mjs';
 import { act, arrive, comeOnStage, enter, goLive, hears, openPeople, reads, say, sees, seesInFull, toast } from '../fixtures/room.mjs';
 import { startServer } from '../fixtures/server.mjs';
@@ -55,6 +56,12 @@ test('host, guests and viewers see and hear each other, and the host decides who
   await t.test('reactions float for the others', async () => {
     await dan.getByRole('button', { name: /fire|🔥/i }).click();
     await ann.getByTestId('reactions').getByText('🔥').first().waitFor({ state: 'attached' });
+  });
+
+  await t.test('nobody stumbles over anything on these pages', async () => {
+    for (const page of [ann, bea, dan]) assert.deepEqual(await faults(page), []);
+    await openPeople(ann);
+    assert.deepEqual(await faults(ann), []);
   });
 
   await t.test('a muted guest is heard by nobody, whatever its page does', async () => {
