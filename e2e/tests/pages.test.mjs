@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
+import { faults } from '../fixtures/accessibility.mjs';
 import { launchChromium, openPage } from '../fixtures/browsers.mjs';
 import { publish } from '../fixtures/publisher.mjs';
 import { startServer } from '../fixtures/server.mjs';
@@ -10,8 +9,6 @@ import { until } from '../fixtures/wait.mjs';
 import { framesRead, says, STAGE, watch } from '../fixtures/watching.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
-
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const DEVICES = [
   { name: 'desktop', viewport: { width: 1280, height: 800 }, hasTouch: false },
@@ -33,7 +30,7 @@ test('no page has an accessibility fault, runs over the side or breaks its polic
       page.on('console', (message) => {
         if (message.text().includes('Content Security Policy')) broken.push(message.text());
       });
-      for (const path of ['/', '/live', `/watch/${publisher.session}`, '/watch/nobody-is-here', '/no-such-page']) {
+      for (const path of ['/', '/live', `/watch/${publisher.session}`, '/stream', '/watch/nobody-is-here', '/no-such-page']) {
         await page.goto(server.url + path);
         if (path === `/watch/${publisher.session}`) await says(page, 'live');
         await page.waitForSelector('main');
@@ -117,18 +114,3 @@ test('a publisher that is told to end takes the session with it, and the page sa
   await until('nothing is listed as live', async () => (await server.sessions()).length === 0);
   assert.equal((await fetch(`${server.url}/ws/live/${publisher.session}/stats`)).status, 404);
 });
-
-/**
- * What axe-core finds: rules of WCAG 2.2 A and AA.
- * @param {Page} page
- */
-async function faults(page) {
-  // By the debugger, which the page's content security policy does not bind.
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const axe = /** @type {any} */ (window).axe;
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-    const { violations } = await axe.run(document, { runOnly: { type: 'tag', values: tags } });
-    return violations.map((/** @type {any} */ violation) => `${violation.id}: ${violation.nodes.map((/** @type {any} */ node) => node.target).join(', ')}`);
-  });
-}

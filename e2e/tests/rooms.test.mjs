@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { faults } from '../fixtures/accessibility.mjs';
 import { launchChromium } from '../fixtures/browsers.mjs';
-import { act, arrive, comeOnStage, enter, goLive, hears, openPeople, reads, say, sees, toast } from '../fixtures/room.mjs';
+import { act, arrive, comeOnStage, enter, goLive, hears, openPeople, reads, say, sees, seesInFull, toast } from '../fixtures/room.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 import { listen, throughAWire } from '../fixtures/wire.mjs';
@@ -40,6 +41,8 @@ test('host, guests and viewers see and hear each other, and the host decides who
     await hears(page, [...others]);
   }
 
+  await seesInFull(dan);
+
   await t.test('chat reaches all, and later ones get its history', async () => {
     await say(bea, 'hello <b>all</b> https://example.org');
     for (const page of [ann, cem]) await reads(page, 'hello <b>all</b>');
@@ -53,6 +56,12 @@ test('host, guests and viewers see and hear each other, and the host decides who
   await t.test('reactions float for the others', async () => {
     await dan.getByRole('button', { name: /fire|🔥/i }).click();
     await ann.getByTestId('reactions').getByText('🔥').first().waitFor({ state: 'attached' });
+  });
+
+  await t.test('nobody stumbles over anything on these pages', async () => {
+    for (const page of [ann, bea, dan]) assert.deepEqual(await faults(page), []);
+    await openPeople(ann);
+    assert.deepEqual(await faults(ann), []);
   });
 
   await t.test('a muted guest is heard by nobody, whatever its page does', async () => {

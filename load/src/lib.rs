@@ -2,17 +2,19 @@
 //! (draft-ietf-wish-whep), each a full ICE agent with DTLS and SRTP of its own.
 //!
 //! It is not a player: nothing is decoded, and the H.264 it sends is well formed but shows nothing. It knows no server
-//! but by URL, so that any of them can be measured in the same way.
+//! but by URL, so that any of them can be measured in the same way. [`rooms`] alone is for Footlight's own server: what
+//! its rooms speak is no standard.
 //!
 //! *Invariant:* what is reported is what arrived. A packet carries the publisher's own count and send time
 //! ([`probe`]), so that a packet which a server dropped and then hid by renumbering is still counted as lost.
 
 pub mod options;
 pub mod probe;
+pub mod process;
 pub mod report;
+pub mod rooms;
 pub mod run;
 
-mod cpu;
 mod h264;
 mod outbox;
 mod peer;
@@ -72,6 +74,9 @@ pub enum LoadError {
     /// The WebRTC engine refused.
     #[error("peer: {0}")]
     Peer(#[from] str0m::RtcError),
+    /// A room's WebSocket was refused, or ended.
+    #[error("room: {0}")]
+    Room(String),
     /// A worker thread could not start, or ended before its time.
     #[error("worker thread: {0}")]
     Worker(String),

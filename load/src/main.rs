@@ -1,10 +1,15 @@
 //! `footlight-load`: see the library's page.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use footlight_load::{options::Options, run};
+use footlight_load::{
+    options::{Options, Other},
+    process, rooms, run,
+};
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -15,20 +20,32 @@ fn main() -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .init();
 
-    // HTTP and its TLS need one thread only; media has threads of its own.
+    process::raise_open_files();
+    // HTTP, its TLS and the WebSockets of rooms need one thread only; media has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the HTTP runtime")?;
-    let report = runtime.block_on(run::run(&options))?;
-    if options.json {
-        println!("{}", serde_json::to_string(&report)?);
+    let everyone = match &options.other {
+        Some(Other::Rooms(options)) => {
+            let report = runtime.block_on(rooms::run(options))?;
+            show(&report, options.json)?;
+            report.everyone_heard()
+        }
+        None => {
+            let report = runtime.block_on(run::run(&options))?;
+            show(&report, options.json)?;
+            report.everyone_served()
+        }
+    };
+    Ok(if everyone { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(report: &(impl Display + Serialize), as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string(report)?);
     } else {
         print!("{report}");
     }
-    Ok(if report.everyone_served() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(())
 }

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// The most peers of one run: each takes a socket, and port numbers end at 65,535.
-const MAX_PEERS: i64 = 20_000;
+pub(crate) const MAX_PEERS: i64 = 20_000;
 
 /// Publish by WHIP, receive by WHEP, and measure what arrives.
 ///
 /// Send times travel inside the packets and are read from the wall clock, so that delays are right only when publisher
 /// and receivers run on one machine.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "footlight-load", version)]
+#[command(name = "footlight-load", version, args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// Something else than WHIP and WHEP.
+    #[command(subcommand)]
+    pub other: Option<Other>,
+
     /// Where to publish; without it nothing is published. `{n}` becomes the publisher's number, from 0.
     #[arg(long, value_name = "URL")]
     pub whip: Option<String>,
@@ -79,6 +83,13 @@ pub struct Options {
     pub json: bool,
 }
 
+/// What else can be measured.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Other {
+    /// Fill a room of a Footlight server with viewers, chat, and measure how long it takes to be heard.
+    Rooms(crate::rooms::Options),
+}
+
 /// A picture size, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
@@ -123,7 +134,7 @@ fn parse_size(text: &str) -> Result<Size, String> {
     }
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| format!("'{text}' is not a number of seconds"))?;

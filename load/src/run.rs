@@ -9,9 +9,10 @@ use reqwest::Url;
 use tokio::{task::JoinSet, time};
 
 use crate::{
-    LoadError, cpu,
+    LoadError,
     options::Options,
     peer::{self, Identity, Peer},
+    process,
     report::{Circumstances, Report},
     signaling::{self, Signaling},
     tally::Tally,
@@ -85,15 +86,15 @@ async fn measure(options: &Options, signaling: &Signaling, resources: &mut Resou
     for worker in workers.iter().chain([&publisher]) {
         worker.reset()?;
     }
-    let server_cpu = || options.server_pid.and_then(cpu::used_by);
-    let (began, before, server_before) = (Instant::now(), cpu::used(), server_cpu());
+    let server_cpu = || options.server_pid.and_then(process::cpu_of);
+    let (began, before, server_before) = (Instant::now(), process::cpu(), server_cpu());
     tokio::select! {
         () = time::sleep(options.seconds) => {}
         _ = tokio::signal::ctrl_c() => tracing::warn!("interrupted"),
     }
     found.measured = began.elapsed();
     let since = |(now, before): (Duration, Duration)| now.saturating_sub(before);
-    found.cpu = cpu::used().zip(before).map(since);
+    found.cpu = process::cpu().zip(before).map(since);
     found.server_cpu = server_cpu().zip(server_before).map(since);
     let mut total = Tally::new();
     for worker in workers.iter().chain([&publisher]) {

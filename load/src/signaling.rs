@@ -12,7 +12,7 @@ use crate::LoadError;
 /// An SDP answer is a few kilobytes; what is longer is none.
 const MAX_ANSWER: usize = 256 * 1024;
 /// As much of an error's body as helps.
-const MAX_REASON: usize = 300;
+pub(crate) const MAX_REASON: usize = 300;
 /// A server under load may be slow to answer; one that takes longer than this has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -32,18 +32,9 @@ pub(crate) struct Accepted {
 
 impl Signaling {
     pub(crate) fn new(insecure: bool) -> Result<Self, LoadError> {
-        // Whoever came first has chosen; any provider will do.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = Client::builder()
-            .tls_danger_accept_invalid_certs(insecure)
-            .timeout(REQUEST_TIMEOUT)
-            .user_agent(concat!("footlight-load/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|source| LoadError::Http {
-                url: "HTTP client".into(),
-                source,
-            })?;
-        Ok(Self { http })
+        Ok(Self {
+            http: client(insecure)?,
+        })
     }
 
     pub(crate) async fn post(&self, url: &Url, bearer: Option<&str>, offer: String) -> Result<Accepted, LoadError> {
@@ -87,6 +78,21 @@ impl Signaling {
             tracing::debug!(error = %error.without_url(), "DELETE");
         }
     }
+}
+
+/// Asks by HTTP. With `insecure` any certificate will do.
+pub(crate) fn client(insecure: bool) -> Result<Client, LoadError> {
+    // Whoever came first has chosen; any provider will do.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Client::builder()
+        .tls_danger_accept_invalid_certs(insecure)
+        .timeout(REQUEST_TIMEOUT)
+        .user_agent(concat!("footlight-load/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|source| LoadError::Http {
+            url: "HTTP client".into(),
+            source,
+        })
 }
 
 /// Without the query, which may hold a token.

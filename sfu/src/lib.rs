@@ -24,6 +24,7 @@ mod error;
 mod event;
 mod id;
 mod keyframe;
+mod layers;
 mod mute;
 mod peer;
 mod publish;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use str0m::media::{Mid, Rid};
+use str0m::media::{KeyframeRequestKind, Mid, Rid};
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::stats::MediaIngressStats;
 
 use crate::clock::{PublisherClock, StreamClock, publisher_time};
-use crate::keyframe::starts_keyframe;
+use crate::keyframe::{picture_size, starts_keyframe};
+use crate::layers::{Heard, Layers, Step};
 use crate::peer::Role;
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::sfu::Sfu;
@@ -324,6 +325,27 @@ impl Sfu {
         };
         let track = self.tracks.get_mut(&track_id)?;
         let ingest = track.ingest.as_mut()?;
+        if let (Some(taken), Some(arrived)) = (ingest.rid, rid) {
+            let codec = track.info.format.codec;
+            let starts_keyframe = starts_keyframe(codec, &packet.payload);
+            let heard = Heard {
+                rid: arrived,
+                bytes: packet.payload.len(),
+                starts_keyframe,
+                size: starts_keyframe.then(|| picture_size(codec, &packet.payload)).flatten(),
+            };
+            match ingest.layers.hear(heard, taken, now) {
+                Step::Stay => {}
+                Step::Take => ingest.rid = rid,
+                Step::Ask(better) => {
+                    let way = ingest.request;
+                    self.ask_layer(id, (mid, better), way, now);
+                }
+            }
+        }
+        let peer = self.peers.get_mut(&id)?;
+        let track = self.tracks.get_mut(&track_id)?;
+        let ingest = track.ingest.as_mut()?;
         if ingest.rid != rid {
             return None;
         }
@@ -342,6 +364,17 @@ impl Sfu {
         info.epoch = info.epoch.wrapping_add(1);
         self.announce(Control::TrackOpened(info), now);
         Some(track_id)
+    }
+
+    /// Asks for a keyframe of a layer that is not taken yet.
+    fn ask_layer(&mut self, id: PeerId, (mid, rid): (Mid, Rid), way: Option<KeyframeRequestKind>, now: Instant) {
+        let (Some(way), Some(peer)) = (way, self.peers.get_mut(&id)) else {
+            return;
+        };
+        if peer.request_keyframe((mid, Some(rid)), way, now, &mut self.out) {
+            self.counters.keyframes_sent += 1;
+        }
+        self.touch(id, now);
     }
 
     fn start_track(
@@ -386,6 +419,7 @@ impl Sfu {
         let ingest = Ingest {
             mid,
             rid,
+            layers: Layers::default(),
             ssrc: packet.header.ssrc,
             payload_type: packet.header.payload_type,
             clock: StreamClock::default(),

@@ -8,6 +8,7 @@ use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::rtp::{AbsCaptureTime, ExtensionValues, Ssrc, VideoOrientation};
 
 use crate::clock::StreamClock;
+use crate::layers::Layers;
 use crate::slot::Slot;
 use crate::speech::Speech;
 use crate::throttle::Throttle;
@@ -101,6 +102,7 @@ pub(crate) struct Ingest {
     pub(crate) mid: Mid,
     /// The one simulcast layer that is taken, where the publisher sends several.
     pub(crate) rid: Option<Rid>,
+    pub(crate) layers: Layers,
     pub(crate) ssrc: Ssrc,
     pub(crate) payload_type: Pt,
     pub(crate) clock: StreamClock,

@@ -218,7 +218,7 @@ export class Publisher {
         });
       case 'camera':
         try {
-          return connection.addTransceiver(track, { ...init, sendEncodings: layersFor(this.#quality) });
+          return connection.addTransceiver(track, { ...init, sendEncodings: layersFor(this.#quality, linesOf(track)) });
         } catch {
           // A browser without simulcast may refuse more than one encoding instead of leaving the others out.
           return connection.addTransceiver(track, { ...init, sendEncodings: singleFor(this.#quality) });
@@ -324,7 +324,7 @@ export class Publisher {
     if (parameters.encodings.length === 0) {
       return;
     }
-    parameters.encodings = withQuality(parameters.encodings, this.#quality);
+    parameters.encodings = withQuality(parameters.encodings, this.#quality, linesOf(sender.track));
     // A second change before the first is done is refused, as is one while a track is exchanged; the next answer or
     // choice sets them again.
     await sender.setParameters(parameters).catch(() => undefined);
@@ -389,4 +389,9 @@ export class Publisher {
       }
     }, ms);
   }
+}
+
+/** The height of what a camera gives now, where it says. */
+function linesOf(track: MediaStreamTrack | null): number | null {
+  return track?.getSettings?.().height ?? null;
 }

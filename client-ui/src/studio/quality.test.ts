@@ -25,15 +25,27 @@ describe('layersFor', () => {
 
 describe('withQuality', () => {
   it('changes bitrates, and nothing else of what the browser has', () => {
-    const had = [
-      { rid: 'q', active: true, scaleResolutionDownBy: 4, maxBitrate: 1 },
-      { rid: 'f', active: false, scaleResolutionDownBy: 1, maxBitrate: 2 },
+    const had: RTCRtpEncodingParameters[] = [
+      { rid: 'q', active: true, scaleResolutionDownBy: 4, maxBitrate: 1, priority: 'low' },
+      { rid: 'f', active: false, scaleResolutionDownBy: 1, maxBitrate: 2, priority: 'high' },
     ];
     const layers = layersFor({ height: 720, bitrateBps: null });
     expect(withQuality(had, { height: 720, bitrateBps: null })).toEqual([
-      { ...had[0], maxBitrate: layers[0]?.maxBitrate },
-      { ...had[1], maxBitrate: layers[2]?.maxBitrate },
+      { ...layers[0], priority: 'low' },
+      { ...layers[2], priority: 'high' },
     ]);
+  });
+
+  it.each([
+    [720, [4, 2, 1]],
+    [360, [2, 1]],
+    [180, [1]],
+    [null, [4, 2, 1]],
+  ])('sends a picture of %s lines in full, and in as many smaller sizes as browsers send of it', (lines, scales) => {
+    const quality = { height: 720, bitrateBps: null } as const;
+    const sent = withQuality(layersFor(quality), quality, lines).filter(({ active }) => active);
+    expect(sent.map(({ scaleResolutionDownBy }) => scaleResolutionDownBy)).toEqual(scales);
+    expect(Math.abs(sum(sent) - bitrateOf(quality))).toBeLessThan(3);
   });
 
   it('gives a single layer everything, whatever its name', () => {

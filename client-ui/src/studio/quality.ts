@@ -35,24 +35,44 @@ export function bitrateOf(quality: Quality): number {
   return quality.bitrateBps ?? BITRATE_FOR[quality.height];
 }
 
-/**
- * The three layers of a camera, smallest first as browsers want them, with their share of the bitrate. Each has a quarter
- * of the pixels of the next; smaller pictures need more bits for each pixel.
- */
-const LAYERS = [
-  { rid: 'q', scaleResolutionDownBy: 4, share: 0.07 },
-  { rid: 'h', scaleResolutionDownBy: 2, share: 0.22 },
-  { rid: 'f', scaleResolutionDownBy: 1, share: 0.71 },
-] as const;
+/** The layers of a camera, smallest first as browsers want them. */
+const LAYERS = ['q', 'h', 'f'] as const;
 
-/** Encodings of a camera in three layers (W3C WebRTC §5.4.1, simulcast). */
-export function layersFor(quality: Quality): RTCRtpEncodingParameters[] {
+/**
+ * Shares of the bitrate where so many layers are sent. Each has a quarter of the pixels of the next; smaller pictures need
+ * more bits for each pixel.
+ */
+const SHARES: readonly (readonly number[])[] = [[1], [0.24, 0.76], [0.07, 0.22, 0.71]];
+
+/**
+ * Lines that a picture needs for three layers and for two. With fewer, browsers send only the first ones of those that
+ * they have: then these have to be the large ones.
+ */
+const LINES_FOR_THREE = 540;
+const LINES_FOR_TWO = 270;
+
+function layersSent(lines: number | null): number {
+  return lines === null || lines >= LINES_FOR_THREE ? 3 : lines >= LINES_FOR_TWO ? 2 : 1;
+}
+
+/**
+ * Encodings of a camera in three layers (W3C WebRTC §5.4.1, simulcast), of which a small picture leaves some unused.
+ *
+ * @param lines - the height of what the camera gives; `null` where that is not known
+ */
+export function layersFor(quality: Quality, lines: number | null = null): RTCRtpEncodingParameters[] {
   const bitrate = bitrateOf(quality);
-  return LAYERS.map(({ rid, scaleResolutionDownBy, share }) => ({
-    rid,
-    scaleResolutionDownBy,
-    maxBitrate: Math.round(bitrate * share),
-  }));
+  const sent = layersSent(lines);
+  const shares = SHARES[sent - 1] ?? [];
+  return LAYERS.map((rid, index) => {
+    const active = index < sent;
+    return {
+      rid,
+      active,
+      scaleResolutionDownBy: active ? 2 ** (sent - 1 - index) : 1,
+      maxBitrate: Math.round(bitrate * (shares[index] ?? 1)),
+    };
+  });
 }
 
 /** Encodings of a camera in one layer. */
@@ -61,20 +81,22 @@ export function singleFor(quality: Quality): RTCRtpEncodingParameters[] {
 }
 
 /**
- * The bitrates of `quality` put into the encodings that a sender has, whichever of the layers the browser kept.
+ * `quality` put into the encodings that a sender has, whichever of the layers the browser kept.
  *
  * @param encodings - as `RTCRtpSender.getParameters` gives them
+ * @param lines - the height of what the camera gives; `null` where that is not known
  */
 export function withQuality(
   encodings: readonly RTCRtpEncodingParameters[],
   quality: Quality,
+  lines: number | null = null,
 ): RTCRtpEncodingParameters[] {
-  const layers = new Map(layersFor(quality).map((layer) => [layer.rid, layer.maxBitrate]));
+  const layers = new Map(layersFor(quality, lines).map((layer) => [layer.rid, layer]));
   const layered = encodings.length > 1;
-  return encodings.map((encoding) => ({
-    ...encoding,
-    maxBitrate: (layered ? layers.get(encoding.rid) : undefined) ?? bitrateOf(quality),
-  }));
+  return encodings.map((encoding) => {
+    const layer = layered ? layers.get(encoding.rid) : undefined;
+    return layer === undefined ? { ...encoding, maxBitrate: bitrateOf(quality) } : { ...encoding, ...layer };
+  });
 }
 
 /** Which camera is asked for. */

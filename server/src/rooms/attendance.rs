@@ -43,9 +43,7 @@ impl Room {
         if role == Role::Host {
             self.make_only_host(&user, effects);
         }
-        if let Some(event) = self.welcome(&user) {
-            Self::tell(&user, event, effects);
-        }
+        self.tell_state(&user, effects);
         match before {
             None => self.tell_joined(&user, now, effects),
             Some(before) if before.role != role => self.tell_role(&user, effects),
@@ -126,7 +124,13 @@ impl Room {
             self.set_role(user, Role::Host, effects);
             self.make_only_host(user, effects);
         }
-        if let Some(event) = self.welcome(user) {
+        self.tell_state(user, effects);
+    }
+
+    /// Tells somebody all that there is to know.
+    fn tell_state(&self, user: &UserId, effects: &mut Vec<Effect>) {
+        let speakers = (!self.speaking.is_empty()).then(|| self.active_speakers());
+        for event in self.welcome(user).into_iter().chain(speakers) {
             Self::tell(user, event, effects);
         }
     }

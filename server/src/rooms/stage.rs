@@ -164,11 +164,16 @@ impl Room {
             None => self.speaking.remove(&user).is_some(),
         };
         if changed {
-            let mut speakers: Vec<_> = self.speaking.iter().collect();
-            speakers.sort_by_key(|(_, level)| std::cmp::Reverse(**level));
-            let user_ids = speakers.into_iter().map(|(user, _)| user.clone()).collect();
-            self.tell_all(ServerEvent::ActiveSpeakers { user_ids }, effects);
+            let event = self.active_speakers();
+            self.tell_all(event, effects);
         }
+    }
+
+    pub(super) fn active_speakers(&self) -> ServerEvent {
+        let mut speakers: Vec<_> = self.speaking.iter().collect();
+        speakers.sort_by_key(|(_, level)| std::cmp::Reverse(**level));
+        let user_ids = speakers.into_iter().map(|(user, _)| user.clone()).collect();
+        ServerEvent::ActiveSpeakers { user_ids }
     }
 
     pub(super) fn update_media_status(

@@ -9,6 +9,7 @@ use footlight_protocol::{
 };
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tungstenite::Error as WireError;
 
@@ -24,7 +25,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a connection may be silent, not even answering pings, before it is given up: three pings.
 const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long one message may take to be handed to the system: it does as soon as the other side reads.
+/// How long the messages that waited may take to be handed to the system: they do as soon as the other side reads.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the other side may take to answer a close (RFC 6455 §7.1.1).
@@ -81,16 +82,37 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, mail: &mut Mail) -> Opt
             },
             _ = ping.tick() => Message::Ping(bytes::Bytes::new()),
         };
-        // A reader that stops reading is noticed while its queue fills up behind the message that does not go out.
+        // A reader that stops reading is noticed while its queue fills up behind the messages that do not go out.
         tokio::select! {
-            sent = timeout(SEND_TIMEOUT, sink.send(message)) => match sent {
-                Ok(Ok(())) => {}
+            sent = timeout(SEND_TIMEOUT, send(sink, message, &mut mail.queue)) => match sent {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(closing))) => return Some(end_of(closing)),
                 Ok(Err(_)) => return None,
                 Err(_) => return Some(end_of(Closing::TooSlow)),
             },
             Some(closing) = mail.closing.recv() => return Some(end_of(closing)),
         }
     }
+}
+
+/// Sends a message together with those that wait behind it. What happens at once in a full room, such as reactions, costs
+/// each of its participants one call to the system and not one for each event. Gives the end, where the queue holds it.
+async fn send(
+    sink: &mut SplitSink<WebSocket, Message>,
+    first: Message,
+    queue: &mut mpsc::Receiver<Item>,
+) -> Result<Option<Closing>, axum::Error> {
+    sink.feed(first).await?;
+    let closing = loop {
+        match queue.try_recv() {
+            Ok(Item::Message(text)) => sink.feed(Message::Text(text)).await?,
+            Ok(Item::Close(closing)) => break Some(closing),
+            // The end of the queue is noticed when it is asked for the next time.
+            Err(_) => break None,
+        }
+    };
+    sink.flush().await?;
+    Ok(closing)
 }
 
 fn end_of(closing: Closing) -> End {

@@ -25,6 +25,17 @@ pub(crate) struct JoinQuery {
     resume_token: Option<String>,
 }
 
+/// What is read at once, in bytes. tungstenite sets this much aside for each connection, and clears it again whenever the
+/// connection's task wakes, be it to send: with its default of 128 KiB, two thousand viewers are 256 MiB, and clearing that
+/// for each event costs more than sending it. What people say has a few hundred bytes, and an SDP offer, which may be
+/// longer, is put together.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
+
+/// Messages that are sent together are handed to the system when they are this many bytes; what a busy room says in a
+/// moment is less. With tungstenite's default of 128 KiB, all that waits for somebody who reads slowly would be copied into
+/// a buffer that the connection then keeps.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
+
 /// The cookie by which a browser is recognised that was sent away, and nothing else: it gives no right to anything.
 const VISITOR: &str = "footlight_visitor";
 
@@ -80,6 +91,8 @@ pub(crate) async fn upgrade(
         }
     };
     let answer = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .on_upgrade(async move |socket| {

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::cores::Cores;
 use super::load::{self, Report, Run};
-use super::machine;
 use super::programs::{Program, Programs};
 use super::server::Server;
-use super::table::{Table, number};
-use crate::process::output;
+use super::table::{Table, duration, number};
 
 /// The share of missing packets from which on receivers are too many.
 const TOO_MUCH_LOSS: f64 = 0.001;
@@ -77,13 +76,6 @@ struct Bench<'a> {
     steps: u32,
 }
 
-/// Which cores belong to whom.
-struct Cores {
-    server: Option<String>,
-    load: Option<String>,
-    load_count: usize,
-}
-
 pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
     let cores = Cores::split();
     let ours = args.against.is_none() && args.whip.is_none();
@@ -108,26 +100,6 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
         None => bench.search()?,
     };
     Ok(bench.table(&found))
-}
-
-impl Cores {
-    /// One core for the server, and as many as are left for the load, so that the figure is that of one core.
-    fn split() -> Self {
-        let cores = machine::cores();
-        let taskset = output(std::process::Command::new("taskset").arg("--version")).is_some();
-        if cores < 2 || !taskset {
-            return Self {
-                server: None,
-                load: None,
-                load_count: cores,
-            };
-        }
-        Self {
-            server: Some("0".into()),
-            load: Some(format!("1-{}", cores - 1)),
-            load_count: cores - 1,
-        }
-    }
 }
 
 impl Bench<'_> {
@@ -190,10 +162,10 @@ impl Bench<'_> {
             .server_cpu_seconds
             .map_or("?".into(), |cpu| number(100.0 * cpu / report.seconds, "%"));
         eprintln!(
-            "{receivers:5} receivers: {:.0} packets/s, {:.3} % missing, p99 {:.0} µs, server {server}, load {}",
+            "{receivers:5} receivers: {:.0} packets/s, {:.3} % missing, p99 {}, server {server}, load {}",
             report.packets_per_second,
             100.0 * report.missing_share,
-            report.delay_us.p99,
+            duration(report.delay_us.p99),
             number(100.0 * report.cpu_seconds.unwrap_or(0.0) / report.seconds, "%"),
         );
         Ok(report)
@@ -220,12 +192,10 @@ impl Bench<'_> {
             "missing packets",
             format!("{} ({:.3} %)", report.missing, 100.0 * report.missing_share),
         );
-        table.figure("forwarding delay, p50", number(report.delay_us.p50, "µs"));
-        table.figure("forwarding delay, p99", number(report.delay_us.p99, "µs"));
-        table.figure("forwarding delay, longest", number(report.delay_us.max, "µs"));
-        if let (Some(server), Some(load)) = (&self.cores.server, &self.cores.load) {
-            table.note(format!("server on core {server}, load generator on {load}"));
-        }
+        table.figure("forwarding delay, p50", duration(report.delay_us.p50));
+        table.figure("forwarding delay, p99", duration(report.delay_us.p99));
+        table.figure("forwarding delay, longest", duration(report.delay_us.max));
+        self.cores.note(&mut table);
         if let Some(cpu) = report.cpu_seconds {
             let share = cpu / report.seconds / self.cores.load_count as f64;
             table.note(format!("load generator at {:.0} % of its cores", 100.0 * share));

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the project aims at, measured on this machine. Figures, never tests: a slow machine is not
 //! a defect.
 
+mod cores;
 mod encode;
 mod fanout;
 mod join;
@@ -8,6 +9,7 @@ mod latency;
 mod load;
 mod machine;
 mod programs;
+mod rooms;
 mod server;
 mod table;
 
@@ -27,6 +29,8 @@ pub(crate) enum Bench {
     Encode(encode::Args),
     /// How many receivers one server core feeds.
     Fanout(fanout::Args),
+    /// How fast a room full of viewers hears a word, and what each of them costs.
+    Rooms(rooms::Args),
     /// All of them, with their defaults.
     All,
 }
@@ -43,11 +47,13 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
         Bench::Join(args) => vec![join::run(&args, &checkout)?],
         Bench::Encode(args) => vec![encode::run(&args, &checkout)?],
         Bench::Fanout(args) => vec![fanout::run(&args, &checkout)?],
+        Bench::Rooms(args) => vec![rooms::run(&args, &checkout)?],
         Bench::All => vec![
             encode::run(&encode::Args::default(), &checkout)?,
             latency::run(&latency::Args::default(), &checkout)?,
             join::run(&join::Args::default(), &checkout)?,
             fanout::run(&fanout::Args::default(), &checkout)?,
+            rooms::run(&rooms::Args::default(), &checkout)?,
         ],
     };
     for table in tables {

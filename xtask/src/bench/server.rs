@@ -37,6 +37,8 @@ impl Server {
             .args(["--print-json-address", "--no-tls", "--listen", "127.0.0.1:0"])
             .args(["--media-port", "0", "--advertise", "127.0.0.1"])
             .args(["--workers", &workers.to_string()])
+            // Thousands of lines on peers that come and go are read by nobody, and cost time that is measured.
+            .args(["--log", "warn"])
             .arg("--data-dir")
             .arg(&data);
         let (group, address) = start(&mut command).context("the server did not start")?;

@@ -54,6 +54,18 @@ impl Table {
         });
     }
 
+    /// A count of what ought not to happen.
+    pub(crate) fn none(&mut self, name: impl Into<String>, count: u64) {
+        self.rows.push(Row {
+            name: name.into(),
+            measured: count.to_string(),
+            aim: Some(Aim {
+                text: "0".into(),
+                met: count == 0,
+            }),
+        });
+    }
+
     /// A sentence below the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
@@ -94,6 +106,15 @@ pub(crate) fn number(value: f64, unit: &str) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// A time given in microseconds, in the unit that reads well.
+pub(crate) fn duration(us: f64) -> String {
+    if us > 1000.0 {
+        number(us / 1000.0, "ms")
+    } else {
+        number(us, "µs")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,13 +124,22 @@ mod tests {
         let mut table = Table::new("latency");
         table.below("p50", 42.0, 100.0, "ms");
         table.below("what the server adds", 1.5, 1.0, "ms");
+        table.none("lost", 0);
         table.figure("pictures", "600");
         assert_eq!(
             table.on("this machine"),
             "latency on this machine\n\
              \u{20} p50                   42.0 ms   aim < 100 ms: met\n\
              \u{20} what the server adds  1.50 ms   aim < 1 ms: MISSED\n\
+             \u{20} lost                        0   aim 0: met\n\
              \u{20} pictures                  600\n"
         );
+    }
+
+    #[test]
+    fn times_are_in_the_unit_that_reads_well() {
+        assert_eq!(duration(87.25), "87.2 µs");
+        assert_eq!(duration(1000.0), "1000 µs");
+        assert_eq!(duration(61_234.0), "61.2 ms");
     }
 }

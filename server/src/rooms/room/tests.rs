@@ -595,6 +595,9 @@ fn a_muted_guest_is_no_speaker() {
     let user_ids = vec![user("guest")];
     assert_eq!(told_all(&effects), [&ServerEvent::ActiveSpeakers { user_ids }]);
     assert_eq!(world.handle(speaks(Some(-10))), []);
+    let effects = world.join("late", Role::Viewer);
+    let user_ids = vec![user("guest")];
+    assert!(told("late", &effects).contains(&&ServerEvent::ActiveSpeakers { user_ids }));
     let effects = world.moderate("host", "guest", ParticipantAction::MuteAudio);
     let user_ids = Vec::new();
     assert!(told_all(&effects).contains(&&ServerEvent::ActiveSpeakers { user_ids }));
