@@ -31,7 +31,12 @@ fn sfu() -> Sfu {
 fn request(direction: footlight_sfu::Direction, offer: &str) -> PeerRequest<'_> {
     PeerRequest {
         session: "session".into(),
-        user: "user".into(),
+        // Two people: nobody is shown to themselves.
+        user: match direction {
+            footlight_sfu::Direction::Publish => "publisher",
+            footlight_sfu::Direction::Subscribe => "viewer",
+        }
+        .into(),
         direction,
         offer,
         sources: None,

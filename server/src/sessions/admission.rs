@@ -138,14 +138,16 @@ impl Sessions {
             }
             return Err(AdmissionError::TokenRequired);
         };
+        let verified = authority.verify(token, &session.id, SystemTime::now());
         if session.is_owner(token) {
             return Ok(Identity {
                 user: host_id(),
                 role: Role::Host,
-                name: None,
+                // The token that made the session may be one that names its bearer.
+                name: verified.ok().map(|claims| claims.name).filter(|name| name != ANONYMOUS),
             });
         }
-        match authority.verify(token, &session.id, SystemTime::now()) {
+        match verified {
             // The owner's place is not given away with a lesser role.
             Ok(claims) if claims.user == host_id() && claims.role != Role::Host => {
                 Err(TokenRefusal::Claim("user").into())
