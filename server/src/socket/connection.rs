@@ -44,6 +44,13 @@ struct End {
     reason: &'static str,
 }
 
+impl End {
+    /// Whether the other side's answer cannot be read: the WebSocket layer reads nothing after what it refused.
+    const fn leaves_unread(self) -> bool {
+        matches!(self.code, close_code::SIZE | close_code::PROTOCOL | close_code::INVALID)
+    }
+}
+
 const fn end(code: u16, reason: &'static str) -> End {
     End { code, reason }
 }
@@ -240,7 +247,8 @@ fn error_of(error: &SignalError) -> ServerEvent {
 }
 
 /// Says why, and waits a moment for the answer: closing a socket with unread data in it would take the reason back.
-/// What waits is said before: somebody who sent too much was told so many times.
+/// What waits is said before: somebody who sent too much was told so many times. Where nothing can be read any more, the
+/// moment is all that the other side has to read the reason in.
 async fn close(
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
@@ -259,6 +267,9 @@ async fn close(
         }
         if sink.send(Message::Close(frame)).await.is_ok() {
             while let Some(Ok(_)) = stream.next().await {}
+            if why.is_some_and(End::leaves_unread) {
+                std::future::pending::<()>().await;
+            }
         }
         Ok::<_, axum::Error>(())
     })

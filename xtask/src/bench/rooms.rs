@@ -129,7 +129,7 @@ fn phase(table: &mut Table, name: &str, report: &Report, phase: &Phase) {
     table.below(format!("{name}, p99"), phase.delay_ms.p99, DELAY_AIM, "ms");
     table.figure(format!("{name}, longest"), number(phase.delay_ms.max, "ms"));
     table.none(
-        format!("{name}, of {} not heard once", phase.expected),
+        format!("{name}, of {} not heard exactly once", phase.expected),
         phase.missing + phase.repeated,
     );
     if phase.reactions_per_second > 0.0 {
