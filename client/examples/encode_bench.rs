@@ -6,8 +6,10 @@
 //! waking up. Two of the steps are also timed one by one, on pictures that follow each other without a pause.
 //!
 //! The pictures are the test pattern with noise in it, because a camera's are never as clean as the pattern and an
-//! encoder skips what does not change.
+//! encoder skips what does not change. They are made before the clock starts: a camera's pictures arrive in memory without
+//! costing the processor anything, and drawing one beside the encoder would be measured as part of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -71,8 +73,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Result<Figures> {
-    let (convert, encode) = steps(size, bitrate)?;
-    let whole = pipeline(size, bitrate)?;
+    let film = Arc::new(Film::shoot(size));
+    let (convert, encode) = steps(size, bitrate, &film)?;
+    let whole = pipeline(size, bitrate, &film)?;
     Ok(Figures {
         name,
         frames: whole.len() as u32,
@@ -84,8 +87,7 @@ fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Re
 }
 
 /// Times of conversion and of compression.
-fn steps(size: Resolution, bitrate: Bitrate) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
-    let mut camera = NoisyCamera::new(size, MediaClock::start());
+fn steps(size: Resolution, bitrate: Bitrate, film: &Film) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
     let mut converter = Converter::default();
     let mut encoder = Encoder::new(EncoderTarget {
         bitrate,
@@ -94,11 +96,9 @@ fn steps(size: Resolution, bitrate: Bitrate) -> anyhow::Result<(Vec<Duration>, V
     let mut source = Frame::black(size);
     let (mut convert, mut encode) = (Vec::new(), Vec::new());
     for number in 1..=FRAMES + WARM_UP {
-        let capture = MediaTime::from_duration(INTERVAL * number);
-        camera.expose(capture);
         let began = Instant::now();
-        converter.convert(PixelFormat::Yuyv, &camera.yuyv, size, &mut source)?;
-        source.capture = capture;
+        converter.convert(PixelFormat::Yuyv, film.picture(number), size, &mut source)?;
+        source.capture = MediaTime::from_duration(INTERVAL * number);
         let converting = began.elapsed();
         let began = Instant::now();
         encoder.encode(&source)?;
@@ -111,9 +111,9 @@ fn steps(size: Resolution, bitrate: Bitrate) -> anyhow::Result<(Vec<Duration>, V
 }
 
 /// Times from the camera to the packets, of the pictures that got there.
-fn pipeline(size: Resolution, bitrate: Bitrate) -> anyhow::Result<Vec<Duration>> {
-    let open =
-        |request: CaptureRequest| Ok(Box::new(NoisyCamera::new(request.size, request.clock)) as Box<dyn VideoCapture>);
+fn pipeline(size: Resolution, bitrate: Bitrate, film: &Arc<Film>) -> anyhow::Result<Vec<Duration>> {
+    let film = Arc::clone(film);
+    let open = move |request| Ok(Box::new(NoisyCamera::new(request, Arc::clone(&film))) as Box<dyn VideoCapture>);
     let (pipeline, mut output) = Pipeline::start(PipelineConfig {
         video: Some(VideoSource::Custom(CustomVideo::new("noise", open))),
         audio: None,
@@ -145,36 +145,51 @@ fn pipeline(size: Resolution, bitrate: Bitrate) -> anyhow::Result<Vec<Duration>>
     Ok(times)
 }
 
+/// What a camera sees within a second, in YUYV; over and over after that.
+struct Film(Vec<Vec<u8>>);
+
+impl Film {
+    fn shoot(size: Resolution) -> Self {
+        let clock = MediaClock::start();
+        let mut picture = Frame::black(size);
+        let shoot = |number| {
+            pattern::draw(
+                &mut picture,
+                &clock,
+                MediaTime::from_duration(INTERVAL * number),
+                number,
+            );
+            add_noise(&mut picture.y, number);
+            let mut yuyv = vec![0; 2 * size.pixels() as usize];
+            pack(&picture, &mut yuyv);
+            yuyv
+        };
+        Self((0..FPS).map(shoot).collect())
+    }
+
+    fn picture(&self, number: u32) -> &[u8] {
+        &self.0[number as usize % self.0.len()]
+    }
+}
+
 /// A camera that delivers YUYV, each picture at its time.
 struct NoisyCamera {
-    size: Resolution,
-    clock: MediaClock,
+    request: CaptureRequest,
+    film: Arc<Film>,
     number: u32,
     due: Instant,
-    picture: Frame,
-    yuyv: Vec<u8>,
     converter: Converter,
 }
 
 impl NoisyCamera {
-    fn new(size: Resolution, clock: MediaClock) -> Self {
+    fn new(request: CaptureRequest, film: Arc<Film>) -> Self {
         Self {
-            size,
-            clock,
+            request,
+            film,
             number: 0,
             due: Instant::now(),
-            picture: Frame::black(size),
-            yuyv: vec![0; 2 * size.pixels() as usize],
             converter: Converter::default(),
         }
-    }
-
-    /// Makes the picture that the camera will have taken at `capture`.
-    fn expose(&mut self, capture: MediaTime) {
-        self.number += 1;
-        pattern::draw(&mut self.picture, &self.clock, capture, self.number);
-        add_noise(&mut self.picture.y, self.number);
-        pack(&self.picture, &mut self.yuyv);
     }
 }
 
@@ -184,13 +199,14 @@ impl VideoCapture for NoisyCamera {
     }
 
     fn capture(&mut self, sink: &Sender) -> Result<(), CaptureError> {
+        let CaptureRequest { size, clock, .. } = self.request;
         self.due += INTERVAL;
-        self.expose(self.clock.at(self.due));
+        self.number += 1;
         std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
-        let mut frame = sink.buffer(self.size);
-        frame.capture = self.clock.now();
+        let mut frame = sink.buffer(size);
+        frame.capture = clock.now();
         self.converter
-            .convert(PixelFormat::Yuyv, &self.yuyv, self.size, &mut frame)
+            .convert(PixelFormat::Yuyv, self.film.picture(self.number), size, &mut frame)
             .map_err(|error| CaptureError::Failed {
                 name: self.name().to_owned(),
                 reason: error.to_string(),

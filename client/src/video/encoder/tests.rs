@@ -48,51 +48,67 @@ fn types(unit: &AccessUnit) -> Vec<u8> {
 #[test]
 fn the_stream_is_constrained_baseline_with_parameter_sets_before_each_idr() {
     let clock = MediaClock::start();
-    let mut frame = Frame::black(Resolution::new(320, 180));
-    let mut encoder = Encoder::new(target(500));
-    let mut keyframes = Vec::new();
-    for number in 1..=90 {
-        if number == 40 {
-            encoder.request_keyframe();
+    for size in [Resolution::new(320, 180), Resolution::HD] {
+        let mut frame = Frame::black(size);
+        let mut encoder = Encoder::new(target(500));
+        let mut keyframes = Vec::new();
+        for number in 1..=90 {
+            if number == 40 {
+                encoder.request_keyframe();
+            }
+            draw(&mut frame, &clock, number);
+            let Some(unit) = encoder.encode(&frame).expect("encodes") else {
+                continue;
+            };
+            let slices = usize::from(slices(size));
+            if unit.keyframe {
+                assert_eq!(types(&unit), [vec![7, 8], vec![5; slices]].concat(), "{size}");
+                let sps = nal_units(&unit.data)[0].1;
+                assert_eq!(sps[0], 66, "profile_idc is Baseline");
+                assert_eq!(sps[1] & 0x40, 0x40, "constraint_set1_flag is set");
+                keyframes.push(number);
+            } else {
+                assert_eq!(types(&unit), vec![1; slices], "{size}");
+            }
         }
-        draw(&mut frame, &clock, number);
-        let Some(unit) = encoder.encode(&frame).expect("encodes") else {
-            continue;
-        };
-        if unit.keyframe {
-            assert_eq!(types(&unit), [7, 8, 5]);
-            let sps = nal_units(&unit.data)[0].1;
-            assert_eq!(sps[0], 66, "profile_idc is Baseline");
-            assert_eq!(sps[1] & 0x40, 0x40, "constraint_set1_flag is set");
-            keyframes.push(number);
-        } else {
-            assert!(types(&unit).iter().all(|&kind| kind == 1), "{:?}", types(&unit));
-        }
+        assert_eq!(
+            keyframes,
+            [1, 40],
+            "{size}: one at the start, one on request, none otherwise"
+        );
     }
-    assert_eq!(keyframes, [1, 40], "one at the start, one on request, none otherwise");
 }
 
 #[test]
 fn the_bitrate_follows_the_target_while_running() {
     let clock = MediaClock::start();
-    let mut frame = Frame::black(Resolution::new(640, 360));
-    let mut encoder = Encoder::new(target(1500));
-    let mut measure = |encoder: &mut Encoder, frames: std::ops::Range<u32>| {
-        let seconds = f64::from(frames.len() as u32) / f64::from(FPS);
-        let bytes: usize = frames
-            .filter_map(|number| {
-                draw(&mut frame, &clock, number);
-                encoder.encode(&frame).expect("encodes").map(|unit| unit.data.len())
-            })
-            .sum();
-        bytes as f64 * 8.0 / seconds / 1000.0
-    };
-    for (kbps, first) in [(1500, 1), (400, 151), (1000, 301)] {
-        encoder.set_target(target(kbps));
-        measure(&mut encoder, first..first + 60);
-        let reached = measure(&mut encoder, first + 60..first + 150);
-        let share = reached / f64::from(kbps);
-        assert!((0.6..1.15).contains(&share), "{reached:.0} kb/s instead of {kbps}");
+    let targets = [
+        (Resolution::new(640, 360), [1500, 400, 1000]),
+        (Resolution::HD, [3000, 1200, 2000]),
+    ];
+    for (size, targets) in targets {
+        let mut frame = Frame::black(size);
+        let mut encoder = Encoder::new(target(targets[0]));
+        let mut measure = |encoder: &mut Encoder, frames: std::ops::Range<u32>| {
+            let seconds = f64::from(frames.len() as u32) / f64::from(FPS);
+            let bytes: usize = frames
+                .filter_map(|number| {
+                    draw(&mut frame, &clock, number);
+                    encoder.encode(&frame).expect("encodes").map(|unit| unit.data.len())
+                })
+                .sum();
+            bytes as f64 * 8.0 / seconds / 1000.0
+        };
+        for (kbps, first) in targets.into_iter().zip([1, 151, 301]) {
+            encoder.set_target(target(kbps));
+            measure(&mut encoder, first..first + 60);
+            let reached = measure(&mut encoder, first + 60..first + 150);
+            let share = reached / f64::from(kbps);
+            assert!(
+                (0.6..1.15).contains(&share),
+                "{size}: {reached:.0} kb/s instead of {kbps}"
+            );
+        }
     }
 }
 
