@@ -8,6 +8,7 @@
 mod audio;
 mod config;
 mod meter;
+mod preview;
 mod rate;
 mod stats;
 mod video;
@@ -18,13 +19,14 @@ use tokio::sync::mpsc;
 
 pub use self::{
     config::{EncodedAudio, EncodedVideo, MediaOutput, PipelineConfig},
+    preview::Preview,
     stats::{AudioStats, PipelineStats, VideoStats},
 };
 pub use crate::source::{AudioSource, CustomVideo, SourceState, VideoSource};
 use crate::{
     audio::{AudioError, encoder},
     clock::MediaClock,
-    units::Bitrate,
+    units::{Bitrate, Resolution},
     video::capture::{CaptureError, CaptureRequest},
 };
 
@@ -61,12 +63,16 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Opens the sources and starts encoding. Blocks until the devices have answered, at most some seconds.
+    /// Opens the sources and starts encoding, on a clock of its own. Blocks until the devices have answered, at most some seconds.
     pub fn start(config: PipelineConfig) -> Result<(Self, MediaOutput), PipelineError> {
+        Self::start_on(MediaClock::start(), config)
+    }
+
+    /// The same on a clock that others run on as well, so that what they capture can be played together.
+    pub fn start_on(clock: MediaClock, config: PipelineConfig) -> Result<(Self, MediaOutput), PipelineError> {
         if config.video.is_none() && config.audio.is_none() {
             return Err(PipelineError::NothingToCapture);
         }
-        let clock = MediaClock::start();
         let (video_sender, video_output) = mpsc::channel(video::QUEUE);
         let (audio_sender, audio_output) = mpsc::channel(audio::QUEUE);
         let request = CaptureRequest {
@@ -116,6 +122,23 @@ impl Pipeline {
         if let Some(audio) = &self.audio {
             audio.set_expected_loss(percent);
         }
+    }
+
+    /// Whether what is captured is encoded. Without it capture, level and preview go on and cost little; with it again, a
+    /// keyframe comes first. A pipeline starts with it.
+    pub fn set_encoding(&self, encoding: bool) {
+        if let Some(video) = &self.video {
+            video.set_encoding(encoding);
+        }
+        if let Some(audio) = &self.audio {
+            audio.set_encoding(encoding);
+        }
+    }
+
+    /// Small copies of what the picture source delivers, at most as large as `bounds`, for whoever is filmed. Nothing comes while the
+    /// picture is hidden. There is one preview at a time: another one takes the place of this.
+    pub fn preview(&self, bounds: Resolution) -> Result<Preview, PipelineError> {
+        Ok(self.video.as_ref().ok_or(PipelineError::NoVideo)?.preview(bounds))
     }
 
     /// Goes on with another picture source on the same track. Blocks until the new source has opened, at most some seconds. On an error

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use footlight_client::{
-    pipeline::{AudioSource, EncodedVideo, Pipeline, PipelineConfig, PipelineError, SourceState, VideoSource},
+    pipeline::{AudioSource, EncodedVideo, Pipeline, PipelineConfig, PipelineError, Preview, SourceState, VideoSource},
     units::{Bitrate, Resolution},
     video::strip,
 };
@@ -202,4 +202,51 @@ async fn a_track_without_a_source_is_closed_from_the_start() {
         ..PipelineConfig::default()
     };
     assert!(matches!(Pipeline::start(nothing), Err(PipelineError::NothingToCapture)));
+}
+
+async fn look(preview: &Preview) -> Option<(u32, Resolution)> {
+    let copy = tokio::time::timeout(PATIENCE, preview.receive())
+        .await
+        .expect("a preview in time")?;
+    let reading = strip::read(&copy.y, copy.width(), copy.width(), copy.height()).expect("a strip");
+    let seen = (reading.frame_number, copy.size());
+    preview.recycle(copy);
+    Some(seen)
+}
+
+#[tokio::test]
+async fn a_preview_shows_small_copies_while_nothing_is_encoded() {
+    let config = PipelineConfig {
+        size: Resolution::HD,
+        ..pattern_and_tone()
+    };
+    let (pipeline, mut output) = Pipeline::start(config).expect("starts");
+    pipeline.set_encoding(false);
+    let preview = pipeline.preview(Resolution::new(640, 480)).expect("there is video");
+    let first = look(&preview).await.expect("a copy");
+    assert_eq!(first.1, Resolution::new(640, 360), "as large as fits, in its own shape");
+    // What was on the way when encoding ended.
+    while output.video.try_recv().is_ok() {}
+    let encoded = pipeline.stats().video.expect("there is video").frames_encoded;
+    for _ in 0..10 {
+        look(&preview).await.expect("a copy");
+    }
+    let stats = pipeline.stats().video.expect("there is video");
+    assert_eq!(stats.frames_encoded, encoded, "nothing is encoded for a preview");
+
+    let next_preview = pipeline.preview(Resolution::new(320, 180)).expect("there is video");
+    let seen = look(&next_preview).await.expect("a copy");
+    assert!(seen.0 > first.0 && seen.1 == Resolution::new(320, 180), "{seen:?}");
+    while let Some(seen) = look(&preview).await {
+        assert_eq!(seen.1, Resolution::new(640, 360), "one that was on the way");
+    }
+
+    pipeline.set_encoding(true);
+    assert!(
+        next(&mut output.video).await.keyframe,
+        "whoever watches now has seen nothing before"
+    );
+    next(&mut output.audio).await;
+    drop(pipeline);
+    while look(&next_preview).await.is_some() {}
 }

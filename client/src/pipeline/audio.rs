@@ -30,6 +30,7 @@ pub(super) const QUEUE: usize = 10;
 struct Shared {
     stop: AtomicBool,
     muted: AtomicBool,
+    encoding: AtomicBool,
     expected_loss: AtomicU8,
     /// Bits of an `f32` in dBFS.
     level: AtomicU32,
@@ -61,6 +62,7 @@ impl AudioTrack {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             muted: AtomicBool::new(false),
+            encoding: AtomicBool::new(true),
             expected_loss: AtomicU8::new(encoder::INITIAL_EXPECTED_LOSS),
             level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
             encoded: AtomicU64::new(0),
@@ -92,6 +94,10 @@ impl AudioTrack {
 
     pub(super) fn muted(&self) -> bool {
         self.shared.muted.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_encoding(&self, encoding: bool) {
+        self.shared.encoding.store(encoding, Ordering::Release);
     }
 
     pub(super) fn set_expected_loss(&self, percent: u8) {
@@ -144,6 +150,12 @@ impl Task {
             self.shared
                 .level
                 .store(self.level.update(&packet).to_bits(), Ordering::Release);
+            if self.output.is_closed() {
+                return;
+            }
+            if !self.shared.encoding.load(Ordering::Acquire) {
+                continue;
+            }
             if self.shared.muted.load(Ordering::Acquire) {
                 packet.fill(0.0);
             }

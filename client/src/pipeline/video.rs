@@ -15,6 +15,7 @@ use super::{
     PipelineError,
     config::EncodedVideo,
     meter::Meter,
+    preview::{Preview, PreviewTap},
     rate::{FramePacer, FrameRateLadder},
     stats::VideoStats,
 };
@@ -52,7 +53,9 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 struct Controls {
     keyframe: AtomicBool,
     hidden: AtomicBool,
+    encoding: AtomicBool,
     target_bps: AtomicU32,
+    preview: PreviewTap,
 }
 
 /// What the thread tells about itself.
@@ -104,7 +107,9 @@ impl VideoTrack {
         let controls = Arc::new(Controls {
             keyframe: AtomicBool::new(false),
             hidden: AtomicBool::new(false),
+            encoding: AtomicBool::new(true),
             target_bps: AtomicU32::new(max_bitrate.bps()),
+            preview: PreviewTap::default(),
         });
         let figures = Arc::new(Mutex::new(Figures {
             target_fps: request.fps as f32,
@@ -156,6 +161,18 @@ impl VideoTrack {
         self.controls.hidden.load(Ordering::Acquire)
     }
 
+    pub(super) fn set_encoding(&self, encoding: bool) {
+        if encoding {
+            // What receivers have seen last is no reference for what comes now.
+            self.request_keyframe();
+        }
+        self.controls.encoding.store(encoding, Ordering::Release);
+    }
+
+    pub(super) fn preview(&self, bounds: Resolution) -> Preview {
+        self.controls.preview.open(bounds)
+    }
+
     pub(super) fn set_target_bitrate(&self, bitrate: Bitrate) {
         let bounded = bitrate.max(MIN_BITRATE).min(self.max_bitrate);
         self.controls.target_bps.store(bounded.bps(), Ordering::Release);
@@ -203,6 +220,7 @@ impl VideoTrack {
 impl Drop for VideoTrack {
     fn drop(&mut self) {
         self.mailbox.close();
+        self.controls.preview.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -250,10 +268,14 @@ impl Task {
                             next_card = Instant::now() + CARD_INTERVAL;
                             self.show_card(card::draw_off);
                         }
-                    } else if self.pacer.admits(frame.capture, fps) {
-                        self.encode(&frame);
                     } else {
-                        lock(&self.figures).dropped += 1;
+                        if self.pacer.admits(frame.capture, fps) {
+                            self.encode(&frame);
+                        } else {
+                            lock(&self.figures).dropped += 1;
+                        }
+                        // After encoding, which others wait for.
+                        self.controls.preview.show(&frame);
                     }
                     self.mailbox.recycle(frame);
                 }
@@ -301,6 +323,9 @@ impl Task {
     }
 
     fn encode(&mut self, frame: &Frame) {
+        if !self.controls.encoding.load(Ordering::Acquire) {
+            return;
+        }
         // After a change of source its clock may lag a little: time on the track never runs backwards.
         if self.last_capture.is_some_and(|last| frame.capture <= last) {
             lock(&self.figures).dropped += 1;

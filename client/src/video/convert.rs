@@ -146,7 +146,8 @@ impl Converter {
         Ok(())
     }
 
-    fn scale(&mut self, from: &Frame, to: &mut Frame) -> Result<(), ConvertError> {
+    /// Scales `from` into `to`: as large as it fits, with black around it.
+    pub(crate) fn scale(&mut self, from: &Frame, to: &mut Frame) -> Result<(), ConvertError> {
         let (from_size, to_size) = (from.size(), to.size());
         let target = fitted(from_size, to_size);
         let (left, top) = (
@@ -184,7 +185,7 @@ impl Converter {
 }
 
 /// The largest size with the aspect of `from` that fits into `into`; both sides even.
-fn fitted(from: Resolution, into: Resolution) -> Resolution {
+pub(crate) fn fitted(from: Resolution, into: Resolution) -> Resolution {
     let (from_width, from_height) = (u64::from(from.width.max(1)), u64::from(from.height.max(1)));
     let (width, height) = (u64::from(into.width), u64::from(into.height));
     let size = if from_width * height > width * from_height {

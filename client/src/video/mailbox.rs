@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 use super::frame::Frame;
 use crate::units::Resolution;
 
@@ -42,6 +44,8 @@ struct Slot {
 pub struct Mailbox {
     slot: Mutex<Slot>,
     changed: Condvar,
+    /// The same as `changed`, for a task.
+    arrived: Notify,
 }
 
 impl Mailbox {
@@ -96,6 +100,25 @@ impl Mailbox {
         }
     }
 
+    /// Waits for a picture; none once the mailbox is closed. For one task, in place of [`Mailbox::take`].
+    ///
+    /// Cancel safe: a picture that was not returned is still there.
+    pub async fn receive(&self) -> Option<Frame> {
+        loop {
+            {
+                let mut slot = self.lock();
+                if slot.closed {
+                    return None;
+                }
+                if let Some(frame) = slot.latest.take() {
+                    return Some(frame);
+                }
+            }
+            // What arrived since then has left a permit.
+            self.arrived.notified().await;
+        }
+    }
+
     /// Gives a buffer back for reuse.
     pub fn recycle(&self, frame: Frame) {
         keep_spare(&mut self.lock(), frame);
@@ -107,10 +130,16 @@ impl Mailbox {
         (slot.captured, slot.superseded)
     }
 
-    /// Wakes the encoder and ends it.
+    /// Wakes whoever waits and ends it.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+        self.arrived.notify_one();
+    }
+
+    /// Whether [`Mailbox::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 }
 
@@ -155,6 +184,7 @@ impl Sender {
         }
         drop(slot);
         self.mailbox.changed.notify_one();
+        self.mailbox.arrived.notify_one();
     }
 }
 
@@ -222,6 +252,28 @@ mod tests {
         };
         mailbox.recycle(frame);
         assert_eq!(sender.buffer(SIZE).y.as_ptr(), address);
+    }
+
+    #[tokio::test]
+    async fn a_task_receives_the_latest_picture_and_the_end() {
+        let mailbox = Mailbox::new();
+        let sender = mailbox.sender();
+        mailbox.admit(sender.id());
+        let receiving = Arc::clone(&mailbox);
+        let receiver = tokio::spawn(async move {
+            let mut received = Vec::new();
+            while let Some(frame) = receiving.receive().await {
+                received.push(frame.capture.as_duration().as_millis());
+                receiving.recycle(frame);
+                if received.len() == 1 {
+                    receiving.close();
+                }
+            }
+            received
+        });
+        sender.send(numbered(&sender, 7));
+        assert_eq!(receiver.await.expect("no panic"), [7]);
+        assert!(mailbox.is_closed());
     }
 
     #[test]
