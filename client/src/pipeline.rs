@@ -82,11 +82,11 @@ impl Pipeline {
         };
         let audio = config
             .audio
-            .map(|source| audio::AudioTrack::start(&source, clock, config.audio_bitrate, audio_sender))
+            .map(|source| audio::AudioTrack::start(&source, clock, config.audio_bitrate, config.encoding, audio_sender))
             .transpose()?;
         let video = config
             .video
-            .map(|source| video::VideoTrack::start(source, request, config.max_bitrate, video_sender))
+            .map(|source| video::VideoTrack::start(source, request, config.max_bitrate, config.encoding, video_sender))
             .transpose()?;
         Ok((
             Self { clock, video, audio },
@@ -125,7 +125,7 @@ impl Pipeline {
     }
 
     /// Whether what is captured is encoded. Without it capture, level and preview go on and cost little; with it again, a
-    /// keyframe comes first. A pipeline starts with it.
+    /// keyframe comes first.
     pub fn set_encoding(&self, encoding: bool) {
         if let Some(video) = &self.video {
             video.set_encoding(encoding);

@@ -53,6 +53,7 @@ impl AudioTrack {
         source: &AudioSource,
         clock: MediaClock,
         bitrate: Bitrate,
+        encoding: bool,
         output: mpsc::Sender<EncodedAudio>,
     ) -> Result<Self, PipelineError> {
         let state = StateCell::default();
@@ -62,7 +63,7 @@ impl AudioTrack {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             muted: AtomicBool::new(false),
-            encoding: AtomicBool::new(true),
+            encoding: AtomicBool::new(encoding),
             expected_loss: AtomicU8::new(encoder::INITIAL_EXPECTED_LOSS),
             level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
             encoded: AtomicU64::new(0),

@@ -52,6 +52,8 @@ pub struct PipelineConfig {
     pub max_bitrate: Bitrate,
     /// Bitrate of the Opus stream.
     pub audio_bitrate: Bitrate,
+    /// Whether to encode from the start, and not only after [`Pipeline::set_encoding`](super::Pipeline::set_encoding).
+    pub encoding: bool,
 }
 
 impl Default for PipelineConfig {
@@ -63,6 +65,7 @@ impl Default for PipelineConfig {
             fps: 30,
             max_bitrate: Bitrate::from_kbps(2500),
             audio_bitrate: Bitrate::from_kbps(64),
+            encoding: true,
         }
     }
 }

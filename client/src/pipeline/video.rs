@@ -86,11 +86,12 @@ impl VideoTrack {
         source: VideoSource,
         request: CaptureRequest,
         max_bitrate: Bitrate,
+        encoding: bool,
         output: mpsc::Sender<EncodedVideo>,
     ) -> Result<Self, PipelineError> {
         let mailbox = Mailbox::new();
         let capture = video::start(&source, request, &mailbox)?;
-        Self::encode(source, capture, mailbox, request, max_bitrate, output)
+        Self::encode(source, capture, mailbox, request, max_bitrate, encoding, output)
     }
 
     /// Starts encoding what `capture`, opened for `source`, delivers into `mailbox`.
@@ -100,6 +101,7 @@ impl VideoTrack {
         mailbox: Arc<Mailbox>,
         request: CaptureRequest,
         max_bitrate: Bitrate,
+        encoding: bool,
         output: mpsc::Sender<EncodedVideo>,
     ) -> Result<Self, PipelineError> {
         mailbox.admit(capture.sender_id());
@@ -107,7 +109,7 @@ impl VideoTrack {
         let controls = Arc::new(Controls {
             keyframe: AtomicBool::new(false),
             hidden: AtomicBool::new(false),
-            encoding: AtomicBool::new(true),
+            encoding: AtomicBool::new(encoding),
             target_bps: AtomicU32::new(max_bitrate.bps()),
             preview: PreviewTap::default(),
         });

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use footlight_protocol::{ClientMessage, Role, SessionId, UserId};
+use footlight_protocol::{ClientMessage, Role, SessionId, TrackSource, UserId};
 use reqwest::Url;
 use tokio::sync::watch;
 use webrtc::peer_connection::RTCPeerConnectionState;
 
 use crate::clock::MediaClock;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{EncodedAudio, EncodedVideo, Pipeline};
 use crate::publish::backoff;
 use crate::publish::bandwidth::Budget;
 use crate::publish::error::PublishError;
 use crate::publish::feedback::Feedback;
-use crate::publish::media::OutletChanges;
-use crate::publish::outlet::SentCounters;
+use crate::publish::media::Carrier;
+use crate::publish::outlet::{Outlet, Payload, SentCounters};
 use crate::publish::peer::{Peer, PeerSetup};
 use crate::publish::room::{Over, Place, Room};
 use crate::publish::status::{Ending, State};
@@ -46,10 +46,9 @@ pub(super) struct Broadcast {
     pub(super) host: String,
     pub(super) session: SessionId,
     pub(super) pipeline: Arc<Pipeline>,
-    pub(super) has_video: bool,
-    pub(super) has_audio: bool,
+    pub(super) sources: Vec<TrackSource>,
     pub(super) budget: Budget,
-    pub(super) outlets: OutletChanges,
+    pub(super) ways: Ways,
     pub(super) sent: Arc<SentCounters>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) room: Room,
@@ -57,6 +56,33 @@ pub(super) struct Broadcast {
     pub(super) asked_as: Option<UserId>,
     /// The last estimate of the path, in bits per second.
     pub(super) last_estimate: Option<f64>,
+}
+
+/// The ways of both tracks to whatever connection there is.
+pub(super) struct Ways {
+    pub(super) video: Carrier<EncodedVideo>,
+    pub(super) audio: Carrier<EncodedAudio>,
+}
+
+impl Ways {
+    fn open(&self, outlets: Vec<Outlet>, sent: &Arc<SentCounters>) {
+        for outlet in outlets {
+            let sent = Arc::clone(sent);
+            match outlet.source {
+                TrackSource::Camera | TrackSource::Screen => {
+                    self.video.lead(Some(EncodedVideo::way(outlet, sent)));
+                }
+                TrackSource::Microphone | TrackSource::ScreenAudio => {
+                    self.audio.lead(Some(EncodedAudio::way(outlet, sent)));
+                }
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.video.lead(None);
+        self.audio.lead(None);
+    }
 }
 
 /// Where media is offered.
@@ -250,13 +276,12 @@ impl Broadcast {
     /// One attempt, to the point where media flows.
     async fn connect(&mut self, slot: &mut Option<Live>) -> Result<(), PublishError> {
         let pipeline = Arc::clone(&self.pipeline);
-        let feedback = Arc::new(Feedback::new(move || pipeline.request_keyframe()));
+        let feedback = Arc::new(Feedback::new(move |_| pipeline.request_keyframe()));
         let clock: MediaClock = self.pipeline.clock();
         let (peer, offer) = Peer::offer(PeerSetup {
             host: &self.host,
             clock,
-            video: self.has_video,
-            audio: self.has_audio,
+            sources: &self.sources,
             budget: self.budget,
             start: self.budget.start(self.last_estimate),
             feedback: Arc::clone(&feedback),
@@ -271,15 +296,13 @@ impl Broadcast {
         };
         // From here on there is something to take down, whatever happens.
         let live = slot.insert(Live { peer, whip });
-        let outlets = live.peer.accept(&answer, Arc::clone(&self.sent)).await?;
+        let outlets = live.peer.accept(&answer).await?;
         let established = tokio::time::timeout(ESTABLISH_TIMEOUT, live.peer.established()).await;
         if established != Ok(RTCPeerConnectionState::Connected) {
             return Err(PublishError::NoMediaPath);
         }
         feedback.heard();
-        if self.outlets.send(Some(outlets)).await.is_err() {
-            return Err(PublishError::PipelineEnded);
-        }
+        self.ways.open(outlets, &self.sent);
         self.pipeline.request_keyframe();
         self.phase.send_modify(|phase| {
             phase.reconnects += u32::from(phase.state == State::Reconnecting);
@@ -352,8 +375,7 @@ impl Broadcast {
     async fn leave(&self, live: Live, tell_server: bool) {
         // Closing first: media that is being written to the connection then stops waiting for it.
         live.peer.close().await;
-        // An error means that nothing carries media any more, which is what is wanted.
-        let _ = self.outlets.send(None).await;
+        self.ways.close();
         if let Some(whip) = live.whip.filter(|_| tell_server)
             && let Ingest::Whip {
                 signaling,

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use footlight_protocol::TrackSource;
 use rtc::rtcp::reception_report::ReceptionReport;
 
 /// Share of the newest report in the smoothed loss: about the last four reports count.
@@ -11,7 +12,7 @@ const LOSS_WEIGHT: f32 = 0.25;
 /// Figures of one connection, written by the packet path and read once a second.
 pub(crate) struct Feedback {
     figures: Mutex<Figures>,
-    on_keyframe_wanted: Box<dyn Fn() + Send + Sync>,
+    on_keyframe_wanted: Box<dyn Fn(TrackSource) + Send + Sync>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +23,9 @@ struct Figures {
 }
 
 impl Feedback {
-    /// `on_keyframe_wanted` is called for each PLI and FIR (RFC 4585 §6.3.1, RFC 5104 §4.3.1), from the packet path.
-    pub(crate) fn new(on_keyframe_wanted: impl Fn() + Send + Sync + 'static) -> Self {
+    /// `on_keyframe_wanted` is called for each PLI and FIR (RFC 4585 §6.3.1, RFC 5104 §4.3.1) with the source that it is about, from
+    /// the packet path.
+    pub(crate) fn new(on_keyframe_wanted: impl Fn(TrackSource) + Send + Sync + 'static) -> Self {
         Self {
             figures: Mutex::new(Figures {
                 last_heard: Instant::now(),
@@ -38,8 +40,8 @@ impl Feedback {
         self.update(|figures| figures.last_heard = Instant::now());
     }
 
-    pub(crate) fn keyframe_wanted(&self) {
-        (self.on_keyframe_wanted)();
+    pub(crate) fn keyframe_wanted(&self, source: TrackSource) {
+        (self.on_keyframe_wanted)(source);
     }
 
     /// One report block, received when the clock that our sender reports run on showed `now` (NTP, 32.32).
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn loss_follows_the_reports_smoothly() {
-        let feedback = Feedback::new(|| {});
+        let feedback = Feedback::new(|_| {});
         feedback.reception(&report(0, 0, 128), 0);
         assert!((feedback.loss() - 0.125).abs() < 1e-6);
         for _ in 0..40 {

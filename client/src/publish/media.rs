@@ -1,51 +1,105 @@
-//! Carries encoded media from the pipeline to whatever connection there is.
+//! Carries encoded media from whatever pipeline there is to whatever connection there is.
 
-use tokio::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::pipeline::MediaOutput;
-use crate::publish::outlet::Outlets;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 
-/// A change of connection waits for at most one packet to be written, and changes are seconds apart.
-const CHANGES: usize = 1;
+use crate::publish::outlet::Payload;
 
-/// Where [`carry`] takes its outlets from: `None` between connections.
-pub(crate) type OutletChanges = mpsc::Sender<Option<Outlets>>;
-
-/// The two ends of a change of connection.
-pub(crate) fn changes() -> (OutletChanges, mpsc::Receiver<Option<Outlets>>) {
-    mpsc::channel(CHANGES)
+/// One track's media on its way. Dropping it ends the carrying.
+pub(crate) struct Carrier<P: Payload> {
+    changes: Arc<Changes<P>>,
+    task: AbortHandle,
 }
 
-/// Runs until the pipeline ends or nobody can change the connection any more.
-///
+/// What is to change before the next packet. A later change takes the place of one that was not made yet.
+struct Changes<P: Payload> {
+    pending: Mutex<Pending<P>>,
+    told: Notify,
+}
+
+struct Pending<P: Payload> {
+    media: Option<mpsc::Receiver<P>>,
+    way: Turn<P::Way>,
+}
+
+/// Where to carry to.
+enum Turn<W> {
+    /// As before.
+    StraightOn,
+    Nowhere,
+    To(W),
+}
+
+impl<P: Payload> Carrier<P> {
+    /// Begins to carry `media`, nowhere yet. Must be called within a tokio runtime.
+    pub(crate) fn of(media: mpsc::Receiver<P>) -> Self {
+        let changes = Arc::new(Changes {
+            pending: Mutex::new(Pending {
+                media: None,
+                way: Turn::StraightOn,
+            }),
+            told: Notify::new(),
+        });
+        let task = tokio::spawn(carry(media, Arc::clone(&changes))).abort_handle();
+        Self { changes, task }
+    }
+
+    /// Carries what another pipeline makes from now on. The connection sees one track that goes on.
+    pub(crate) fn feed(&self, media: mpsc::Receiver<P>) {
+        self.change(|pending| pending.media = Some(media));
+    }
+
+    /// Carries to another connection from now on, or nowhere.
+    pub(crate) fn lead(&self, way: Option<P::Way>) {
+        self.change(|pending| pending.way = way.map_or(Turn::Nowhere, Turn::To));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Pending<P>)) {
+        change(&mut self.changes.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changes.told.notify_one();
+    }
+}
+
+impl<P: Payload> std::fmt::Debug for Carrier<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Carrier").finish_non_exhaustive()
+    }
+}
+
+impl<P: Payload> Drop for Carrier<P> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// Between connections media is taken and thrown away: the pipeline keeps its pace, and what is sent first afterwards
 /// is new. A connection that takes packets slowly (TCP does) holds this task up, and the pipeline then drops by its own
 /// rules.
-pub(crate) async fn carry(mut media: MediaOutput, mut changes: mpsc::Receiver<Option<Outlets>>) {
-    let mut outlets: Option<Outlets> = None;
+async fn carry<P: Payload>(mut media: mpsc::Receiver<P>, changes: Arc<Changes<P>>) {
+    let mut way: Option<P::Way> = None;
     loop {
-        let written = tokio::select! {
+        tokio::select! {
             biased;
-            change = changes.recv() => match change {
-                Some(next) => {
-                    outlets = next;
-                    Ok(())
+            () = changes.told.notified() => {
+                let mut pending = changes.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                media = pending.media.take().unwrap_or(media);
+                match std::mem::replace(&mut pending.way, Turn::StraightOn) {
+                    Turn::StraightOn => {}
+                    Turn::Nowhere => way = None,
+                    Turn::To(next) => way = Some(next),
                 }
-                None => return,
-            },
-            Some(packet) = media.audio.recv() => match &mut outlets {
-                Some(outlets) => outlets.send_audio(&packet).await,
-                None => Ok(()),
-            },
-            Some(unit) = media.video.recv() => match &mut outlets {
-                Some(outlets) => outlets.send_video(&unit).await,
-                None => Ok(()),
-            },
-        };
-        if let Err(error) = written {
-            // The supervisor notices a dead connection by itself, and sets the next one.
-            tracing::debug!(%error, "connection takes no packets");
-            outlets = None;
+            }
+            Some(packet) = media.recv() => {
+                if let Some(open) = &mut way
+                    && let Err(error) = packet.send(open).await
+                {
+                    // The supervisor notices a dead connection by itself, and sets the next one.
+                    tracing::debug!(%error, "connection takes no packets");
+                    way = None;
+                }
+            }
         }
     }
 }

@@ -20,13 +20,13 @@
 
 mod address;
 mod backoff;
-mod bandwidth;
+pub(crate) mod bandwidth;
 mod broadcast;
 mod error;
-mod feedback;
-mod media;
-mod outlet;
-mod peer;
+pub(crate) mod feedback;
+pub(crate) mod media;
+pub(crate) mod outlet;
+pub(crate) mod peer;
 mod publisher;
 mod reporter;
 mod reports;

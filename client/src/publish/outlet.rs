@@ -1,9 +1,10 @@
 //! From encoded media to RTP packets on one connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use footlight_protocol::TrackSource;
 use rtc::rtp::Packet;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::header::Header;
@@ -41,10 +42,11 @@ impl SentCounters {
 
 /// One track of one connection, negotiated.
 pub(crate) struct Outlet {
+    pub(super) source: TrackSource,
     pub(super) track: Arc<TrackLocalStaticRTP>,
     pub(super) ssrc: u32,
     pub(super) payload_type: u8,
-    pub(super) sequence: u16,
+    pub(super) sequence: Arc<AtomicU16>,
     pub(super) rtp_clock: RtpClock,
     pub(super) media_clock: MediaClock,
     /// The id of `abs-capture-time`, where the server takes it.
@@ -52,12 +54,16 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
+    pub(crate) fn source(&self) -> TrackSource {
+        self.source
+    }
+
     async fn send(&mut self, payload: Bytes, capture: MediaTime, first: bool, marker: bool) -> Result<()> {
         let mut header = Header {
             version: 2,
             marker,
             payload_type: self.payload_type,
-            sequence_number: self.sequence,
+            sequence_number: self.sequence.fetch_add(1, Ordering::Relaxed),
             timestamp: self.rtp_clock.timestamp(capture),
             ssrc: self.ssrc,
             ..Default::default()
@@ -66,47 +72,78 @@ impl Outlet {
             let ntp = self.media_clock.ntp(capture).to_be_bytes();
             header.set_extension(id, Bytes::copy_from_slice(&ntp))?;
         }
-        self.sequence = self.sequence.wrapping_add(1);
         self.track.write_rtp(Packet { header, payload }).await
     }
 }
 
-/// Both tracks of one connection.
-pub(crate) struct Outlets {
-    pub(super) video: Option<Outlet>,
-    pub(super) audio: Option<Outlet>,
-    pub(super) payloader: H264Payloader,
-    /// Nothing can be decoded before a keyframe, so nothing is sent before one.
-    pub(super) keyframe_sent: bool,
-    pub(super) sent: Arc<SentCounters>,
+/// Media that travels on a track.
+pub(crate) trait Payload: Send + Sync + 'static {
+    /// Where it goes on one connection.
+    type Way: Send;
+
+    /// The way of this media out of `outlet`.
+    fn way(outlet: Outlet, sent: Arc<SentCounters>) -> Self::Way;
+
+    /// Sends it.
+    fn send(&self, way: &mut Self::Way) -> impl Future<Output = Result<()>> + Send;
 }
 
-impl Outlets {
+/// Where pictures go on one connection.
+pub(crate) struct VideoWay {
+    outlet: Outlet,
+    payloader: H264Payloader,
+    /// Nothing can be decoded before a keyframe, so nothing is sent before one.
+    keyframe_sent: bool,
+    sent: Arc<SentCounters>,
+}
+
+/// Where sound goes on one connection.
+pub(crate) struct AudioWay {
+    outlet: Outlet,
+    sent: Arc<SentCounters>,
+}
+
+impl Payload for EncodedVideo {
+    type Way = VideoWay;
+
+    fn way(outlet: Outlet, sent: Arc<SentCounters>) -> VideoWay {
+        VideoWay {
+            outlet,
+            payloader: H264Payloader::default(),
+            keyframe_sent: false,
+            sent,
+        }
+    }
+
     /// Sends one access unit: all its packets under one timestamp, the last one marked (RFC 6184 §5.1).
-    pub(crate) async fn send_video(&mut self, unit: &EncodedVideo) -> Result<()> {
-        let Some(outlet) = &mut self.video else {
-            return Ok(());
-        };
-        if !unit.keyframe && !self.keyframe_sent {
+    async fn send(&self, way: &mut VideoWay) -> Result<()> {
+        if !self.keyframe && !way.keyframe_sent {
             return Ok(());
         }
-        let payloads = self.payloader.payload(MAX_PAYLOAD_BYTES, &unit.data)?;
+        let payloads = way.payloader.payload(MAX_PAYLOAD_BYTES, &self.data)?;
         let last = payloads.len().saturating_sub(1);
         for (index, payload) in payloads.into_iter().enumerate() {
-            self.sent.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
-            outlet.send(payload, unit.capture, index == 0, index == last).await?;
+            way.sent.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
+            way.outlet
+                .send(payload, self.capture, index == 0, index == last)
+                .await?;
         }
-        self.keyframe_sent = true;
-        self.sent.frames.fetch_add(1, Ordering::Relaxed);
+        way.keyframe_sent = true;
+        way.sent.frames.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl Payload for EncodedAudio {
+    type Way = AudioWay;
+
+    fn way(outlet: Outlet, sent: Arc<SentCounters>) -> AudioWay {
+        AudioWay { outlet, sent }
     }
 
     /// Sends one Opus packet (RFC 7587 §4.2).
-    pub(crate) async fn send_audio(&mut self, packet: &EncodedAudio) -> Result<()> {
-        let Some(outlet) = &mut self.audio else {
-            return Ok(());
-        };
-        self.sent.bytes.fetch_add(packet.data.len() as u64, Ordering::Relaxed);
-        outlet.send(packet.data.clone(), packet.capture, true, false).await
+    async fn send(&self, way: &mut AudioWay) -> Result<()> {
+        way.sent.bytes.fetch_add(self.data.len() as u64, Ordering::Relaxed);
+        way.outlet.send(self.data.clone(), self.capture, true, false).await
     }
 }

@@ -1,12 +1,13 @@
-//! One WebRTC connection to the server: one H.264 and one Opus track, send only.
+//! One WebRTC connection to the server, send only: an H.264 track for each source of pictures, an Opus track for each of sound.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 
+use footlight_protocol::TrackSource;
 use rtc::interceptor::{NackResponderBuilder, PacerBuilder};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
-use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpHeaderExtensionCapability,
     RTCRtpRtxParameters, RtpCodecKind,
@@ -18,15 +19,15 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
     CongestionFeedback, MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, Slot,
-    configure_congestion_control,
+    RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry,
+    SettingEngineBuilder, Slot, configure_congestion_control,
 };
-use webrtc::rtp_transceiver::RtpSender;
+use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 use crate::clock::MediaClock;
 use crate::publish::bandwidth::{Budget, PACING_FACTOR, PacingHeadroom};
 use crate::publish::feedback::Feedback;
-use crate::publish::outlet::{Outlet, Outlets, SentCounters};
+use crate::publish::outlet::Outlet;
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
 use crate::transport::candidates::{local_addresses, presentable, without_tcp};
@@ -67,31 +68,75 @@ pub(crate) struct PeerSetup<'a> {
     /// Of the server, as in its URL.
     pub(crate) host: &'a str,
     pub(crate) clock: MediaClock,
-    pub(crate) video: bool,
-    pub(crate) audio: bool,
+    /// What is sent from the start.
+    pub(crate) sources: &'a [TrackSource],
     pub(crate) budget: Budget,
     /// In bits per second, for the whole connection.
     pub(crate) start: f64,
     pub(crate) feedback: Arc<Feedback>,
 }
 
-/// A connection that has been offered, and then answered.
+/// Every source that a connection can have, in the order in which they are offered.
+const SOURCES: [TrackSource; 4] = [
+    TrackSource::Microphone,
+    TrackSource::Camera,
+    TrackSource::Screen,
+    TrackSource::ScreenAudio,
+];
+
+/// What a source's track is known by for as long as the connection lasts, whether it is sent or not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) source: TrackSource,
+    pub(super) ssrc: u32,
+    pub(super) clock: RtpClock,
+}
+
+impl Plan {
+    fn new(source: TrackSource) -> Self {
+        let rate = match source {
+            TrackSource::Camera | TrackSource::Screen => VIDEO_RATE,
+            TrackSource::Microphone | TrackSource::ScreenAudio => AUDIO_RATE,
+        };
+        Self {
+            source,
+            ssrc: rand::random(),
+            clock: RtpClock::new(rate),
+        }
+    }
+
+    fn codec(&self) -> RTCRtpCodecParameters {
+        match self.source {
+            TrackSource::Camera | TrackSource::Screen => h264(),
+            TrackSource::Microphone | TrackSource::ScreenAudio => opus(),
+        }
+    }
+}
+
+/// A connection that has been offered, and then answered; perhaps several times.
 pub(crate) struct Peer {
     connection: Arc<dyn PeerConnection>,
-    video: Option<LocalTrack>,
-    audio: Option<LocalTrack>,
+    /// Names the media stream that all tracks belong to.
+    stream: String,
+    plans: [Plan; SOURCES.len()],
+    tracks: HashMap<TrackSource, LocalTrack>,
     clock: MediaClock,
     state: watch::Receiver<RTCPeerConnectionState>,
+    gathered: watch::Receiver<bool>,
     /// What the path carries, in bits per second.
     pub(crate) estimate: watch::Receiver<f64>,
     pub(crate) feedback: Arc<Feedback>,
 }
 
 struct LocalTrack {
+    plan: Plan,
     track: Arc<TrackLocalStaticRTP>,
+    transceiver: Arc<dyn RtpTransceiver>,
     sender: Arc<dyn RtpSender>,
-    ssrc: u32,
-    clock: RtpClock,
+    /// Whether the last offer was to send it.
+    wanted: bool,
+    /// Of the next packet, for whoever sends it: a receiver's SRTP follows it (RFC 3711 §3.3.1).
+    sequence: Arc<AtomicU16>,
 }
 
 struct Events {
@@ -118,9 +163,7 @@ impl Peer {
     /// §4.3.1), and local candidates take no time to find.
     pub(crate) async fn offer(setup: PeerSetup<'_>) -> Result<(Self, String)> {
         let stream = format!("footlight-{:08x}", rand::random::<u32>());
-        let plan = |wanted: bool, rate| wanted.then(|| (rand::random::<u32>(), RtpClock::new(rate)));
-        let (video, audio) = (plan(setup.video, VIDEO_RATE), plan(setup.audio, AUDIO_RATE));
-        let tracks: Vec<_> = video.iter().chain(&audio).copied().collect();
+        let plans = SOURCES.map(Plan::new);
 
         let mut media_engine = media_engine()?;
         let (estimator, estimate) = setup.budget.estimator(setup.start);
@@ -140,11 +183,11 @@ impl Peer {
                 )
                 .with(
                     Slot::SenderReport,
-                    CaptureClockReports::new(setup.clock, stream.clone(), &tracks, Arc::clone(&setup.feedback)),
+                    CaptureClockReports::new(setup.clock, stream.clone(), &plans, Arc::clone(&setup.feedback)),
                 );
 
         let (state_sender, state) = watch::channel(RTCPeerConnectionState::New);
-        let (gathered_sender, mut gathered) = watch::channel(false);
+        let (gathered_sender, gathered) = watch::channel(false);
         let addresses = local_addresses(setup.host);
         let runtime = prompt_runtime().ok_or_else(|| Error::Other("webrtc-rs was built without tokio".to_owned()))?;
         let building = PeerConnectionBuilder::new()
@@ -168,73 +211,94 @@ impl Peer {
         let connection = Box::pin(building).await?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
 
-        let peer = Self {
-            audio: match audio {
-                Some((ssrc, clock)) => Some(add_track(&connection, &stream, opus(), ssrc, clock).await?),
-                None => None,
-            },
-            video: match video {
-                Some((ssrc, clock)) => Some(add_track(&connection, &stream, h264(), ssrc, clock).await?),
-                None => None,
-            },
+        let mut peer = Self {
             connection,
+            stream,
+            plans,
+            tracks: HashMap::new(),
             clock: setup.clock,
             state,
+            gathered,
             estimate,
             feedback: setup.feedback,
         };
-        let offer = peer.connection.create_offer(None).await?;
-        peer.connection.set_local_description(offer).await?;
-        // Whatever was found by then has to do.
-        let _ = tokio::time::timeout(GATHERING_TIMEOUT, gathered.wait_for(|done| *done)).await;
-        let local = peer.connection.local_description().await;
-        let local = local.ok_or_else(|| Error::Other("no local description".to_owned()))?;
-        Ok((peer, presentable(&local.sdp)))
+        let offer = peer.reoffer(setup.sources).await?;
+        Ok((peer, offer))
     }
 
-    /// Takes the server's answer, and says where packets go.
+    /// Makes the next offer on the same connection, to send from exactly these sources. Not before the last one was answered.
+    pub(crate) async fn reoffer(&mut self, sources: &[TrackSource]) -> Result<String> {
+        for plan in self.plans {
+            let wanted = sources.contains(&plan.source);
+            match self.tracks.get_mut(&plan.source) {
+                Some(local) => {
+                    local.wanted = wanted;
+                    let direction = if wanted {
+                        RTCRtpTransceiverDirection::Sendonly
+                    } else {
+                        RTCRtpTransceiverDirection::Inactive
+                    };
+                    local.transceiver.set_direction(direction).await?;
+                }
+                None if wanted => {
+                    let local = add_track(&self.connection, &self.stream, plan).await?;
+                    self.tracks.insert(plan.source, local);
+                }
+                None => {}
+            }
+        }
+        let offer = self.connection.create_offer(None).await?;
+        self.connection.set_local_description(offer).await?;
+        // Whatever was found by then has to do.
+        let _ = tokio::time::timeout(GATHERING_TIMEOUT, self.gathered.wait_for(|done| *done)).await;
+        let local = self.connection.local_description().await;
+        let local = local.ok_or_else(|| Error::Other("no local description".to_owned()))?;
+        Ok(presentable(&local.sdp))
+    }
+
+    /// The media section of each source (RFC 8829 §5.2.1), known once it was offered.
+    pub(crate) async fn sections(&self) -> Result<BTreeMap<String, TrackSource>> {
+        let mut sections = BTreeMap::new();
+        for (source, local) in &self.tracks {
+            if let Some(mid) = local.transceiver.mid().await? {
+                sections.insert(mid, *source);
+            }
+        }
+        Ok(sections)
+    }
+
+    /// Takes the server's answer, and says where packets go, for each track that was offered.
     ///
     /// webrtc-rs opens TCP connections for candidates that are added one by one, and not for those in a description;
     /// so TCP's are taken out of it and added.
-    pub(crate) async fn accept(&self, answer: &str, sent: Arc<SentCounters>) -> Result<Outlets> {
+    pub(crate) async fn accept(&self, answer: &str) -> Result<Vec<Outlet>> {
         let (description, tcp) = without_tcp(answer);
         let description = RTCSessionDescription::answer(description)?;
         self.connection.set_remote_description(description).await?;
         for candidate in tcp {
             self.connection.add_ice_candidate(candidate).await?;
         }
-        Ok(Outlets {
-            video: self.outlet(self.video.as_ref(), MIME_TYPE_H264).await?,
-            audio: self.outlet(self.audio.as_ref(), MIME_TYPE_OPUS).await?,
-            payloader: H264Payloader::default(),
-            keyframe_sent: false,
-            sent,
-        })
+        let mut outlets = Vec::new();
+        for local in self.tracks.values().filter(|local| local.wanted) {
+            outlets.push(outlet(local, self.clock).await?);
+        }
+        Ok(outlets)
     }
 
-    async fn outlet(&self, track: Option<&LocalTrack>, mime: &str) -> Result<Option<Outlet>> {
-        let Some(local) = track else {
-            return Ok(None);
+    /// Takes one candidate of the server's that was not in its answer.
+    pub(crate) async fn add_candidate(&self, candidate: &str) -> Result<()> {
+        let candidate = RTCIceCandidateInit {
+            candidate: candidate.to_owned(),
+            // All media is bundled into the first section.
+            sdp_mline_index: Some(0),
+            ..Default::default()
         };
-        let parameters = local.sender.get_parameters().await?.rtp_parameters;
-        let codec = parameters
-            .codecs
-            .iter()
-            .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime))
-            .ok_or_else(|| Error::Other(format!("the server does not take {mime}")))?;
-        let extension = parameters
-            .header_extensions
-            .iter()
-            .find(|extension| extension.uri == ABS_CAPTURE_TIME);
-        Ok(Some(Outlet {
-            track: Arc::clone(&local.track),
-            ssrc: local.ssrc,
-            payload_type: codec.payload_type,
-            sequence: rand::random(),
-            rtp_clock: local.clock,
-            media_clock: self.clock,
-            capture_time_extension: extension.map(|extension| extension.id as u8),
-        }))
+        self.connection.add_ice_candidate(candidate).await
+    }
+
+    /// How far the transport is.
+    pub(crate) fn state(&self) -> watch::Receiver<RTCPeerConnectionState> {
+        self.state.clone()
     }
 
     /// Resolves when media can flow, or with the state that says that it never will.
@@ -267,13 +331,32 @@ fn is_over(state: RTCPeerConnectionState) -> bool {
     matches!(state, RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed)
 }
 
-async fn add_track(
-    connection: &Arc<dyn PeerConnection>,
-    stream: &str,
-    codec: RTCRtpCodecParameters,
-    ssrc: u32,
-    clock: RtpClock,
-) -> Result<LocalTrack> {
+async fn outlet(local: &LocalTrack, media_clock: MediaClock) -> Result<Outlet> {
+    let mime = local.plan.codec().rtp_codec.mime_type;
+    let parameters = local.sender.get_parameters().await?.rtp_parameters;
+    let codec = parameters
+        .codecs
+        .iter()
+        .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(&mime))
+        .ok_or_else(|| Error::Other(format!("the server does not take {mime}")))?;
+    let extension = parameters
+        .header_extensions
+        .iter()
+        .find(|extension| extension.uri == ABS_CAPTURE_TIME);
+    Ok(Outlet {
+        source: local.plan.source,
+        track: Arc::clone(&local.track),
+        ssrc: local.plan.ssrc,
+        payload_type: codec.payload_type,
+        sequence: Arc::clone(&local.sequence),
+        rtp_clock: local.plan.clock,
+        media_clock,
+        capture_time_extension: extension.map(|extension| extension.id as u8),
+    })
+}
+
+async fn add_track(connection: &Arc<dyn PeerConnection>, stream: &str, plan: Plan) -> Result<LocalTrack> {
+    let codec = plan.codec();
     let is_video = codec.rtp_codec.clock_rate == VIDEO_RATE;
     let kind = if is_video {
         RtpCodecKind::Video
@@ -282,7 +365,7 @@ async fn add_track(
     };
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
-            ssrc: Some(ssrc),
+            ssrc: Some(plan.ssrc),
             rtx: is_video.then(|| RTCRtpRtxParameters { ssrc: rand::random() }),
             ..Default::default()
         },
@@ -292,7 +375,7 @@ async fn add_track(
     };
     let media_track = MediaStreamTrack::new(
         stream.to_owned(),
-        format!("{stream}-{kind}"),
+        format!("{stream}-{:08x}", plan.ssrc),
         kind.to_string(),
         kind,
         vec![encoding.clone()],
@@ -311,10 +394,12 @@ async fn add_track(
     let sender = transceiver.sender().await?;
     let sender = sender.ok_or_else(|| Error::Other("a sending transceiver without a sender".to_owned()))?;
     Ok(LocalTrack {
+        plan,
         track,
+        transceiver,
         sender,
-        ssrc,
-        clock,
+        wanted: true,
+        sequence: Arc::new(AtomicU16::new(rand::random())),
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footlight_protocol::{
-    ClientMessage, CreateSession, MAX_CHAT_CHARS, MediaKind, Role, ServerMessage, SessionId, UserId,
+    ClientMessage, CreateSession, MAX_CHAT_CHARS, MediaKind, Role, ServerMessage, SessionId, TrackSource, UserId,
 };
 use reqwest::Url;
 use tokio::sync::{broadcast as events, oneshot, watch};
@@ -14,9 +14,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::pipeline::{Pipeline, PipelineConfig, VideoSource};
 use crate::publish::address::ServerAddress;
 use crate::publish::bandwidth::Budget;
-use crate::publish::broadcast::{Broadcast, Ingest, Phase};
+use crate::publish::broadcast::{Broadcast, Ingest, Phase, Ways};
 use crate::publish::error::PublishError;
-use crate::publish::media;
+use crate::publish::media::Carrier;
 use crate::publish::outlet::SentCounters;
 use crate::publish::reporter::Reporter;
 use crate::publish::room::{self, Entrance, Room};
@@ -135,7 +135,7 @@ pub struct Publisher {
     status: watch::Receiver<Status>,
     stop: Option<oneshot::Sender<()>>,
     broadcast: JoinHandle<Result<Ending, PublishError>>,
-    aside: [AbortHandle; 3],
+    aside: [AbortHandle; 2],
 }
 
 impl Publisher {
@@ -157,7 +157,6 @@ impl Publisher {
         let tracks = Arc::new(Tracks::new(Arc::clone(&pipeline), has_video, has_audio));
         let (room, room_ends) = Room::new(Arc::clone(&tracks));
         let sent = Arc::new(SentCounters::default());
-        let (outlets, changes) = media::changes();
         let (reporter, status) = Reporter::new(
             Arc::clone(&pipeline),
             phases.clone(),
@@ -170,7 +169,6 @@ impl Publisher {
         let ingest = ingest(&signaling, &config, &claim);
         let entrance = entrance(&signaling, &config, &claim, &ingest, phases);
         let aside = [
-            tokio::spawn(media::carry(output, changes)).abort_handle(),
             tokio::spawn(room::follow(entrance, room_ends)).abort_handle(),
             tokio::spawn(reporter.run()).abort_handle(),
         ];
@@ -180,10 +178,15 @@ impl Publisher {
             host: config.address.base().host_str().unwrap_or_default().to_owned(),
             session: claim.session.clone(),
             pipeline: Arc::clone(&pipeline),
-            has_video,
-            has_audio,
+            sources: [(has_video, TrackSource::Camera), (has_audio, TrackSource::Microphone)]
+                .into_iter()
+                .filter_map(|(present, source)| present.then_some(source))
+                .collect(),
             budget,
-            outlets,
+            ways: Ways {
+                video: Carrier::of(output.video),
+                audio: Carrier::of(output.audio),
+            },
             sent,
             phase,
             room: room.clone(),

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use footlight_protocol::TrackSource;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
@@ -21,6 +22,7 @@ use rtc::shared::TransportContext;
 
 use crate::clock::{MediaClock, MediaTime};
 use crate::publish::feedback::Feedback;
+use crate::publish::peer::Plan;
 use crate::publish::rtp_clock::RtpClock;
 
 /// Between two sender reports. RFC 3550 §6.2 allows this from about 200 kb/s of media, and receivers synchronise only
@@ -29,6 +31,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// One of our tracks.
 struct Track {
+    source: TrackSource,
     clock: RtpClock,
     packets: u32,
     octets: u32,
@@ -48,17 +51,17 @@ pub(super) struct CaptureClockReports {
 }
 
 impl CaptureClockReports {
-    /// `tracks`: SSRC and clock of each track.
-    pub(super) fn new(clock: MediaClock, cname: String, tracks: &[(u32, RtpClock)], feedback: Arc<Feedback>) -> Self {
-        let track = |clock| Track {
-            clock,
+    pub(super) fn new(clock: MediaClock, cname: String, tracks: &[Plan], feedback: Arc<Feedback>) -> Self {
+        let track = |plan: &Plan| Track {
+            source: plan.source,
+            clock: plan.clock,
             packets: 0,
             octets: 0,
         };
         Self {
             clock,
             cname,
-            tracks: tracks.iter().map(|(ssrc, clock)| (*ssrc, track(*clock))).collect(),
+            tracks: tracks.iter().map(|plan| (plan.ssrc, track(plan))).collect(),
             due: None,
             feedback,
             inbound: VecDeque::new(),
@@ -99,8 +102,19 @@ impl CaptureClockReports {
             {
                 self.feedback.reception(report, now);
             }
-        } else if content.is::<PictureLossIndication>() || content.is::<FullIntraRequest>() {
-            self.feedback.keyframe_wanted();
+        } else if let Some(loss) = content.downcast_ref::<PictureLossIndication>() {
+            self.keyframe_wanted(loss.media_ssrc);
+        } else if let Some(request) = content.downcast_ref::<FullIntraRequest>() {
+            // Its header's media source is unused; each entry names one (RFC 5104 §4.3.1.1).
+            for entry in &request.fir {
+                self.keyframe_wanted(entry.ssrc);
+            }
+        }
+    }
+
+    fn keyframe_wanted(&self, ssrc: u32) {
+        if let Some(track) = self.tracks.get(&ssrc) {
+            self.feedback.keyframe_wanted(track.source);
         }
     }
 }
@@ -178,11 +192,21 @@ impl Interceptor for CaptureClockReports {
 
 #[cfg(test)]
 mod tests {
+    use rtc::rtcp::payload_feedbacks::full_intra_request::FirEntry;
+
     use super::*;
     use crate::publish::rtp_clock::{AUDIO_RATE, VIDEO_RATE};
 
     const VIDEO: u32 = 1;
     const AUDIO: u32 = 2;
+
+    fn plans(video: RtpClock, audio: RtpClock) -> [Plan; 2] {
+        let plan = |source, ssrc, clock| Plan { source, ssrc, clock };
+        [
+            plan(TrackSource::Camera, VIDEO, video),
+            plan(TrackSource::Microphone, AUDIO, audio),
+        ]
+    }
 
     fn packet(ssrc: u32, timestamp: u32, now: Instant) -> TaggedPacket {
         let mut packet = rtc::rtp::Packet::default();
@@ -221,9 +245,8 @@ mod tests {
     fn both_tracks_report_capture_time_however_late_they_were_sent() {
         let clock = MediaClock::start();
         let (video, audio) = (RtpClock::new(VIDEO_RATE), RtpClock::new(AUDIO_RATE));
-        let feedback = Arc::new(Feedback::new(|| {}));
-        let mut chain =
-            CaptureClockReports::new(clock, "cname".to_owned(), &[(VIDEO, video), (AUDIO, audio)], feedback);
+        let feedback = Arc::new(Feedback::new(|_| {}));
+        let mut chain = CaptureClockReports::new(clock, "cname".to_owned(), &plans(video, audio), feedback);
         let sent = Instant::now() + Duration::from_millis(200);
         let capture = |delay| clock.at(sent).minus(Duration::from_millis(delay));
         for packet in [
@@ -253,8 +276,8 @@ mod tests {
     fn a_track_without_packets_is_not_reported() {
         let clock = MediaClock::start();
         let video = RtpClock::new(VIDEO_RATE);
-        let tracks = [(VIDEO, video), (AUDIO, RtpClock::new(AUDIO_RATE))];
-        let mut chain = CaptureClockReports::new(clock, String::new(), &tracks, Arc::new(Feedback::new(|| {})));
+        let tracks = plans(video, RtpClock::new(AUDIO_RATE));
+        let mut chain = CaptureClockReports::new(clock, String::new(), &tracks, Arc::new(Feedback::new(|_| {})));
         let now = Instant::now();
         chain.handle_write(packet(VIDEO, 0, now)).expect("takes packets");
         chain.handle_timeout(now).expect("takes time");
@@ -262,16 +285,31 @@ mod tests {
     }
 
     #[test]
-    fn keyframe_requests_of_either_kind_reach_the_encoder() {
-        let wanted = Arc::new(std::sync::atomic::AtomicU32::new(0));
-        let counter = Arc::clone(&wanted);
-        let feedback = Feedback::new(move || {
-            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    fn keyframe_requests_of_either_kind_reach_the_encoder_that_they_are_about() {
+        const SCREEN: u32 = 3;
+        let wanted = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = Arc::clone(&wanted);
+        let feedback = Feedback::new(move |source| heard.lock().expect("no panic").push(source));
+        let mut tracks = plans(RtpClock::new(VIDEO_RATE), RtpClock::new(AUDIO_RATE)).to_vec();
+        tracks.push(Plan {
+            source: TrackSource::Screen,
+            ssrc: SCREEN,
+            clock: RtpClock::new(VIDEO_RATE),
         });
-        let mut chain = CaptureClockReports::new(MediaClock::start(), String::new(), &[], Arc::new(feedback));
+        let mut chain = CaptureClockReports::new(MediaClock::start(), String::new(), &tracks, Arc::new(feedback));
+        let entry = |ssrc| FirEntry {
+            ssrc,
+            sequence_number: 1,
+        };
         let requests: Vec<Box<dyn rtcp::Packet>> = vec![
-            Box::new(PictureLossIndication::default()),
-            Box::new(FullIntraRequest::default()),
+            Box::new(PictureLossIndication {
+                sender_ssrc: 9,
+                media_ssrc: VIDEO,
+            }),
+            Box::new(FullIntraRequest {
+                fir: vec![entry(SCREEN), entry(99)],
+                ..Default::default()
+            }),
             Box::new(ReceiverReport::default()),
         ];
         let compound = TaggedPacket {
@@ -280,6 +318,9 @@ mod tests {
             message: AttributedPacket::new(Packet::Rtcp(requests)),
         };
         chain.handle_read(compound).expect("takes packets");
-        assert_eq!(wanted.load(std::sync::atomic::Ordering::Relaxed), 2);
+        assert_eq!(
+            *wanted.lock().expect("no panic"),
+            [TrackSource::Camera, TrackSource::Screen]
+        );
     }
 }

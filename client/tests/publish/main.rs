@@ -4,4 +4,5 @@ mod media;
 mod refusals;
 mod room;
 mod server;
+mod studio;
 mod trust;

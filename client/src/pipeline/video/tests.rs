@@ -119,7 +119,7 @@ async fn while_the_camera_is_away_a_card_is_on_air_and_then_its_picture_again() 
     let source = VideoSource::Camera(DeviceChoice::Default);
     let (sender, output) = mpsc::channel(QUEUE);
     let track =
-        VideoTrack::encode(source, capture, mailbox, request, Bitrate::from_kbps(500), sender).expect("a thread");
+        VideoTrack::encode(source, capture, mailbox, request, Bitrate::from_kbps(500), true, sender).expect("a thread");
     let mut viewer = Viewer {
         output,
         decoder: Decoder::new().expect("a decoder"),

@@ -16,6 +16,9 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 /// How often reader threads look whether they should end.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// A test tells the server one thing at a time.
+const COMMANDS: usize = 4;
+
 /// Packets between the readers and the engine.
 const PACKETS: usize = 1024;
 
@@ -30,6 +33,8 @@ pub(crate) enum MediaPath {
 /// A unit of media, put together from its packets.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
+    /// The media section that it came in by.
+    pub(crate) mid: String,
     pub(crate) kind: MediaKind,
     pub(crate) keyframe: bool,
     /// When it was captured, by the RTP timestamp and the last sender report.
@@ -41,7 +46,15 @@ pub(crate) struct Received {
 pub(crate) struct Peer {
     pub(crate) media: tokio::sync::mpsc::Receiver<Received>,
     over: Arc<AtomicBool>,
-    keyframe_wanted: Arc<AtomicBool>,
+    commands: SyncSender<Command>,
+}
+
+/// What a test has the server do.
+enum Command {
+    /// Ask for a keyframe, of the first picture or of this section's.
+    Keyframe(Option<String>),
+    /// Answer another offer.
+    Answer(String, SyncSender<String>),
 }
 
 impl Drop for Peer {
@@ -86,14 +99,14 @@ impl Peer {
         let offer = SdpOffer::from_sdp_string(offer).expect("an offer that str0m reads");
         let answer = rtc.sdp_api().accept_offer(offer).expect("an offer that str0m takes");
         let (media_sender, media) = tokio::sync::mpsc::channel(unread);
-        let keyframe_wanted = Arc::new(AtomicBool::new(false));
+        let (commands, commanded) = sync_channel(COMMANDS);
         let peer = Self {
             media,
             over: Arc::clone(&over),
-            keyframe_wanted: Arc::clone(&keyframe_wanted),
+            commands,
         };
         std::thread::spawn(move || {
-            run(rtc, &udp, &incoming, &media_sender, &keyframe_wanted, &over);
+            run(rtc, &udp, &incoming, &media_sender, &commanded, &over);
             over.store(true, Ordering::SeqCst);
         });
         (peer, answer.to_sdp_string())
@@ -101,7 +114,21 @@ impl Peer {
 
     /// Sends a PLI.
     pub(crate) fn ask_for_keyframe(&self) {
-        self.keyframe_wanted.store(true, Ordering::SeqCst);
+        self.commands.send(Command::Keyframe(None)).expect("a running server");
+    }
+
+    /// Sends a PLI for the picture of one section.
+    pub(crate) fn ask_for_keyframe_of(&self, mid: &str) {
+        let command = Command::Keyframe(Some(mid.to_owned()));
+        self.commands.send(command).expect("a running server");
+    }
+
+    /// Answers another offer on the same connection.
+    pub(crate) fn answer_again(&self, offer: &str) -> String {
+        let (sender, answer) = sync_channel(1);
+        let command = Command::Answer(offer.to_owned(), sender);
+        self.commands.send(command).expect("a running server");
+        answer.recv_timeout(super::PATIENCE).expect("an answer")
     }
 }
 
@@ -110,7 +137,7 @@ fn run(
     udp: &UdpSocket,
     incoming: &Receiver<Datagram>,
     media: &tokio::sync::mpsc::Sender<Received>,
-    keyframe_wanted: &AtomicBool,
+    commands: &Receiver<Command>,
     over: &AtomicBool,
 ) {
     let mut streams: HashMap<SocketAddr, TcpStream> = HashMap::new();
@@ -132,21 +159,14 @@ fn run(
                 }
                 Ok(Output::Event(Event::MediaData(data))) => {
                     // A test that has seen enough reads no more.
-                    let _ = media.try_send(received(kinds[&data.mid], &data));
+                    let _ = media.try_send(received(data.mid, kinds[&data.mid], &data));
                 }
                 Ok(Output::Event(_)) => {}
                 Err(_) => return,
             }
         };
-        if keyframe_wanted.swap(false, Ordering::SeqCst) {
-            let video = kinds
-                .iter()
-                .find(|(_, kind)| **kind == MediaKind::Video)
-                .map(|(mid, _)| *mid);
-            let mut writer = video.and_then(|mid| rtc.writer(mid)).expect("a video track");
-            writer
-                .request_keyframe(None, KeyframeRequestKind::Pli)
-                .expect("PLI is negotiated");
+        if let Ok(command) = commands.try_recv() {
+            obey(&mut rtc, command, &kinds);
             continue;
         }
         let wait = deadline.saturating_duration_since(Instant::now()).min(LOOK);
@@ -181,7 +201,28 @@ fn run(
     }
 }
 
-fn received(kind: MediaKind, data: &MediaData) -> Received {
+fn obey(rtc: &mut Rtc, command: Command, kinds: &HashMap<Mid, MediaKind>) {
+    match command {
+        Command::Keyframe(of) => {
+            let is_meant = |mid: &Mid, kind: MediaKind| match &of {
+                Some(of) => **mid == **of,
+                None => kind == MediaKind::Video,
+            };
+            let video = kinds.iter().find(|(mid, kind)| is_meant(mid, **kind));
+            let mut writer = video.and_then(|(mid, _)| rtc.writer(*mid)).expect("a video track");
+            writer
+                .request_keyframe(None, KeyframeRequestKind::Pli)
+                .expect("PLI is negotiated");
+        }
+        Command::Answer(offer, answer) => {
+            let offer = SdpOffer::from_sdp_string(&offer).expect("an offer that str0m reads");
+            let accepted = rtc.sdp_api().accept_offer(offer).expect("an offer that str0m takes");
+            let _ = answer.send(accepted.to_sdp_string());
+        }
+    }
+}
+
+fn received(mid: Mid, kind: MediaKind, data: &MediaData) -> Received {
     let captured = data.last_sender_info.map(|report| {
         let rate = data.time.frequency().get();
         let ticks = (data.time.numer() as u32).wrapping_sub(report.rtp_time.numer() as u32) as i32;
@@ -193,6 +234,7 @@ fn received(kind: MediaKind, data: &MediaData) -> Received {
         }
     });
     Received {
+        mid: mid.to_string(),
         kind,
         keyframe: data.is_keyframe(),
         captured,

@@ -1,0 +1,332 @@
+//! One source: its device, its encoder, and the way of its track.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use footlight_protocol::TrackSource;
+use serde::Serialize;
+
+use super::StudioError;
+use crate::{
+    clock::MediaClock,
+    pipeline::{
+        AudioSource, AudioStats, EncodedAudio, EncodedVideo, MediaOutput, Pipeline, PipelineConfig, PipelineError,
+        Preview, VideoSource, VideoStats,
+    },
+    publish::{
+        media::Carrier,
+        outlet::{Outlet, Payload, SentCounters},
+    },
+    units::{Bitrate, Resolution},
+};
+
+/// What a source is opened with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceConfig {
+    /// For a camera or a screen.
+    Picture {
+        /// The device.
+        source: VideoSource,
+        /// Size of the encoded picture; odd sides are made even.
+        size: Resolution,
+        /// Most frames per second.
+        fps: u32,
+        /// What the encoder works towards where the path carries it.
+        bitrate: Bitrate,
+    },
+    /// For a microphone.
+    Sound {
+        /// The device.
+        source: AudioSource,
+        /// Of the Opus stream.
+        bitrate: Bitrate,
+    },
+}
+
+impl SourceConfig {
+    pub(super) fn check(&self, place: TrackSource) -> Result<(), StudioError> {
+        let has_picture = matches!(place, TrackSource::Camera | TrackSource::Screen);
+        match self {
+            Self::Picture { .. } if !has_picture => Err(StudioError::WrongKind {
+                wanted: "picture",
+                place,
+            }),
+            Self::Sound { .. } if has_picture => Err(StudioError::WrongKind { wanted: "sound", place }),
+            _ => Ok(()),
+        }
+    }
+
+    fn pipeline(&self) -> PipelineConfig {
+        match self.clone() {
+            Self::Picture {
+                source,
+                size,
+                fps,
+                bitrate,
+            } => PipelineConfig {
+                video: Some(source),
+                audio: None,
+                size,
+                fps,
+                max_bitrate: bitrate,
+                ..PipelineConfig::default()
+            },
+            Self::Sound { source, bitrate } => PipelineConfig {
+                video: None,
+                audio: Some(source),
+                audio_bitrate: bitrate,
+                ..PipelineConfig::default()
+            },
+        }
+    }
+
+    /// Whether the running encoder can go on, with another device before it.
+    fn differs_in_device_alone(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Picture { size, fps, bitrate, .. },
+                Self::Picture {
+                    size: other_size,
+                    fps: other_fps,
+                    bitrate: other_bitrate,
+                    ..
+                },
+            ) => (size, fps, bitrate) == (other_size, other_fps, other_bitrate),
+            _ => false,
+        }
+    }
+
+    fn device(&self) -> Option<&VideoSource> {
+        match self {
+            Self::Picture { source, .. } => Some(source),
+            Self::Sound { .. } => None,
+        }
+    }
+}
+
+/// Figures of one source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceStats {
+    /// Which one.
+    pub place: TrackSource,
+    /// Whether it is sent, and not silence or a card.
+    pub on: bool,
+    /// Of a camera or screen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoStats>,
+    /// Of a microphone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioStats>,
+}
+
+/// An open source.
+#[derive(Debug)]
+pub(super) struct Source {
+    place: TrackSource,
+    clock: MediaClock,
+    state: Mutex<State>,
+    /// Where its media goes.
+    carrier: Carriers,
+}
+
+#[derive(Debug)]
+struct State {
+    config: SourceConfig,
+    /// None for a moment while it is exchanged, and after an exchange that failed altogether.
+    pipeline: Option<Arc<Pipeline>>,
+    on: bool,
+    /// What counts the packets of the connection that it is sent on.
+    on_air: Option<Arc<SentCounters>>,
+}
+
+#[derive(Debug)]
+enum Carriers {
+    Picture(Carrier<EncodedVideo>),
+    Sound(Carrier<EncodedAudio>),
+}
+
+impl Source {
+    pub(super) fn open(place: TrackSource, clock: MediaClock, config: SourceConfig) -> Result<Self, PipelineError> {
+        let (pipeline, output) = start(clock, &config)?;
+        let carrier = match config {
+            SourceConfig::Picture { .. } => Carriers::Picture(Carrier::of(output.video)),
+            SourceConfig::Sound { .. } => Carriers::Sound(Carrier::of(output.audio)),
+        };
+        Ok(Self {
+            place,
+            clock,
+            state: Mutex::new(State {
+                config,
+                pipeline: Some(Arc::new(pipeline)),
+                on: true,
+                on_air: None,
+            }),
+            carrier,
+        })
+    }
+
+    pub(super) fn place(&self) -> TrackSource {
+        self.place
+    }
+
+    /// Another device, size, frame rate or bitrate, on the same track.
+    pub(super) fn change(&self, config: SourceConfig) -> Result<(), PipelineError> {
+        let (before, pipeline) = {
+            let state = self.lock();
+            (state.config.clone(), state.pipeline.clone())
+        };
+        if before == config && pipeline.is_some() {
+            return Ok(());
+        }
+        if let (true, Some(pipeline), Some(device)) = (
+            before.differs_in_device_alone(&config),
+            &pipeline,
+            config.device().cloned(),
+        ) {
+            pipeline.switch_video(device)?;
+            self.lock().config = config;
+            return Ok(());
+        }
+        // A camera can be open once only, so that the old one goes first.
+        self.lock().pipeline = None;
+        drop(pipeline);
+        match start(self.clock, &config) {
+            Ok(started) => {
+                self.adopt(started, config);
+                Ok(())
+            }
+            Err(error) => {
+                match start(self.clock, &before) {
+                    Ok(started) => self.adopt(started, before),
+                    Err(again) => tracing::warn!(%again, place = ?self.place, "the source of before is away as well"),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn adopt(&self, (pipeline, output): (Pipeline, MediaOutput), config: SourceConfig) {
+        {
+            let mut state = self.lock();
+            apply(&pipeline, state.on, state.on_air.is_some());
+            state.config = config;
+            state.pipeline = Some(Arc::new(pipeline));
+        }
+        match &self.carrier {
+            Carriers::Picture(carrier) => carrier.feed(output.video),
+            Carriers::Sound(carrier) => carrier.feed(output.audio),
+        }
+    }
+
+    pub(super) fn set_on(&self, on: bool) {
+        let mut state = self.lock();
+        state.on = on;
+        if let Some(pipeline) = &state.pipeline {
+            apply(pipeline, on, state.on_air.is_some());
+        }
+    }
+
+    /// Sends to a connection from now on, which is known by its counters.
+    pub(super) fn go_on_air(&self, outlet: Outlet, sent: Arc<SentCounters>) {
+        let mut state = self.lock();
+        if state.on_air.as_ref().is_some_and(|before| Arc::ptr_eq(before, &sent)) {
+            return;
+        }
+        match &self.carrier {
+            Carriers::Picture(carrier) => carrier.lead(Some(EncodedVideo::way(outlet, Arc::clone(&sent)))),
+            Carriers::Sound(carrier) => carrier.lead(Some(EncodedAudio::way(outlet, Arc::clone(&sent)))),
+        }
+        state.on_air = Some(sent);
+        if let Some(pipeline) = &state.pipeline {
+            pipeline.set_encoding(true);
+        }
+    }
+
+    /// Sends nowhere and stops encoding, unless it is sent on another connection by now.
+    pub(super) fn go_off_air_from(&self, connection: &Arc<SentCounters>) {
+        let mut state = self.lock();
+        if !state.on_air.as_ref().is_some_and(|sent| Arc::ptr_eq(sent, connection)) {
+            return;
+        }
+        state.on_air = None;
+        if let Some(pipeline) = &state.pipeline {
+            pipeline.set_encoding(false);
+        }
+        match &self.carrier {
+            Carriers::Picture(carrier) => carrier.lead(None),
+            Carriers::Sound(carrier) => carrier.lead(None),
+        }
+    }
+
+    pub(super) fn request_keyframe(&self) {
+        if let Some(pipeline) = self.pipeline() {
+            pipeline.request_keyframe();
+        }
+    }
+
+    /// What it wants of the path, where it is a picture.
+    pub(super) fn wanted_bitrate(&self) -> Option<Bitrate> {
+        match self.lock().config {
+            SourceConfig::Picture { bitrate, .. } => Some(bitrate),
+            SourceConfig::Sound { .. } => None,
+        }
+    }
+
+    pub(super) fn set_target_bitrate(&self, bitrate: Bitrate) {
+        if let Some(pipeline) = self.pipeline() {
+            pipeline.set_target_bitrate(bitrate);
+        }
+    }
+
+    pub(super) fn set_expected_loss(&self, percent: u8) {
+        if let Some(pipeline) = self.pipeline() {
+            pipeline.set_expected_loss(percent);
+        }
+    }
+
+    pub(super) fn preview(&self, bounds: Resolution) -> Result<Preview, StudioError> {
+        let pipeline = self.pipeline().ok_or(StudioError::NotOpen(self.place))?;
+        Ok(pipeline.preview(bounds)?)
+    }
+
+    pub(super) fn level(&self) -> f32 {
+        self.pipeline()
+            .map_or(f32::NEG_INFINITY, |pipeline| pipeline.audio_level())
+    }
+
+    pub(super) fn stats(&self) -> SourceStats {
+        let stats = self.pipeline().map(|pipeline| pipeline.stats());
+        let (video, audio) = stats.map_or((None, None), |stats| (stats.video, stats.audio));
+        SourceStats {
+            place: self.place,
+            on: self.lock().on,
+            video,
+            audio,
+        }
+    }
+
+    fn pipeline(&self) -> Option<Arc<Pipeline>> {
+        self.lock().pipeline.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change leaves the state whole, so that a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Until somebody connects, nothing is encoded.
+fn start(clock: MediaClock, config: &SourceConfig) -> Result<(Pipeline, MediaOutput), PipelineError> {
+    Pipeline::start_on(
+        clock,
+        PipelineConfig {
+            encoding: false,
+            ..config.pipeline()
+        },
+    )
+}
+
+fn apply(pipeline: &Pipeline, on: bool, on_air: bool) {
+    pipeline.set_muted(!on);
+    pipeline.set_hidden(!on);
+    pipeline.set_encoding(on_air);
+}
