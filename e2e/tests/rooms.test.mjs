@@ -20,6 +20,7 @@ import {
   sees,
   seesInFull,
   toast,
+  withoutCodec,
 } from '../fixtures/room.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
@@ -34,7 +35,13 @@ const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch:
 testInOwnNetwork('host, cohost, guests and viewers see and hear each other, and the host decides who does', import.meta.url, async (t) => {
   const server = await startServerInOwnNetwork(t);
   const browser = await launchChromium(t);
-  const ann = await arrive(t, browser, 'Ann');
+  // Debian's Firefox plays no H.264.
+  const arriveForFirefox = async (/** @type {string} */ name) => {
+    const page = await arrive(t, browser, name);
+    await withoutCodec(page, 'video/H264');
+    return page;
+  };
+  const ann = await arriveForFirefox('Ann');
   const session = await goLive(ann, server.localUrl, { name: 'Ann', title: 'Four of us' });
   assert.deepEqual(
     (await server.sessions()).map(({ title, broadcasters }) => [title, broadcasters.map(({ username }) => username)]),
@@ -49,12 +56,12 @@ testInOwnNetwork('host, cohost, guests and viewers see and hear each other, and 
   for (const [name, page] of Object.entries(viewers)) await enter(page, server.localUrl, session, name);
   await sees(dan, ['Ann']);
 
-  const bea = await arrive(t, browser, 'Bea');
+  const bea = await arriveForFirefox('Bea');
   await enter(bea, server.localUrl, session, 'Bea');
   await comeOnStage(bea, ann, 'Bea');
   await act(ann, 'Bea', /cohost/i);
   await toast(bea, /cohost/i);
-  const cem = await arrive(t, browser, 'Cem');
+  const cem = await arriveForFirefox('Cem');
   await enter(cem, server.localUrl, session, 'Cem');
   await comeOnStage(cem, bea, 'Cem');
   const fay = await arriveInFirefox(t, 'Fay');
@@ -74,10 +81,10 @@ testInOwnNetwork('host, cohost, guests and viewers see and hear each other, and 
 
   await t.test('chat reaches all, and later ones get its history', async () => {
     await say(bea, 'hello <b>all</b> https://example.org');
-    for (const page of [ann, cem, dan]) await reads(page, 'hello <b>all</b>');
+    for (const page of [ann, cem, eve]) await reads(page, 'hello <b>all</b>');
     await readsInFirefox(fay, 'hello <b>all</b>');
     await sayInFirefox(fay, 'hello from Fay');
-    for (const page of [ann, eve]) await reads(page, 'hello from Fay');
+    for (const page of [ann, gus]) await reads(page, 'hello from Fay');
     const hal = await arrive(t, browser, 'Hal');
     await enter(hal, server.localUrl, session, 'Hal');
     await reads(hal, 'hello <b>all</b>');
@@ -132,7 +139,7 @@ testInOwnNetwork('host, cohost, guests and viewers see and hear each other, and 
     for (const page of [bea, dan, eve, gus]) await page.locator('[data-testid="state"][data-state="ended"]').waitFor();
     await fay.waitForSelector('[data-testid="state"][data-state="ended"]');
   });
-});
+}, { sound: true });
 
 test('a connection that was cut comes back to its place, and the others notice nothing', async (t) => {
   const server = await startServer(t);
