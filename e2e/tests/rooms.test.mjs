@@ -26,7 +26,6 @@ import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 import { listen, throughAWire } from '../fixtures/wire.mjs';
 
-
 /** @type {import('../fixtures/room.mjs').Name[]} */
 const STAGE = ['Ann', 'Bea', 'Cem', 'Fay'];
 
@@ -190,19 +189,6 @@ test('a host who does not come back hands over to a cohost, and without one the 
   await until('the session is over', async () =>
     (await heard()).some((event) => event.type === 'session_ended' && event.reason === 'host_left'),
   );
-});
-
-test('a voice session has sound alone', async (t) => {
-  const server = await startServer(t);
-  const browser = await launchChromium(t);
-  const ann = await arrive(t, browser, 'Ann');
-  const session = await goLive(ann, server.url, { name: 'Ann', mode: 'voice' });
-  const bea = await arrive(t, browser, 'Bea');
-  await enter(bea, server.url, session, 'Bea');
-  await comeOnStage(bea, ann, 'Bea');
-  await hears(ann, ['Bea']);
-  await hears(bea, ['Ann']);
-  await sees(bea, []);
 });
 
 test('in a mesh, picture and sound go straight from browser to browser', async (t) => {
