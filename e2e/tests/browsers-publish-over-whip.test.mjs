@@ -23,7 +23,7 @@ testInOwnNetwork('Chromium publishes VP8 over WHIP and Firefox watches it over W
   await viewer.evaluate((url) => window.watch(url), `${server.url}/whep/vp8`);
   await assertMovingPictureAndSound(/** @type {any} */ (viewer), 'video/VP8');
 
-  await viewer.goto(`http://127.0.0.1:${server.port}/watch/vp8`);
+  await viewer.goto(`${server.localUrl}/watch/vp8`);
   await viewer.waitForSelector('[data-testid="state"][data-state="live"]');
   // Firefox counts no frames of a live stream in `getVideoPlaybackQuality`.
   const widthOfFiftiethFrame = await viewer.evaluate(
