@@ -43,6 +43,7 @@ describe('stateWords', () => {
       'unsupported',
       'expelled',
       'replaced',
+      'refused',
     ];
     for (const phase of phases) {
       expect(stateWords(phase, FACTS, 'Ada').explanation, phase).not.toBe('');

@@ -1,4 +1,5 @@
 import type { Facts, Phase } from '../session/phase';
+import { type RefusalWay, refusalWords } from './refusal-words';
 
 /** What the server calls somebody who gave no name. */
 export const ANONYMOUS = 'Anonymous';
@@ -9,7 +10,12 @@ export interface StateWords {
   readonly headline: string;
   /** What Footlight does about it, and what the person can do; empty while playing. */
   readonly explanation: string;
+  /** Ways on that stand beneath it. */
+  readonly ways?: readonly RefusalWay[];
 }
+
+/** Where there is nothing to wait for. */
+const AT_REST: readonly RefusalWay[] = ['elsewhere'];
 
 /** The words for `phase`. */
 export function stateWords(phase: Phase, facts: Facts | null, hostName: string): StateWords {
@@ -32,6 +38,8 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
         : { headline: 'Reconnecting…', explanation: 'The connection was lost. The stream goes on here by itself.' };
     case 'ended':
       return endedWords(facts);
+    case 'refused':
+      return refusalWords(facts?.refusal ?? { code: '', message: '' });
     case 'expelled':
       return expelledWords(facts);
     case 'replaced':
@@ -39,12 +47,14 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
         headline: 'Open in another window',
         explanation:
           'You came in again somewhere else, and the stream goes on there. Reload this page to watch it here.',
+        ways: AT_REST,
       };
     case 'not-found':
       return {
         headline: 'No stream at this address',
         explanation:
           'It may be over, or not have begun. Check the link; if the stream starts, it plays here by itself.',
+        ways: AT_REST,
       };
     case 'offline':
       return {
@@ -57,32 +67,23 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
 }
 
 function connectingWords(facts: Facts | null): StateWords {
-  switch (facts?.link) {
-    case 'down':
-      return {
+  return facts?.link === 'down'
+    ? {
         headline: 'The server does not answer',
         explanation: 'It may be starting. This page keeps trying, and plays as soon as it can.',
-      };
-    case 'refused':
-      return {
-        headline: 'You cannot come in just now',
-        explanation:
-          'The stream may be full, or your link no longer good. This page keeps trying, and plays when it is let in.',
-      };
-    default:
-      return { headline: 'Connecting…', explanation: '' };
-  }
+      }
+    : { headline: 'Connecting…', explanation: '' };
 }
 
 function endedWords(facts: Facts | null): StateWords {
   const headline = 'This stream has ended';
   switch (facts?.endReason) {
     case 'host_left':
-      return { headline, explanation: 'The host left and did not come back. Thank you for watching.' };
+      return { headline, explanation: 'The host left and did not come back. Thank you for watching.', ways: AT_REST };
     case 'idle':
-      return { headline, explanation: 'Nobody was in it for a long time.' };
+      return { headline, explanation: 'Nobody was in it for a long time.', ways: AT_REST };
     default:
-      return { headline, explanation: 'Thank you for watching.' };
+      return { headline, explanation: 'Thank you for watching.', ways: AT_REST };
   }
 }
 
@@ -93,6 +94,7 @@ function expelledWords(facts: Facts | null): StateWords {
   return {
     headline: 'You were removed from this stream',
     explanation: `${who} ended your visit, and you cannot come back while it lasts.${why}`,
+    ways: AT_REST,
   };
 }
 
@@ -103,11 +105,13 @@ function unsupportedWords(facts: Facts | null): StateWords {
       headline: 'This browser cannot play live video',
       explanation:
         'It has no WebRTC, or it is switched off. Open this page in a current Chrome, Edge, Firefox or Safari.',
+      ways: AT_REST,
     };
   }
   const name = codec === 'H264' ? 'H.264' : codec;
   return {
     headline: `This browser cannot play ${name}`,
     explanation: `The stream is sent as ${name}. Open this page in another browser: current versions of Chrome, Edge and Safari play it.`,
+    ways: AT_REST,
   };
 }
