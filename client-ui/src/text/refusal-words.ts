@@ -1,10 +1,10 @@
 import { REMOVED, type Refusal } from '../session/refusal';
 
 /**
- * What somebody can do who is not let in. `again`: ask once more. `without-key`: come in as anybody may, without what the
- * link says. `elsewhere`: see what else is live.
+ * What somebody can do who is not in a stream. `again`: ask once more to be let in. `without-key`: come in as anybody may,
+ * without what the link says. `anew`: go live again. `elsewhere`: see what else is live.
  */
-export type RefusalWay = 'again' | 'without-key' | 'elsewhere';
+export type Way = 'again' | 'without-key' | 'anew' | 'elsewhere';
 
 /** What is said to somebody who is not let in. */
 export interface RefusalWords {
@@ -12,7 +12,7 @@ export interface RefusalWords {
   readonly headline: string;
   /** What Footlight does about it, and what the person can do. */
   readonly explanation: string;
-  readonly ways: readonly RefusalWay[];
+  readonly ways: readonly Way[];
 }
 
 /** The words for `refusal`, by its code. */

@@ -1,5 +1,5 @@
 import type { Facts, Phase } from '../session/phase';
-import { type RefusalWay, refusalWords } from './refusal-words';
+import { type Way, refusalWords } from './refusal-words';
 
 /** What the server calls somebody who gave no name. */
 export const ANONYMOUS = 'Anonymous';
@@ -11,19 +11,29 @@ export interface StateWords {
   /** What Footlight does about it, and what the person can do; empty while playing. */
   readonly explanation: string;
   /** Ways on that stand beneath it. */
-  readonly ways?: readonly RefusalWay[];
+  readonly ways?: readonly Way[];
 }
 
 /** Where there is nothing to wait for. */
-const AT_REST: readonly RefusalWay[] = ['elsewhere'];
+const AT_REST: readonly Way[] = ['elsewhere'];
 
-/** The words for `phase`. */
-export function stateWords(phase: Phase, facts: Facts | null, hostName: string): StateWords {
+/**
+ * The words for `phase`.
+ *
+ * @param hosting - whether they are said to the host, of their own stream
+ */
+export function stateWords(phase: Phase, facts: Facts | null, hostName: string, hosting = false): StateWords {
   const host = hostName === '' || hostName === ANONYMOUS ? 'the host' : hostName;
   switch (phase) {
     case 'connecting':
       return connectingWords(facts);
     case 'waiting':
+      if (hosting) {
+        return {
+          headline: 'You are not on air',
+          explanation: 'Nobody sees or hears you yet. Turn on your camera or microphone.',
+        };
+      }
       return facts?.flow === 'stalled'
         ? {
             headline: `Waiting for ${host}`,
@@ -33,11 +43,11 @@ export function stateWords(phase: Phase, facts: Facts | null, hostName: string):
     case 'live':
       return { headline: 'Live', explanation: '' };
     case 'reconnecting':
-      return facts?.link === 'absent'
+      return facts?.link === 'absent' && !hosting
         ? { headline: 'Reconnecting…', explanation: `The server is back. Waiting for ${host} to return.` }
         : { headline: 'Reconnecting…', explanation: 'The connection was lost. The stream goes on here by itself.' };
     case 'ended':
-      return endedWords(facts);
+      return hosting ? ownEndWords(facts) : endedWords(facts);
     case 'refused':
       return refusalWords(facts?.refusal ?? { code: '', message: '' });
     case 'expelled':
@@ -84,6 +94,20 @@ function endedWords(facts: Facts | null): StateWords {
       return { headline, explanation: 'Nobody was in it for a long time.', ways: AT_REST };
     default:
       return { headline, explanation: 'Thank you for watching.', ways: AT_REST };
+  }
+}
+
+/** Of one's own stream. */
+function ownEndWords(facts: Facts | null): StateWords {
+  const headline = 'Your stream has ended';
+  const ways = ['anew', ...AT_REST] as const;
+  switch (facts?.endReason) {
+    case 'host_left':
+      return { headline, explanation: 'You were away for too long, and nobody could take over.', ways };
+    case 'idle':
+      return { headline, explanation: 'Nobody was in it for a long time.', ways };
+    default:
+      return { headline, explanation: 'Nobody is in it any more, and nothing of yours is sent.', ways };
   }
 }
 
