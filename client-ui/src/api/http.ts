@@ -6,12 +6,10 @@ import type {
   SessionStats,
   SessionSummary,
 } from '../protocol/bindings';
+import { asSentence } from '../text/format';
 
 /** No answer is waited for longer than this. */
 const ANSWER_WITHIN_MS = 8_000;
-
-/** Whether a session can be joined, as far as one request can tell. */
-export type Presence = 'present' | 'absent' | 'unreachable';
 
 function statsPath(sessionId: string): string {
   return `/ws/live/${encodeURIComponent(sessionId)}/stats`;
@@ -19,21 +17,6 @@ function statsPath(sessionId: string): string {
 
 function get(path: string): Promise<Response> {
   return fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
-}
-
-/**
- * Asks whether the server knows `sessionId`. A browser does not tell why a WebSocket was refused, so this does.
- */
-export async function presenceOf(sessionId: string): Promise<Presence> {
-  try {
-    const response = await get(statsPath(sessionId));
-    if (response.status === 404) {
-      return 'absent';
-    }
-    return response.ok ? 'present' : 'unreachable';
-  } catch {
-    return 'unreachable';
-  }
 }
 
 /** The video codecs on air in a session, in upper case; none where the server does not say. */
@@ -99,12 +82,6 @@ async function refusalIn(response: Response): Promise<RequestRefused> {
   const said = typeof body?.message === 'string' ? asSentence(body.message) : '';
   const unsaid = `The server refused, with status ${response.status}. Try again in a moment.`;
   return new RequestRefused(code, WORDS[code] ?? (said === '' ? unsaid : said));
-}
-
-/** `the session is full` → `The session is full.` */
-function asSentence(message: string): string {
-  const text = message.trim();
-  return text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? '' : '.'}`;
 }
 
 /** Sends a request. Rejects with {@link RequestRefused} unless it is granted. */

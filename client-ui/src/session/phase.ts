@@ -1,4 +1,5 @@
 import type { EndReason } from '../protocol/bindings';
+import { type Refusal, mayPass } from './refusal';
 
 /** What the watch page shows, and its `data-state`. */
 export type Phase =
@@ -10,6 +11,8 @@ export type Phase =
   | 'not-found'
   | 'unsupported'
   | 'offline'
+  /** The server does not let this person in. */
+  | 'refused'
   /** A host or cohost sent this person away. */
   | 'expelled'
   /** The same person has come in anew elsewhere. */
@@ -45,6 +48,8 @@ export interface Facts {
   readonly endReason: EndReason | null;
   /** Who sent this person away and why, where somebody did. */
   readonly expulsion: { readonly by: string; readonly reason: string } | null;
+  /** Why the server does not let us in, where it does not. */
+  readonly refusal: Refusal | null;
 }
 
 /** What is known before anything is. */
@@ -58,11 +63,13 @@ export const FIRST_FACTS: Facts = {
   lost: false,
   endReason: null,
   expulsion: null,
+  refusal: null,
 };
 
-/** Whether `link` stays as it is until the page is loaded again. */
-export function isFinal(link: Link): boolean {
-  return link === 'expelled' || link === 'replaced';
+/** Whether the link stays as it is until the page is loaded again. */
+export function isFinal({ link, refusal }: Pick<Facts, 'link' | 'refusal'>): boolean {
+  const forGood = link === 'refused' && refusal !== null && !mayPass(refusal);
+  return link === 'expelled' || link === 'replaced' || forGood;
 }
 
 /** The one phase that follows from `facts`. */
@@ -77,8 +84,9 @@ export function phaseOf(facts: Facts): Phase {
       return facts.link;
     case 'absent':
       return facts.lost ? 'reconnecting' : 'not-found';
-    case 'opening':
     case 'refused':
+      return facts.online ? 'refused' : 'offline';
+    case 'opening':
     case 'down':
       if (!facts.online) {
         return 'offline';

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Presence } from '../api/http';
 import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
 import type { MediaEngine, Subscription, SubscriptionEvents, Wanted } from '../media/engine';
 import type { MediaSample } from '../media/sample';
 import { welcome } from './fixtures';
 import type { Facts, Link, Phase } from './phase';
+import type { Admission } from './refusal';
 import type { Room } from './room';
 import type { SignalingEvents } from './signaling';
 import { WatchConnection } from './watch-connection';
@@ -76,7 +76,7 @@ class FakeSubscription implements Subscription {
 
 /** A server, a browser and a network, all of them obedient. */
 class World {
-  presence: Presence = 'present';
+  admission: Admission = 'granted';
   online = true;
   codecs = ['H264', 'VP8'];
   codecsOnAir = ['H264'];
@@ -90,7 +90,7 @@ class World {
   room: Room | null = null;
   readonly connection: WatchConnection;
 
-  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'presence'>> = {}) {
+  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission'>> = {}) {
     Object.assign(this, change);
     const engine: MediaEngine = {
       works: this.works,
@@ -114,7 +114,7 @@ class World {
             close: () => void (socket.left = true),
           };
         },
-        presenceOf: () => Promise.resolve(this.presence),
+        admissionTo: () => Promise.resolve(this.admission),
         videoCodecsOnAir: () => Promise.resolve(this.codecsOnAir),
         isOnline: () => this.online,
         random: () => 0.5,
@@ -225,33 +225,74 @@ describe('joining', () => {
   });
 
   it('says that there is no such session, and goes in when there is', async () => {
-    const world = new World({ presence: 'absent' });
+    const world = new World({ admission: 'absent' });
     world.socket.closed('refused');
     await pass(0);
     expect(world.phase).toBe('not-found');
-    world.presence = 'present';
+    world.admission = 'granted';
     await pass(15_000);
     expect(world.sockets).toHaveLength(2);
     await world.goLive();
   });
 
   it('keeps trying a server that cannot be reached', async () => {
-    const world = new World({ presence: 'unreachable' });
+    const world = new World({ admission: 'unreachable' });
     world.socket.closed('refused');
     await pass(30_000);
     expect(world.phases).toEqual(['connecting']);
-    world.presence = 'present';
+    world.admission = 'granted';
     await pass(5_000);
     await world.goLive();
   });
 
-  it('keeps trying a session that is full', async () => {
+  it('says that a session is full, and goes in when it is not any more', async () => {
+    const full = { code: 'session_full', message: 'This session is full.' };
+    const world = new World({ admission: full });
+    world.socket.closed('refused');
+    await pass(0);
+    expect(world.phase).toBe('refused');
+    expect(world.facts?.refusal).toEqual(full);
+    await pass(5_000);
+    expect(world.sockets, 'asked by plain HTTP alone').toHaveLength(1);
+    world.admission = 'granted';
+    await pass(5_000);
+    expect(world.sockets).toHaveLength(2);
+    await world.goLive();
+  });
+
+  it('goes in at once when it is told to try again', async () => {
+    const world = new World({ admission: { code: 'session_full', message: '' } });
+    world.socket.closed('refused');
+    await pass(0);
+    world.admission = 'granted';
+    world.connection.nudge();
+    await pass(0);
+    expect(world.sockets).toHaveLength(2);
+  });
+
+  it.each(['removed', 'token_expired', 'token_other_session'])('asks no more after %s', async (code) => {
+    const world = new World({ admission: { code, message: '' } });
+    world.socket.closed('refused');
+    await pass(0);
+    expect(world.phase).toBe('refused');
+    expect(vi.getTimerCount()).toBe(0);
+    world.admission = 'granted';
+    world.connection.nudge();
+    await pass(60_000);
+    expect(world.sockets).toHaveLength(1);
+  });
+
+  it('tells a way that is blocked from a place that was freed a moment too late', async () => {
     const world = new World();
     world.socket.closed('refused');
     await pass(0);
-    expect(world.links.at(-1)).toBe('refused');
+    expect(world.phase).toBe('connecting');
+    await pass(1_000);
+    world.socket.closed('refused');
+    await pass(0);
+    expect(world.facts?.refusal?.code).toBe('websocket_blocked');
     await pass(5_000);
-    expect(world.sockets).toHaveLength(2);
+    expect(world.sockets.length).toBeGreaterThan(2);
     await world.goLive();
   });
 
@@ -307,15 +348,15 @@ describe('losing', () => {
   it('comes back when the server is killed and started again, also while it does not know the session yet', async () => {
     const world = new World();
     await world.goLive();
-    world.presence = 'unreachable';
+    world.admission = 'unreachable';
     world.socket.closed('lost');
     expect(world.phase).toBe('reconnecting');
     expect(world.subscription.closed).toBe(true);
     await pass(20_000);
-    world.presence = 'absent';
+    world.admission = 'absent';
     await pass(60_000);
     expect(world.phase).toBe('reconnecting');
-    world.presence = 'present';
+    world.admission = 'granted';
     await pass(5_000);
     await world.goLive();
     expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
@@ -324,7 +365,7 @@ describe('losing', () => {
   it('says in the end that the session is not there', async () => {
     const world = new World();
     await world.goLive();
-    world.presence = 'absent';
+    world.admission = 'absent';
     world.socket.closed('lost');
     await pass(6 * 60_000);
     expect(world.phase).toBe('not-found');
@@ -374,14 +415,14 @@ describe('losing', () => {
     const world = new World();
     await world.goLive();
     world.online = false;
-    world.presence = 'unreachable';
+    world.admission = 'unreachable';
     world.connection.nudge();
     expect(world.socket.probes).toBe(1);
     world.socket.closed('lost');
     expect(world.phase).toBe('offline');
     await pass(60_000);
     world.online = true;
-    world.presence = 'present';
+    world.admission = 'granted';
     world.connection.nudge();
     await pass(0);
     await world.goLive();
@@ -391,12 +432,12 @@ describe('losing', () => {
   it('says that it is over, and goes in again when the host does', async () => {
     const world = new World();
     await world.goLive();
-    world.presence = 'absent';
+    world.admission = 'absent';
     world.say({ type: 'session_ended', reason: 'ended_by_host' });
     expect(world.phase).toBe('ended');
     await pass(60_000);
     expect(world.phase).toBe('ended');
-    world.presence = 'present';
+    world.admission = 'granted';
     await pass(16_000);
     await world.goLive();
     expect(world.phases).toEqual(['connecting', 'live', 'ended', 'connecting', 'live']);
@@ -576,7 +617,7 @@ describe('being sent away', () => {
   it('keeps the reason of the end', async () => {
     const world = new World();
     await world.goLive();
-    world.presence = 'absent';
+    world.admission = 'absent';
     world.say({ type: 'session_ended', reason: 'host_left' });
     expect(world.facts?.endReason).toBe('host_left');
   });

@@ -1,10 +1,10 @@
-import type { Presence } from '../api/http';
 import type { MediaEngine, Subscription } from '../media/engine';
 import type { MediaSample } from '../media/sample';
 import type { ClientMessage, ServerMessage } from '../protocol/bindings';
 import { DORMANT_BACKOFF, VIEWER_BACKOFF, backoff } from './backoff';
 import { FlowWatch } from './flow';
 import { FIRST_FACTS, type Facts, type Flow, type Phase, isFinal, phaseOf } from './phase';
+import { type Admission, BLOCKED } from './refusal';
 import { UNKNOWN_ROOM, type Room, expectation, receive, sent } from './room';
 import type { Closure, OpenSignaling } from './signaling';
 import { Visit } from './visit';
@@ -25,7 +25,8 @@ const ABSENCE_GRACE_MS = 5 * 60_000;
 export interface WatchSurroundings {
   readonly engine: MediaEngine;
   readonly openSignaling: OpenSignaling;
-  presenceOf(sessionId: string): Promise<Presence>;
+  /** Whether we would be let in now. */
+  admissionTo(sessionId: string): Promise<Admission>;
   videoCodecsOnAir(sessionId: string): Promise<string[]>;
   isOnline(): boolean;
   random(): number;
@@ -105,7 +106,7 @@ export class WatchConnection {
 
   /** The network came or went, the page came back into view: whatever is waiting need not wait longer. */
   nudge(): void {
-    if (this.#closed || !this.#facts.engineWorks || isFinal(this.#facts.link)) {
+    if (this.#closed || !this.#facts.engineWorks || isFinal(this.#facts)) {
       return;
     }
     this.#learn({ online: this.#outside.isOnline() });
@@ -218,15 +219,15 @@ export class WatchConnection {
       online: this.#outside.isOnline(),
     });
     if (end === 'refused') {
-      // A browser does not say why; the answer decides between a wrong address and a server that is away.
-      void this.#tryAgain({ joinIfPresent: false });
+      // A browser does not say why; the server does, by plain HTTP.
+      void this.#tryAgain({ refusedBefore: true });
     } else {
       this.#retryLater();
     }
   }
 
   #retryLater(): void {
-    if (this.#closed) {
+    if (this.#closed || isFinal(this.#facts)) {
       return;
     }
     const dormant = this.#facts.link === 'ended' || (this.#facts.link === 'absent' && !this.#facts.lost);
@@ -236,22 +237,35 @@ export class WatchConnection {
     this.#retry = setTimeout(() => void this.#tryAgain(), wait);
   }
 
-  async #tryAgain({ joinIfPresent = true } = {}): Promise<void> {
-    const presence = await this.#outside.presenceOf(this.#sessionId);
+  /** @param refusedBefore - whether a WebSocket was refused just now, so that the next one has to wait */
+  async #tryAgain({ refusedBefore = false } = {}): Promise<void> {
+    const admission = await this.#outside.admissionTo(this.#sessionId);
     if (this.#closed || this.#visit !== null) {
       return;
     }
     clearTimeout(this.#retry);
-    if (presence === 'present' && joinIfPresent) {
+    if (admission === 'granted' && !refusedBefore) {
       this.#visitNow();
       return;
     }
-    if (presence === 'absent') {
+    if (admission === 'absent') {
       this.#absent();
     } else if (this.#facts.link !== 'ended') {
-      this.#learn({ link: presence === 'present' ? 'refused' : 'down', online: this.#outside.isOnline() });
+      this.#notIn(admission);
     }
     this.#retryLater();
+  }
+
+  #notIn(admission: Exclude<Admission, 'absent'>): void {
+    const online = this.#outside.isOnline();
+    if (admission === 'unreachable') {
+      this.#learn({ link: 'down', online });
+    } else if (admission !== 'granted') {
+      this.#learn({ link: 'refused', refusal: admission, online });
+    } else if (this.#failures > 0) {
+      // Once may be chance: a place was freed between the two questions.
+      this.#learn({ link: 'refused', refusal: BLOCKED, online });
+    }
   }
 
   #absent(): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NOBODY, type SpeakingOrder, frontPlaces, reorder } from './speaking-order';
+import { NOBODY, type SpeakingOrder, frontPlaces, leading, reorder } from './speaking-order';
 
 const SIX = ['a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -56,5 +56,26 @@ describe('reorder', () => {
 
   it('does not move who is in front already', () => {
     expect(during(START, 0, 20_000, ['b', 'a']).keys).toEqual(SIX);
+  });
+});
+
+describe('leading', () => {
+  const after = (ms: number, speaking: string[]) => during(START, 0, ms, speaking);
+
+  it('gives the word to who goes on speaking, and not for a cough', () => {
+    expect(leading(after(1_000, ['e']), ['e'], 'a', 1_000)).toBe('a');
+    expect(leading(after(2_000, ['e']), ['e'], 'a', 2_000)).toBe('e');
+  });
+
+  it('leaves it to them while they pause or are talked over', () => {
+    const order = after(2_000, ['e', 'a']);
+    expect(leading(order, [], 'a', 2_500)).toBe('a');
+    expect(leading(order, ['e', 'a'], 'a', 2_500)).toBe('a');
+    expect(leading(order, ['e'], 'a', 2_500)).toBe('e');
+  });
+
+  it('takes it from who has left', () => {
+    const order = reorder(START, ['a', 'b'], [], 10);
+    expect(leading(order, [], 'f', 10)).toBeNull();
   });
 });

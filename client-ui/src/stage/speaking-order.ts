@@ -72,3 +72,23 @@ export function reorder(
   const swapped = keys.map((key) => (key === comes ? goes : key === goes ? comes : key));
   return { keys: swapped, speech, movedAt: now };
 }
+
+/**
+ * Who has the word: the loudest of those who go on speaking. Whoever has it keeps it through pauses and interjections.
+ *
+ * @param order - after {@link reorder} for the same `speaking` and `now`
+ * @param before - who had it until now
+ */
+export function leading(
+  order: SpeakingOrder,
+  speaking: readonly string[],
+  before: string | null,
+  now: number,
+): string | null {
+  const goesOn = (key: string) => now - (order.speech[key]?.since ?? now) >= SPEAKS_FOR_MS;
+  if (before !== null && speaking.includes(before)) {
+    return before;
+  }
+  const present = before !== null && order.keys.includes(before) ? before : null;
+  return speaking.find(goesOn) ?? present;
+}

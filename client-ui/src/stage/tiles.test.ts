@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { someone, welcome } from '../session/fixtures';
 import type { Participant, ServerMessage } from '../protocol/bindings';
 import { UNKNOWN_ROOM, type Room, type Slot, receive } from '../session/room';
-import { SELF, initials, tilesOf } from './tiles';
+import { SELF, initials, mainTile, tilesOf } from './tiles';
 
 function roomOf(participants: Participant[], slots: Record<string, Slot> = {}): Room {
   const message = { ...welcome({ participants }), timestamp: '2026-01-01T12:00:00.000Z' } as ServerMessage;
@@ -49,6 +49,28 @@ describe('tilesOf', () => {
     const you = someone('v', 'Me', 'guest', onAir);
     expect(keys(roomOf([you], { 1: camera('v') }))).toEqual([]);
     expect(keys(roomOf([you], { 1: camera('v') }), true)).toEqual([SELF]);
+  });
+});
+
+describe('mainTile', () => {
+  const people = [someone('h', 'Ada', 'host', onAir), someone('g', 'Grace', 'guest', onAir)];
+  const slots = { 1: camera('h'), 2: camera('g') };
+  const main = (...[expanded, leader, more = {}]: [string | null, string | null, Record<string, Slot>?]) =>
+    mainTile(tilesOf(roomOf(people, { ...slots, ...more }), true), expanded, leader)?.key;
+
+  it('is what was made large, or else whoever has the word', () => {
+    expect(main('person:h', 'person:g')).toBe('person:h');
+    expect(main(null, 'person:g')).toBe('person:g');
+  });
+
+  it('is a screen before anybody has the word, or the first person', () => {
+    expect(main(null, null, { 3: screen('g') })).toBe('screen:g');
+    expect(main(null, 'person:gone')).toBe('person:h');
+  });
+
+  it('is never your own', () => {
+    expect(main(SELF, null)).toBe('person:h');
+    expect(mainTile(tilesOf(roomOf([]), true), SELF, null)).toBeUndefined();
   });
 });
 

@@ -58,6 +58,28 @@ export function tilesOf(room: Room, self: boolean, sharing: readonly string[] = 
   return [...own, ...screens, ...people];
 }
 
+/**
+ * The tile whose picture stands for all where there is room for one: what was made large, or else whoever has the word. Your
+ * own is never it.
+ *
+ * @param tiles - those that have a picture to show, in their order
+ * @param expanded - key of the one that was made large
+ * @param leader - key of whoever has the word
+ */
+export function mainTile(
+  tiles: readonly StageTile[],
+  expanded: string | null,
+  leader: string | null,
+): StageTile | undefined {
+  const others = tiles.filter((tile) => tile.kind !== 'self');
+  return (
+    others.find((tile) => tile.key === expanded) ??
+    others.find((tile) => tile.key === leader) ??
+    others.find((tile) => tile.kind === 'screen') ??
+    others[0]
+  );
+}
+
 /** The letters that stand for somebody without a picture: of the first and the last word, whole characters. */
 export function initials(name: string): string {
   const words = name

@@ -31,7 +31,7 @@ export class Player {
   inPicture = $state(false);
   silent = $derived(this.muted || this.soundBlocked || this.volume === 0);
   readonly canPictureInPicture = document.pictureInPictureEnabled === true;
-  #video: HTMLVideoElement | null = null;
+  #main: HTMLVideoElement | null = null;
   /** Elements with sound in them. Those that only show a picture are silent by themselves. */
   #sounding: readonly HTMLMediaElement[] = [];
 
@@ -41,24 +41,43 @@ export class Player {
     this.volume = volume;
   }
 
-  /** Takes charge of the element that shows the first picture. Returns what lets go of it. */
-  adopt(video: HTMLVideoElement): () => void {
-    this.#video = video;
-    const release = this.carry(video);
+  /** Observes the page. Returns what ends it. */
+  start(): () => void {
     const fullScreen = () => (this.fullScreen = document.fullscreenElement !== null);
-    const entered = () => (this.inPicture = true);
-    const left = () => (this.inPicture = false);
+    // Fired for one picture after another where the small window goes on with the next.
+    const small = () => (this.inPicture = document.pictureInPictureElement !== null);
     document.addEventListener('fullscreenchange', fullScreen);
-    video.addEventListener('enterpictureinpicture', entered);
-    video.addEventListener('leavepictureinpicture', left);
+    document.addEventListener('enterpictureinpicture', small);
+    document.addEventListener('leavepictureinpicture', small);
     return () => {
-      release();
       document.removeEventListener('fullscreenchange', fullScreen);
-      video.removeEventListener('enterpictureinpicture', entered);
-      video.removeEventListener('leavepictureinpicture', left);
-      this.#video = null;
+      document.removeEventListener('enterpictureinpicture', small);
+      document.removeEventListener('leavepictureinpicture', small);
     };
   }
+
+  /**
+   * The element whose picture stands for all where there is room for one; to be used as an attachment. A small window that
+   * is open goes on with it: only the first time do browsers want a tap for that (W3C Picture-in-Picture §4.1).
+   */
+  readonly main = (video: HTMLVideoElement): (() => void) => {
+    this.#main = video;
+    const follow = () => {
+      const shown = document.pictureInPictureElement ?? null;
+      if (this.#main === video && shown !== null && shown !== video) {
+        // An element without a picture yet is refused, and asks again when it has one.
+        video.requestPictureInPicture().catch(() => undefined);
+      }
+    };
+    follow();
+    video.addEventListener('loadedmetadata', follow);
+    return () => {
+      video.removeEventListener('loadedmetadata', follow);
+      if (this.#main === video) {
+        this.#main = null;
+      }
+    };
+  };
 
   /** Takes charge of an element that has sound. Returns what lets go of it. */
   carry(element: HTMLMediaElement): () => void {
@@ -141,7 +160,7 @@ export class Player {
       } else if (document.fullscreenEnabled) {
         await stage.requestFullscreen({ navigationUI: 'hide' });
       } else {
-        (this.#video as PhoneVideo | null)?.webkitEnterFullscreen?.();
+        (this.#main as PhoneVideo | null)?.webkitEnterFullscreen?.();
       }
     } catch {
       // The browser said no; the page stays as it is.
@@ -154,7 +173,7 @@ export class Player {
       if (document.pictureInPictureElement !== null) {
         await document.exitPictureInPicture();
       } else {
-        await this.#video?.requestPictureInPicture();
+        await this.#main?.requestPictureInPicture();
       }
     } catch {
       // There is no picture yet; the button does nothing then.

@@ -1,4 +1,4 @@
-import { NOBODY, type SpeakingOrder, reorder } from '../stage/speaking-order';
+import { NOBODY, type SpeakingOrder, leading, reorder } from '../stage/speaking-order';
 
 /** How often it is looked whether somebody who goes on speaking is to come forward. */
 const LOOK_EVERY_MS = 500;
@@ -10,6 +10,8 @@ export class StageOrder {
   #speaking: readonly string[] = [];
   /** Keys of tiles. */
   keys = $state.raw<readonly string[]>([]);
+  /** Key of the tile of whoever has the word; `null` before anybody had it. */
+  leader = $state<string | null>(null);
 
   /** Follows who is there and who speaks. */
   observe(present: readonly string[], speaking: readonly string[]): void {
@@ -29,7 +31,9 @@ export class StageOrder {
   }
 
   #look(): void {
-    this.#order = reorder(this.#order, this.#present, this.#speaking, performance.now());
+    const now = performance.now();
+    this.#order = reorder(this.#order, this.#present, this.#speaking, now);
+    this.leader = leading(this.#order, this.#speaking, this.leader, now);
     const keys = this.#order.keys;
     if (keys.length !== this.keys.length || keys.some((key, index) => key !== this.keys[index])) {
       this.keys = keys;

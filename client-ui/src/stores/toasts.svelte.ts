@@ -19,10 +19,14 @@ export class Toasts {
   #next = 0;
   #timers: Record<number, ReturnType<typeof setTimeout>> = {};
 
-  /** Follows a session. Returns what ends it. */
-  follow(link: RoomLink): () => void {
+  /**
+   * Follows a session. Returns what ends it.
+   *
+   * @param hosting - whether this person is the host now
+   */
+  follow(link: RoomLink, hosting: () => boolean): () => void {
     const stop = link.listen((message) => {
-      const words = toastWords(message);
+      const words = toastWords(message, hosting());
       if (words !== null) {
         this.say(words);
       }

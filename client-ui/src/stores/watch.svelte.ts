@@ -1,4 +1,5 @@
-import { presenceOf, videoCodecsOnAir } from '../api/http';
+import { admissionAt } from '../api/admission';
+import { videoCodecsOnAir } from '../api/http';
 import { engine } from '../media/current';
 import type { Subscription } from '../media/engine';
 import { type Figures, figuresBetween, remember } from '../media/figures';
@@ -39,9 +40,7 @@ export class Watch {
   /** The last minute, oldest first. */
   history = $state.raw<readonly Figures[]>([]);
   /** Whether this person is in the session, be it that the connection is being restored. */
-  present = $derived(
-    this.room.you !== null && this.phase !== 'ended' && this.phase !== 'expelled' && this.phase !== 'replaced',
-  );
+  present = $derived(this.room.you !== null && !['ended', 'refused', 'expelled', 'replaced'].includes(this.phase));
   figures = $derived(this.history.at(-1) ?? null);
   /** Whether this person can still choose a name: a token has one in it. */
   readonly nameIsFree: boolean;
@@ -128,23 +127,24 @@ export class Watch {
     return within;
   }
 
+  /** Tries to come in at once, where this page waits with it. */
+  tryAgain(): void {
+    this.#connection?.nudge();
+  }
+
   /** The element that shows the subscription has presented a frame. */
   framePresented(): void {
     this.#connection?.framePresented();
   }
 
   #open(): void {
-    const open = keepingPlace(
-      (id, events) => new SocketSignaling(signalingUrl(id, location.origin, this.#credentials()), events),
-      this.#place,
-      Date.now,
-    );
+    const open = keepingPlace((id, events) => new SocketSignaling(this.#addressOf(id), events), this.#place, Date.now);
     this.#connection ??= new WatchConnection(
       this.sessionId,
       {
         engine,
         openSignaling: open,
-        presenceOf,
+        admissionTo: (id) => admissionAt(this.#addressOf(id)),
         videoCodecsOnAir,
         isOnline: () => navigator.onLine,
         random: Math.random,
@@ -173,12 +173,13 @@ export class Watch {
     this.#connection = null;
   }
 
-  #credentials() {
-    return {
+  /** Of the signaling, with who we are. */
+  #addressOf(sessionId: string): string {
+    return signalingUrl(sessionId, location.origin, {
       token: this.#token,
       username: this.#username ?? displayName.chosen,
       resumeToken: this.#place.token(Date.now()),
-    };
+    });
   }
 
   #measure(sample: MediaSample): void {

@@ -72,6 +72,13 @@ export class Studio {
     return this.way !== null;
   }
 
+  /** Whether there is anything to be seen or heard of this person. */
+  get sends(): boolean {
+    const sound = this.microphone.track !== null && !this.soundOff;
+    const picture = this.camera.track !== null && !this.pictureOff && !this.soundOnly;
+    return sound || picture || this.screen.picture !== null;
+  }
+
   /** Opens what the mode needs, for a preview: in `voice` no camera is even asked for. */
   async prepare(mode: SessionMode): Promise<void> {
     const before = this.#mode;
@@ -171,6 +178,20 @@ export class Studio {
       this.screen.stop();
     } else if (this.pictureBarredBy === null) {
       await this.screen.start();
+    }
+  }
+
+  /** Shows a screen in place of what does not work, and says no more about that. To be called from a click. */
+  async shareInstead(of: About): Promise<void> {
+    await this.screen.start();
+    if (this.screen.picture === null) {
+      return;
+    }
+    if (of !== 'microphone') {
+      this.camera.leaveOut();
+    }
+    if (of !== 'camera') {
+      this.microphone.leaveOut();
     }
   }
 

@@ -23,6 +23,8 @@ describe('causeOf', () => {
   });
 });
 
+const missing = (device: 'camera' | 'microphone') => deviceTrouble('missing', device, place);
+
 describe('deviceTrouble', () => {
   const causes = [
     'insecure',
@@ -49,6 +51,15 @@ describe('deviceTrouble', () => {
     expect(deviceTrouble(cause, 'camera', place).ways.length).toBeGreaterThan(0);
   });
 
+  it('offers a screen in place of a camera, and of nothing else', () => {
+    for (const cause of ['refused', 'missing', 'busy', 'lost'] as const) {
+      expect(deviceTrouble(cause, 'camera', place).ways, cause).toContain('screen');
+      expect(deviceTrouble(cause, 'microphone', place).ways, cause).not.toContain('screen');
+    }
+    expect(problemsOf(missing('camera'), missing('microphone'), place)[0]?.trouble.ways).toContain('screen');
+    expect(deviceTrouble('insecure', 'camera', place).ways).not.toContain('screen');
+  });
+
   it('names what to press, in each browser', () => {
     const steps = (['chromium', 'firefox', 'firefox-phone', 'safari', 'safari-phone'] as const).map((browser) =>
       permissionSteps(browser, 'camera'),
@@ -67,7 +78,7 @@ describe('problemsOf', () => {
     expect(problemsOf(camera, microphone, place)).toMatchObject([
       {
         about: 'both',
-        trouble: { headline: 'Your camera and microphone are not allowed on this page', ways: ['again'] },
+        trouble: { headline: 'Your camera and microphone are not allowed on this page', ways: ['again', 'screen'] },
       },
     ]);
   });

@@ -8,9 +8,10 @@ export type Cause =
   'insecure' | 'unsupported' | 'refused' | 'system-refused' | 'busy' | 'missing' | 'unfit' | 'lost' | 'unknown';
 
 /**
- * What a person can do about it. `other`: choose another device. `secure`: open the same page by https.
+ * What a person can do about it. `other`: choose another device. `screen`: show a screen in place of the camera. `secure`:
+ * open the same page by https.
  */
-export type Way = 'again' | 'without' | 'other' | 'secure';
+export type Way = 'again' | 'without' | 'other' | 'screen' | 'secure';
 
 /** What is said about a device that does not work. */
 export interface Trouble {
@@ -121,7 +122,8 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
     cause,
     headline,
     explanation,
-    ways,
+    // A screen is a picture: it stands in for a camera, and not for a microphone.
+    ways: about === 'microphone' ? ways.filter((way) => way !== 'screen') : ways,
   });
   switch (cause) {
     case 'insecure':
@@ -140,6 +142,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
         `Your ${name} ${are} not allowed on this page`,
         `${permissionSteps(place.browser, about)} Then try again.`,
         'again',
+        'screen',
         'without',
       );
     case 'system-refused':
@@ -147,6 +150,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
         `The system keeps your ${name} from the browser`,
         `Allow this browser to use ${them} in the system’s privacy settings. Then try again.`,
         'again',
+        'screen',
         'without',
       );
     case 'busy':
@@ -155,6 +159,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
         'Close whatever else may be using it, a call or another tab for example. Then try again.',
         'again',
         'other',
+        'screen',
         'without',
       );
     case 'missing':
@@ -164,6 +169,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
           ? 'Plug one of them in, and it is used at once.'
           : 'Plug one in, and it is used at once. Or go on without.',
         'again',
+        'screen',
         'without',
       );
     case 'unfit':
@@ -174,6 +180,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
           : 'It has no picture of this kind, or is not plugged in any more. Choose another size or another camera.',
         'again',
         'other',
+        'screen',
         'without',
       );
     case 'lost':
@@ -182,6 +189,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
         'Unplugged, or taken away by the system. Plug it in again, or choose another one.',
         'again',
         'other',
+        'screen',
         'without',
       );
     case 'unknown':
@@ -190,6 +198,7 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
         'The browser does not say why. Unplug it and plug it in again, or restart the browser. Then try again.',
         'again',
         'other',
+        'screen',
         'without',
       );
   }

@@ -57,3 +57,9 @@ export function duration(seconds: number): string {
   const [count, unit] = seconds >= 60 && seconds % 60 === 0 ? [seconds / 60, 'minute'] : [seconds, 'second'];
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
+
+/** `the session is full` → `The session is full.` */
+export function asSentence(message: string): string {
+  const text = message.trim();
+  return text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? '' : '.'}`;
+}

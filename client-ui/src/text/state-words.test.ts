@@ -33,6 +33,17 @@ describe('stateWords', () => {
     expect(stateWords('ended', { ...FACTS, endReason: 'ended_by_host' }, 'Ada').explanation).not.toBe(lost);
   });
 
+  it('does not tell a host about themselves as if they watched', () => {
+    for (const reason of ['ended_by_host', 'host_left', 'idle'] as const) {
+      const words = stateWords('ended', { ...FACTS, endReason: reason }, 'Ada', true);
+      expect(words.headline).toBe('Your stream has ended');
+      expect(words.explanation, reason).not.toMatch(/thank you|the host/i);
+      expect(words.ways).toContain('anew');
+    }
+    expect(stateWords('waiting', FACTS, 'Ada', true).headline).not.toContain('Ada');
+    expect(stateWords('reconnecting', { ...FACTS, link: 'absent' }, 'Ada', true).explanation).not.toContain('Ada');
+  });
+
   it('says what happens next in every state that is not the stream itself or a moment', () => {
     const phases: Phase[] = [
       'waiting',
@@ -43,6 +54,7 @@ describe('stateWords', () => {
       'unsupported',
       'expelled',
       'replaced',
+      'refused',
     ];
     for (const phase of phases) {
       expect(stateWords(phase, FACTS, 'Ada').explanation, phase).not.toBe('');

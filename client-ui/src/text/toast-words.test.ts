@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { ServerEvent, ServerMessage } from '../protocol/bindings';
 import { toastWords } from './toast-words';
 
-const words = (event: ServerEvent) => toastWords({ ...event, timestamp: '2026-01-01T00:00:00.000Z' } as ServerMessage);
+const words = (event: ServerEvent, hosting = false) =>
+  toastWords({ ...event, timestamp: '2026-01-01T00:00:00.000Z' } as ServerMessage, hosting);
 
 describe('toastWords', () => {
   it('says who did what to you', () => {
@@ -29,6 +30,19 @@ describe('toastWords', () => {
     expect(words({ type: 'error', code: 'x', message: 'The stage is full.', action: 'request_guest' })).toBe(
       'The stage is full.',
     );
+  });
+
+  it('does not tell the host what the host does', () => {
+    const events: ServerEvent[] = [
+      { type: 'host_back' },
+      { type: 'host_away', grace_seconds: 60 },
+      { type: 'session_ended', reason: 'ended_by_host' },
+    ];
+    for (const event of events) {
+      expect(words(event), event.type).not.toBeNull();
+      expect(words(event, true), event.type).toBeNull();
+    }
+    expect(words({ type: 'session_ended', reason: 'server_shutdown' }, true)).toContain('restarting');
   });
 
   it('is silent about everything else', () => {

@@ -24,8 +24,12 @@ function named(by: string): string {
   return by === '' ? 'The host' : by;
 }
 
-/** What is said to a person about something that happened to them; `null` for all else. */
-export function toastWords(message: ServerMessage): string | null {
+/**
+ * What is said to a person about something that happened to them; `null` for all else.
+ *
+ * @param hosting - whether this person is the host, who need not be told what they do themselves
+ */
+export function toastWords(message: ServerMessage, hosting = false): string | null {
   switch (message.type) {
     case 'force_mute_audio':
       return `${named(message.by)} muted you. Nobody hears you until that is lifted.`;
@@ -46,9 +50,9 @@ export function toastWords(message: ServerMessage): string | null {
     case 'guest_request':
       return `${message.username} asks to come on the stage.`;
     case 'host_away':
-      return `The host is away. The stream waits ${duration(message.grace_seconds)} for them.`;
+      return hosting ? null : `The host is away. The stream waits ${duration(message.grace_seconds)} for them.`;
     case 'host_back':
-      return 'The host is back.';
+      return hosting ? null : 'The host is back.';
     case 'slow_mode':
       return message.seconds === 0
         ? 'Slow mode is off.'
@@ -58,7 +62,9 @@ export function toastWords(message: ServerMessage): string | null {
     case 'session_ended':
       return message.reason === 'server_shutdown'
         ? 'The server is restarting. The stream goes on soon.'
-        : 'The stream has ended.';
+        : hosting
+          ? null
+          : 'The stream has ended.';
     case 'error':
       return TOLD_ELSEWHERE.has(message.action ?? '') || message.action === PASSED_OVER ? null : message.message;
     default:
