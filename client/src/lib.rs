@@ -14,6 +14,7 @@ pub mod clock;
 pub mod devices;
 pub mod pipeline;
 pub mod publish;
+pub mod record;
 pub mod source;
 pub mod studio;
 mod transport;

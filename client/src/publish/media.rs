@@ -6,6 +6,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::publish::outlet::Payload;
+use crate::record::Intake;
 
 /// One track's media on its way. Dropping it ends the carrying.
 pub(crate) struct Carrier<P: Payload> {
@@ -22,6 +23,7 @@ struct Changes<P: Payload> {
 struct Pending<P: Payload> {
     media: Option<mpsc::Receiver<P>>,
     way: Turn<P::Way>,
+    copies: Turn<Intake>,
 }
 
 /// Where to carry to.
@@ -32,6 +34,17 @@ enum Turn<W> {
     To(W),
 }
 
+impl<W> Turn<W> {
+    /// Makes the turn, once.
+    fn take(&mut self, current: &mut Option<W>) {
+        match std::mem::replace(self, Self::StraightOn) {
+            Self::StraightOn => {}
+            Self::Nowhere => *current = None,
+            Self::To(next) => *current = Some(next),
+        }
+    }
+}
+
 impl<P: Payload> Carrier<P> {
     /// Begins to carry `media`, nowhere yet. Must be called within a tokio runtime.
     pub(crate) fn of(media: mpsc::Receiver<P>) -> Self {
@@ -39,6 +52,7 @@ impl<P: Payload> Carrier<P> {
             pending: Mutex::new(Pending {
                 media: None,
                 way: Turn::StraightOn,
+                copies: Turn::StraightOn,
             }),
             told: Notify::new(),
         });
@@ -54,6 +68,11 @@ impl<P: Payload> Carrier<P> {
     /// Carries to another connection from now on, or nowhere.
     pub(crate) fn lead(&self, way: Option<P::Way>) {
         self.change(|pending| pending.way = way.map_or(Turn::Nowhere, Turn::To));
+    }
+
+    /// Keeps a copy of all that is made from now on, or of nothing any more.
+    pub(crate) fn copy(&self, to: Option<Intake>) {
+        self.change(|pending| pending.copies = to.map_or(Turn::Nowhere, Turn::To));
     }
 
     fn change(&self, change: impl FnOnce(&mut Pending<P>)) {
@@ -79,19 +98,20 @@ impl<P: Payload> Drop for Carrier<P> {
 /// rules.
 async fn carry<P: Payload>(mut media: mpsc::Receiver<P>, changes: Arc<Changes<P>>) {
     let mut way: Option<P::Way> = None;
+    let mut copies: Option<Intake> = None;
     loop {
         tokio::select! {
             biased;
             () = changes.told.notified() => {
                 let mut pending = changes.pending.lock().unwrap_or_else(PoisonError::into_inner);
                 media = pending.media.take().unwrap_or(media);
-                match std::mem::replace(&mut pending.way, Turn::StraightOn) {
-                    Turn::StraightOn => {}
-                    Turn::Nowhere => way = None,
-                    Turn::To(next) => way = Some(next),
-                }
+                pending.way.take(&mut way);
+                pending.copies.take(&mut copies);
             }
             Some(packet) = media.recv() => {
+                if let Some(copies) = &copies {
+                    copies.put(packet.kept());
+                }
                 if let Some(open) = &mut way
                     && let Err(error) = packet.send(open).await
                 {

@@ -16,6 +16,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use crate::clock::{MediaClock, MediaTime};
 use crate::pipeline::{EncodedAudio, EncodedVideo};
 use crate::publish::rtp_clock::RtpClock;
+use crate::record::Kept;
 
 /// Largest RTP payload, in bytes. With 20 of IPv6's 40, 8 of UDP, 12 of RTP, up to 28 of header extensions, 2 of RTX
 /// and 16 of SRTP tag, the packet stays within 1,280 bytes, which every IPv6 path carries (RFC 8200 §5).
@@ -84,6 +85,9 @@ pub(crate) trait Payload: Send + Sync + 'static {
     /// The way of this media out of `outlet`.
     fn way(outlet: Outlet, sent: Arc<SentCounters>) -> Self::Way;
 
+    /// The same, to be kept on this machine.
+    fn kept(&self) -> Kept;
+
     /// Sends it.
     fn send(&self, way: &mut Self::Way) -> impl Future<Output = Result<()>> + Send;
 }
@@ -115,6 +119,10 @@ impl Payload for EncodedVideo {
         }
     }
 
+    fn kept(&self) -> Kept {
+        Kept::Picture(self.clone())
+    }
+
     /// Sends one access unit: all its packets under one timestamp, the last one marked (RFC 6184 §5.1).
     async fn send(&self, way: &mut VideoWay) -> Result<()> {
         if !self.keyframe && !way.keyframe_sent {
@@ -139,6 +147,10 @@ impl Payload for EncodedAudio {
 
     fn way(outlet: Outlet, sent: Arc<SentCounters>) -> AudioWay {
         AudioWay { outlet, sent }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept::Sound(self.clone())
     }
 
     /// Sends one Opus packet (RFC 7587 §4.2).

@@ -19,6 +19,7 @@ mod source;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -31,6 +32,7 @@ pub use source::{SourceConfig, SourceStats};
 use crate::{
     clock::MediaClock,
     pipeline::{PipelineError, Preview},
+    record::{Intake, RecordError, Recording, RecordingState},
     units::Resolution,
 };
 use source::Source;
@@ -53,6 +55,12 @@ pub enum StudioError {
     /// The source was never opened, or was closed.
     #[error("{0:?} is not open")]
     NotOpen(TrackSource),
+    /// The folder cannot be written to.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// It was asked for twice.
+    #[error("a recording is running already")]
+    Recording,
 }
 
 /// The sources, and who is connected to them.
@@ -60,6 +68,7 @@ pub enum StudioError {
 pub struct Studio {
     clock: MediaClock,
     sources: Mutex<BTreeMap<Place, Arc<Source>>>,
+    recording: Mutex<Option<Recording>>,
 }
 
 /// [`TrackSource`] in the order of the sections it is offered in.
@@ -86,6 +95,11 @@ pub struct StudioStats {
     pub level_dbfs: Option<f32>,
 }
 
+/// A file has one picture and one sound; a screen is beside them.
+fn is_recorded(place: TrackSource) -> bool {
+    matches!(place, TrackSource::Camera | TrackSource::Microphone)
+}
+
 /// Levels below this are silence: half a step of 16-bit sound.
 const SILENCE_DBFS: f32 = -96.0;
 
@@ -101,6 +115,7 @@ impl Studio {
         Self {
             clock: MediaClock::start(),
             sources: Mutex::default(),
+            recording: Mutex::default(),
         }
     }
 
@@ -117,6 +132,9 @@ impl Studio {
         }
         let source = Arc::new(Source::open(place, self.clock, config)?);
         let stats = source.stats();
+        if let Some(recording) = self.recording().as_ref().filter(|_| is_recorded(place)) {
+            source.copy(recording.intake());
+        }
         self.lock().insert(place.into(), source);
         Ok(stats)
     }
@@ -142,6 +160,44 @@ impl Studio {
     /// What is open now.
     pub fn places(&self) -> Vec<TrackSource> {
         self.lock().values().map(|source| source.place()).collect()
+    }
+
+    /// Keeps what camera and microphone send in files in `folder` whose names begin with `name`, from now on, whenever it is sent.
+    pub fn record(&self, folder: &Path, name: &str) -> Result<(), StudioError> {
+        let mut recording = self.recording();
+        if recording.is_some() {
+            return Err(StudioError::Recording);
+        }
+        let is_open = |place| self.source(place).is_ok();
+        let (picture, sound) = (is_open(TrackSource::Camera), is_open(TrackSource::Microphone));
+        let started = Recording::start(folder, name, picture, sound)?;
+        self.copy_to(started.intake().as_ref());
+        *recording = Some(started);
+        Ok(())
+    }
+
+    /// How the recording is doing; none while there is none.
+    pub fn recorded(&self) -> Option<RecordingState> {
+        self.recording().as_ref().map(Recording::state)
+    }
+
+    /// Ends the recording and closes its files. Blocks for as long as the disk takes.
+    pub fn stop_recording(&self) -> Option<RecordingState> {
+        self.copy_to(None);
+        let recording = self.recording().take();
+        recording.map(Recording::finish)
+    }
+
+    fn copy_to(&self, intake: Option<&Intake>) {
+        let sources: Vec<Arc<Source>> = self.lock().values().cloned().collect();
+        for source in sources.iter().filter(|source| is_recorded(source.place())) {
+            source.copy(intake.cloned());
+        }
+    }
+
+    fn recording(&self) -> MutexGuard<'_, Option<Recording>> {
+        // As for the sources.
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the sources are doing.

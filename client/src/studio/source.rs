@@ -16,6 +16,7 @@ use crate::{
         media::Carrier,
         outlet::{Outlet, Payload, SentCounters},
     },
+    record::Intake,
     units::{Bitrate, Resolution},
 };
 
@@ -255,6 +256,16 @@ impl Source {
             Carriers::Picture(carrier) => carrier.lead(None),
             Carriers::Sound(carrier) => carrier.lead(None),
         }
+    }
+
+    /// Keeps a copy of all that is sent from now on, or of nothing any more.
+    pub(super) fn copy(&self, to: Option<Intake>) {
+        match &self.carrier {
+            Carriers::Picture(carrier) => carrier.copy(to),
+            Carriers::Sound(carrier) => carrier.copy(to),
+        }
+        // A file begins with a picture that needs no other.
+        self.request_keyframe();
     }
 
     pub(super) fn request_keyframe(&self) {

@@ -161,6 +161,31 @@ async fn another_size_keeps_the_track() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_can_be_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let studio = studio();
+    let (_connection, mut peer, _) = connected(&studio).await;
+    studio.record(folder.path(), "show").expect("records");
+    assert!(matches!(
+        studio.record(folder.path(), "show"),
+        Err(StudioError::Recording)
+    ));
+    for _ in 0..60 {
+        heard(&mut peer, |unit| unit.kind == MediaKind::Video).await;
+    }
+    let state = tokio::task::spawn_blocking({
+        let studio = Arc::clone(&studio);
+        move || studio.stop_recording()
+    });
+    let state = state.await.expect("no panic").expect("there was a recording");
+    assert_eq!((state.files.len(), state.lost, state.problem), (1, 0, None));
+    assert!(state.seconds > 1.0, "{} s", state.seconds);
+    assert!(studio.recorded().is_none());
+    // Another one can follow.
+    studio.record(folder.path(), "show").expect("records");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_is_refused_in_words() {
     let studio = studio();
     let wrong = studio.open(TrackSource::Microphone, picture(180));
