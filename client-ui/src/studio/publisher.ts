@@ -104,6 +104,11 @@ export class Publisher {
     }
   }
 
+  /** The camera's picture has another shape now: a phone was turned. */
+  pictureTurned(): void {
+    this.setQuality(this.#quality);
+  }
+
   /** Hears what the server says; only what concerns this connection matters. */
   receive(message: ServerMessage): void {
     if (message.type === 'current_participants') {
@@ -391,7 +396,8 @@ export class Publisher {
   }
 }
 
-/** The height of what a camera gives now, where it says. */
+/** How many lines a camera gives now, where it says: a phone held upright has them from top to bottom. */
 function linesOf(track: MediaStreamTrack | null): number | null {
-  return track?.getSettings?.().height ?? null;
+  const { width, height } = track?.getSettings?.() ?? {};
+  return height === undefined ? null : Math.min(width ?? height, height);
 }
