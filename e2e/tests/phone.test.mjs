@@ -45,17 +45,26 @@ const withTwoCameras = (page) =>
   });
 
 /**
- * Writes down when the viewer's picture becomes another camera's: one is 4:3, the other 16:9.
+ * Writes down when the viewer's picture becomes another camera's: the corners of one are green, those of the other yellow.
  * @param {import('playwright-core').Page} page
  */
 async function noteCameras(page) {
   await page.evaluate((stage) => {
     const video = /** @type {HTMLVideoElement} */ (document.querySelector(stage));
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+      new OffscreenCanvas(2, 2).getContext('2d', { willReadFrequently: true })
+    );
     /** @type {{ camera: string, at: number }[]} */
     const seen = (window.cameras = []);
-    /** @type {VideoFrameRequestCallback} */
-    const look = (_, { width, height }) => {
-      const camera = width / height < 1.5 ? '4:3' : '16:9';
+    const look = () => {
+      const [width, height] = [video.videoWidth / 50, video.videoHeight / 50];
+      for (const corner of [0, 1, 2, 3]) {
+        const [x, y] = [corner % 2, corner >> 1];
+        context.drawImage(video, (1 + 47 * x) * width, (1 + 47 * y) * height, width, height, x, y, 1, 1);
+      }
+      // They grow bright and dark in turn: the most red of the four tells.
+      const red = Math.max(...context.getImageData(0, 0, 2, 2).data.filter((_, index) => index % 4 === 0));
+      const camera = red > 120 ? 'yellow' : 'green';
       if (seen.at(-1)?.camera !== camera) seen.push({ camera, at: Date.now() });
       video.requestVideoFrameCallback(look);
     };

@@ -196,16 +196,32 @@ export class Publisher {
       }
       return;
     }
-    section.sender.replaceTrack(track).catch(() => {
-      // A track that cannot be sent as it was negotiated (W3C WebRTC §5.2) is offered anew.
-      if (this.#connection === connection) {
-        this.#renew();
-      }
-    });
+    void this.#exchange(connection, source, section.sender, track);
     const direction = track === null && isShared(source) ? 'inactive' : 'sendonly';
     if (section.direction !== direction) {
       section.direction = direction;
       this.#negotiate(connection);
+    }
+  }
+
+  async #exchange(
+    connection: RTCPeerConnection,
+    source: TrackSource,
+    sender: RTCRtpSender,
+    track: MediaStreamTrack | null,
+  ): Promise<void> {
+    try {
+      await sender.replaceTrack(track);
+    } catch {
+      // A track that cannot be sent as it was negotiated (W3C WebRTC §5.2) is offered anew.
+      if (this.#connection === connection) {
+        this.#renew();
+      }
+      return;
+    }
+    if (source === 'camera' && track !== null && this.#connection === connection) {
+      // Another camera may have another size, and with it other layers.
+      await this.#encode(sender);
     }
   }
 
