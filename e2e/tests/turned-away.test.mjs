@@ -50,6 +50,8 @@ test('a stream that is full says so, and lets the next one in when somebody leav
   await enter(eve, server.url, session, 'Eve');
   await turnedAway(eve, 'This stream is full');
   await eve.getByRole('button', { name: 'Try again' }).waitFor();
+  const elsewhere = await eve.getByRole('link', { name: 'See what is live now' }).boundingBox();
+  assert.ok((elsewhere?.width ?? 0) > 44, 'both ways on are to be seen');
   // Within the pages, so that the place is given up and not only lost.
   await dan.getByRole('link', { name: 'Footlight, home' }).first().click();
   await eve.locator('[data-testid="state"][data-state="live"]').waitFor();

@@ -40,8 +40,12 @@ test('nothing covers the words about a lost network, and a host is not thanked f
   assert.equal(await ann.getByTestId('toasts').getByText('The host is back').count(), 0);
   await ann.getByRole('button', { name: 'Close chat and people' }).press('Enter');
   await ann.getByTestId('end').click();
+  const asked = ann.waitForResponse((response) => response.url().includes(`/ws/live/${session}`));
   await ann.getByRole('dialog').getByRole('button', { name: 'End the stream' }).click();
   await ann.locator('[data-testid="state"][data-state="ended"]').getByText('Your stream has ended').waitFor();
   await ann.getByRole('link', { name: 'Go live again' }).waitFor();
   await bea.locator('[data-testid="state"][data-state="ended"]').getByText('Thank you for watching').waitFor();
+  // The page of a host may bring a session back, and must not where it was ended.
+  await asked;
+  assert.deepEqual(await server.sessions(), []);
 });

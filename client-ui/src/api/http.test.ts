@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createSession, deleteBackground, liveSessions, putBackground, videoCodecsOnAir } from './http';
+import { createSession, deleteBackground, liveSessions, presenceOf, putBackground, videoCodecsOnAir } from './http';
 
 function answering(status: number, body: unknown): void {
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json(body, { status })));
@@ -15,6 +15,19 @@ const session = {
 };
 
 afterEach(() => void vi.unstubAllGlobals());
+
+describe('presenceOf', () => {
+  it('tells a session that is not there from a server that is not', async () => {
+    answering(200, {});
+    expect(await presenceOf('show')).toBe('present');
+    answering(404, { code: 'not_found', message: 'no such session' });
+    expect(await presenceOf('show')).toBe('absent');
+    answering(503, {});
+    expect(await presenceOf('show')).toBe('unreachable');
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('refused')));
+    expect(await presenceOf('show')).toBe('unreachable');
+  });
+});
 
 describe('liveSessions', () => {
   it('reads the list and leaves out what it cannot show', async () => {

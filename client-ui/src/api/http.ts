@@ -11,12 +11,31 @@ import { asSentence } from '../text/format';
 /** No answer is waited for longer than this. */
 const ANSWER_WITHIN_MS = 8_000;
 
+/** Whether a session can be joined, as far as one request can tell. */
+export type Presence = 'present' | 'absent' | 'unreachable';
+
 function statsPath(sessionId: string): string {
   return `/ws/live/${encodeURIComponent(sessionId)}/stats`;
 }
 
 function get(path: string): Promise<Response> {
   return fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+}
+
+/**
+ * Asks whether the server knows `sessionId`. Unlike a WebSocket with a host's token, the question brings no session back that
+ * has ended.
+ */
+export async function presenceOf(sessionId: string): Promise<Presence> {
+  try {
+    const response = await get(statsPath(sessionId));
+    if (response.status === 404) {
+      return 'absent';
+    }
+    return response.ok ? 'present' : 'unreachable';
+  } catch {
+    return 'unreachable';
+  }
 }
 
 /** The video codecs on air in a session, in upper case; none where the server does not say. */

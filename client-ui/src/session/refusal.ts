@@ -6,7 +6,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** What a server says about coming into a session; `unreachable` where nobody answers who knows. */
+/** What a server says to somebody whose WebSocket was refused; `unreachable` where nobody answers who knows. */
 export type Admission = 'granted' | 'absent' | 'unreachable' | Refusal;
 
 /** The server's code for somebody who was sent away, or comes from a network that was banned. */

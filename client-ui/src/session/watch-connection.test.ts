@@ -114,6 +114,8 @@ class World {
             close: () => void (socket.left = true),
           };
         },
+        presenceOf: () =>
+          Promise.resolve(this.admission === 'absent' || this.admission === 'unreachable' ? this.admission : 'present'),
         admissionTo: () => Promise.resolve(this.admission),
         videoCodecsOnAir: () => Promise.resolve(this.codecsOnAir),
         isOnline: () => this.online,
@@ -253,10 +255,11 @@ describe('joining', () => {
     expect(world.phase).toBe('refused');
     expect(world.facts?.refusal).toEqual(full);
     await pass(5_000);
-    expect(world.sockets, 'asked by plain HTTP alone').toHaveLength(1);
-    world.admission = 'granted';
-    await pass(5_000);
     expect(world.sockets).toHaveLength(2);
+    world.socket.closed('refused');
+    await pass(0);
+    expect(world.phase).toBe('refused');
+    await pass(5_000);
     await world.goLive();
   });
 

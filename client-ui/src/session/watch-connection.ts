@@ -1,3 +1,4 @@
+import type { Presence } from '../api/http';
 import type { MediaEngine, Subscription } from '../media/engine';
 import type { MediaSample } from '../media/sample';
 import type { ClientMessage, ServerMessage } from '../protocol/bindings';
@@ -25,7 +26,8 @@ const ABSENCE_GRACE_MS = 5 * 60_000;
 export interface WatchSurroundings {
   readonly engine: MediaEngine;
   readonly openSignaling: OpenSignaling;
-  /** Whether we would be let in now. */
+  presenceOf(sessionId: string): Promise<Presence>;
+  /** Why we are not let in, or whether we would be by now. */
   admissionTo(sessionId: string): Promise<Admission>;
   videoCodecsOnAir(sessionId: string): Promise<string[]>;
   isOnline(): boolean;
@@ -239,7 +241,7 @@ export class WatchConnection {
 
   /** @param refusedBefore - whether a WebSocket was refused just now, so that the next one has to wait */
   async #tryAgain({ refusedBefore = false } = {}): Promise<void> {
-    const admission = await this.#outside.admissionTo(this.#sessionId);
+    const admission = await this.#ask(refusedBefore);
     if (this.#closed || this.#visit !== null) {
       return;
     }
@@ -254,6 +256,15 @@ export class WatchConnection {
       this.#notIn(admission);
     }
     this.#retryLater();
+  }
+
+  /** Whether there is a session to go into, and after a refusal why not. */
+  async #ask(refusedBefore: boolean): Promise<Admission> {
+    const presence = await this.#outside.presenceOf(this.#sessionId);
+    if (presence !== 'present') {
+      return presence;
+    }
+    return refusedBefore ? this.#outside.admissionTo(this.#sessionId) : 'granted';
   }
 
   #notIn(admission: Exclude<Admission, 'absent'>): void {

@@ -1,5 +1,5 @@
 import { admissionAt } from '../api/admission';
-import { videoCodecsOnAir } from '../api/http';
+import { presenceOf, videoCodecsOnAir } from '../api/http';
 import { engine } from '../media/current';
 import type { Subscription } from '../media/engine';
 import { type Figures, figuresBetween, remember } from '../media/figures';
@@ -144,6 +144,7 @@ export class Watch {
       {
         engine,
         openSignaling: open,
+        presenceOf,
         admissionTo: (id) => admissionAt(this.#addressOf(id)),
         videoCodecsOnAir,
         isOnline: () => navigator.onLine,

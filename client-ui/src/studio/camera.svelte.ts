@@ -1,6 +1,7 @@
 import type { Capture } from './capture';
 import { DeviceInput } from './device-input.svelte';
 import { type Facing, type Remembered, facingOf, isMirrored, nextDevice } from './devices';
+import { AS_IT_COMES, type Lens, type LensSetting, PLAIN_LENS, lensConstraints, lensOf } from './lens';
 import { type CameraChoice, type Quality, cameraConstraints, sizeConstraints } from './quality';
 import type { Place } from './trouble';
 
@@ -13,6 +14,14 @@ export class Camera extends DeviceInput {
   /** Whether the person expects to see it as in a mirror. */
   mirrored = $derived(isMirrored(this.facing));
   canFlip = $derived(this.devices.length > 1);
+  /** What the camera in use can do beside taking a picture. */
+  lens = $derived<Lens>(this.track === null ? PLAIN_LENS : lensOf(this.track));
+  #set = $state.raw<{ readonly track: MediaStreamTrack | null; readonly setting: LensSetting }>({
+    track: null,
+    setting: AS_IT_COMES,
+  });
+  /** How lens and lamp are set: another camera comes as it comes. */
+  lensSetting = $derived<LensSetting>(this.#set.track === this.track ? this.#set.setting : AS_IT_COMES);
 
   constructor(place: Place, remembered: Remembered | null, quality: Quality, capture?: Capture | null) {
     super(place, remembered, capture);
@@ -51,10 +60,30 @@ export class Camera extends DeviceInput {
       return;
     }
     try {
-      await track.applyConstraints(sizeConstraints(quality));
+      await track.applyConstraints({ ...sizeConstraints(quality), ...lensConstraints(this.lensSetting) });
     } catch {
       if (this.track === track) {
         await this.reopen(this.constraints(this.deviceId));
+      }
+    }
+  }
+
+  /** Sets lens and lamp of the camera in use, which may refuse: a lamp that is too hot, for example. */
+  async setLens(change: Partial<LensSetting>): Promise<void> {
+    const track = this.track;
+    const before = this.#set;
+    if (track === null) {
+      return;
+    }
+    const setting = { ...this.lensSetting, ...change };
+    const now = { track, setting };
+    this.#set = now;
+    try {
+      // Constraints replace all of those before.
+      await track.applyConstraints({ ...sizeConstraints(this.quality), ...lensConstraints(setting) });
+    } catch {
+      if (this.#set === now) {
+        this.#set = before;
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Remembered } from './devices';
-import { BITRATES_BPS, DEFAULT_QUALITY, HEIGHTS, type Height, type Quality } from './quality';
+import { BITRATES_BPS, HEIGHTS, type Height, type Quality } from './quality';
 
 const STORED = 'footlight.studio';
 
@@ -7,25 +7,27 @@ const STORED = 'footlight.studio';
 export interface Preferences {
   readonly camera: Remembered | null;
   readonly microphone: Remembered | null;
-  readonly quality: Quality;
+  /** `null` leaves it to what the network is. */
+  readonly quality: Quality | null;
   /** Whether a camera that looks at the person is shown to them as in a mirror. */
   readonly mirror: boolean;
 }
 
 /** What holds for somebody who has chosen nothing yet. */
-export const NO_PREFERENCES: Preferences = { camera: null, microphone: null, quality: DEFAULT_QUALITY, mirror: true };
+export const NO_PREFERENCES: Preferences = { camera: null, microphone: null, quality: null, mirror: true };
 
 function remembered(value: unknown): Remembered | null {
   const { id, name } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Remembered>;
   return typeof id === 'string' && typeof name === 'string' ? { id, name } : null;
 }
 
-function quality(value: unknown): Quality {
+function quality(value: unknown): Quality | null {
   const { height, bitrateBps } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Quality>;
-  return {
-    height: HEIGHTS.includes(height as Height) ? (height as Height) : DEFAULT_QUALITY.height,
-    bitrateBps: BITRATES_BPS.some((known) => known === bitrateBps) ? (bitrateBps ?? null) : null,
-  };
+  if (!HEIGHTS.includes(height as Height)) {
+    return null;
+  }
+  const known = BITRATES_BPS.some((one) => one === bitrateBps);
+  return { height: height as Height, bitrateBps: known ? (bitrateBps ?? null) : null };
 }
 
 /** Reads what was stored, as far as it still makes sense. */

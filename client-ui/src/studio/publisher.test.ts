@@ -166,6 +166,26 @@ describe('Publisher', () => {
     expect(world.offers).toHaveLength(1);
   });
 
+  it('sends the layers that fit another camera, and a picture that was turned, without an offer', async () => {
+    const world = await new World().connected();
+    const sender = world.connection.transceivers[1]?.sender ?? expect.fail('no camera');
+    let size = { width: 640, height: 480 };
+    const camera = (id: string) => Object.assign(fakeTrack('video', id), { getSettings: () => size });
+    const active = () => sender.encodings.map((encoding) => encoding.active);
+    world.publisher.set('camera', camera('front'));
+    await settle();
+    expect(active()).toEqual([true, true, false]);
+    size = { width: 480, height: 640 };
+    world.publisher.pictureTurned();
+    await settle();
+    expect(active(), 'upright').toEqual([true, true, false]);
+    size = { width: 1280, height: 720 };
+    world.publisher.set('camera', camera('back'));
+    await settle();
+    expect(active()).toEqual([true, true, true]);
+    expect(world.offers).toHaveLength(1);
+  });
+
   it('gives the one layer of a browser without simulcast the whole bitrate', async () => {
     const world = new World();
     world.layers = 1;

@@ -104,6 +104,11 @@ export class Publisher {
     }
   }
 
+  /** The camera's picture has another shape now: a phone was turned. */
+  pictureTurned(): void {
+    this.setQuality(this.#quality);
+  }
+
   /** Hears what the server says; only what concerns this connection matters. */
   receive(message: ServerMessage): void {
     if (message.type === 'current_participants') {
@@ -191,16 +196,32 @@ export class Publisher {
       }
       return;
     }
-    section.sender.replaceTrack(track).catch(() => {
-      // A track that cannot be sent as it was negotiated (W3C WebRTC §5.2) is offered anew.
-      if (this.#connection === connection) {
-        this.#renew();
-      }
-    });
+    void this.#exchange(connection, source, section.sender, track);
     const direction = track === null && isShared(source) ? 'inactive' : 'sendonly';
     if (section.direction !== direction) {
       section.direction = direction;
       this.#negotiate(connection);
+    }
+  }
+
+  async #exchange(
+    connection: RTCPeerConnection,
+    source: TrackSource,
+    sender: RTCRtpSender,
+    track: MediaStreamTrack | null,
+  ): Promise<void> {
+    try {
+      await sender.replaceTrack(track);
+    } catch {
+      // A track that cannot be sent as it was negotiated (W3C WebRTC §5.2) is offered anew.
+      if (this.#connection === connection) {
+        this.#renew();
+      }
+      return;
+    }
+    if (source === 'camera' && track !== null && this.#connection === connection) {
+      // Another camera may have another size, and with it other layers.
+      await this.#encode(sender);
     }
   }
 
@@ -391,7 +412,8 @@ export class Publisher {
   }
 }
 
-/** The height of what a camera gives now, where it says. */
+/** How many lines a camera gives now, where it says: a phone held upright has them from top to bottom. */
 function linesOf(track: MediaStreamTrack | null): number | null {
-  return track?.getSettings?.().height ?? null;
+  const { width, height } = track?.getSettings?.() ?? {};
+  return height === undefined ? null : Math.min(width ?? height, height);
 }

@@ -15,6 +15,12 @@ export interface Quality {
 /** 720p is what a household's upstream carries and a phone encodes three times over without getting hot. */
 export const DEFAULT_QUALITY: Quality = { height: 720, bitrateBps: null };
 
+/** A phone's cellular upstream carries it, and what it costs is bearable. */
+export const CELLULAR_QUALITY: Quality = { height: 480, bitrateBps: null };
+
+/** Widths of the picture: cameras have 480 lines in the old shape of televisions, and the others in the new one. */
+const WIDTH_FOR: Record<Height, number> = { 360: 640, 480: 640, 720: 1280, 1080: 1920 };
+
 /** Bits per second at 30 frames per second that show no blocks in VP8 and H.264 where people talk and move. */
 const BITRATE_FOR: Record<Height, number> = { 360: 700_000, 480: 1_200_000, 720: 2_500_000, 1080: 4_500_000 };
 
@@ -121,7 +127,7 @@ export function cameraConstraints(quality: Quality, choice: CameraChoice): Media
 /** The part of the constraints that can change while the camera runs. */
 export function sizeConstraints(quality: Quality): MediaTrackConstraints {
   return {
-    width: { ideal: Math.round((quality.height * 16) / 9) },
+    width: { ideal: WIDTH_FOR[quality.height] },
     height: { ideal: quality.height },
     frameRate: { ideal: 30 },
   };

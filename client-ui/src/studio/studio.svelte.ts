@@ -6,10 +6,12 @@ import { type Opened, browserCapture, openBoth, permissionOf } from './capture';
 import type { DeviceInput } from './device-input.svelte';
 import { type MeshRoom, meshOf } from './mesh-streams.svelte';
 import { Microphone } from './microphone.svelte';
+import { defaultQuality } from './network';
 import { type Preferences, keepPreferences, keepTurnedOff, recallPreferences, recallTurnedOff } from './preferences';
 import { Publisher, type PublishState } from './publisher';
 import { type Quality, bitrateOf } from './quality';
 import { ScreenShare } from './screen.svelte';
+import { followSight, isPocketable } from './sight';
 import { type About, type Place, problemsOf } from './trouble';
 import { AwakeScreen } from './wake-lock';
 
@@ -33,18 +35,23 @@ export class Studio {
   /** What the server said against publishing; empty while it takes it. */
   refusal = $state('');
   soundOff = $derived(this.muted || this.soundBarredBy !== null);
-  pictureOff = $derived(this.hidden || this.pictureBarredBy !== null);
+  /** Whether the page is out of sight on a phone: its camera shows a pocket then, or nothing at all. */
+  outOfSight = $state(false);
+  pictureOff = $derived(this.hidden || this.outOfSight || this.pictureBarredBy !== null);
   readonly place: Place;
   /** What is wrong with camera and microphone. */
   problems = $derived.by(() => problemsOf(this.camera.trouble, this.microphone.trouble, this.place));
   readonly #awake = new AwakeScreen((navigator as Partial<Navigator>).wakeLock ?? null, document);
   readonly #capture = browserCapture();
   #mode = $state<SessionMode | null>(null);
+  /** What the person chose; `null` leaves it to the network. */
+  #chosenQuality: Quality | null;
   #link: RoomLink | null = null;
   #publisher: Publisher | null = null;
   #mesh: MeshRoom | null = null;
   readonly #endings: (() => void)[] = [];
-  readonly #permissions: (() => void)[] = [];
+  /** Ends what is followed for as long as the devices are in use. */
+  readonly #followed: (() => void)[] = [];
   #closed = false;
 
   constructor() {
@@ -52,10 +59,16 @@ export class Studio {
     const secure = new URL(location.href);
     secure.protocol = 'https:';
     this.place = { browser: browserOf(navigator.userAgent), secureAddress: secure.href };
-    this.camera = new Camera(this.place, preferences.camera, preferences.quality, this.#capture);
+    this.camera = new Camera(
+      this.place,
+      preferences.camera,
+      preferences.quality ?? defaultQuality(navigator),
+      this.#capture,
+    );
     this.microphone = new Microphone(this.place, preferences.microphone, this.#capture);
     this.screen = new ScreenShare(this.#capture);
     this.mirror = preferences.mirror;
+    this.#chosenQuality = preferences.quality;
     const off = recallTurnedOff();
     this.muted = off.sound;
     this.hidden = off.picture;
@@ -162,8 +175,14 @@ export class Studio {
   async setQuality(quality: Quality): Promise<void> {
     this.#publisher?.setQuality(quality);
     this.#mesh?.peers.setBitrate(bitrateOf(quality));
+    this.#chosenQuality = quality;
     await this.camera.setQuality(quality);
     this.#keep();
+  }
+
+  /** The camera's picture has another shape now: the phone was turned. */
+  pictureTurned(): void {
+    this.#publisher?.pictureTurned();
   }
 
   /** @param mirror - whether a camera that looks at the person is shown to them as in a mirror */
@@ -263,7 +282,7 @@ export class Studio {
     this.#letGo();
     this.#capture?.removeEventListener('devicechange', this.#devicesChanged);
     removeEventListener('online', this.#networkChanged);
-    this.#permissions.splice(0).forEach((end) => end());
+    this.#followed.splice(0).forEach((end) => end());
   }
 
   readonly #networkChanged = (): void => this.#publisher?.networkChanged();
@@ -275,18 +294,27 @@ export class Studio {
     }
   };
 
+  /** The sound goes on: whoever looks something up while talking is still heard. */
+  #sighted(inSight: boolean): void {
+    this.outOfSight = !inSight;
+    this.#apply();
+  }
+
   /** Browsers show words of their own. */
   readonly #askFirst = (event: BeforeUnloadEvent): void => event.preventDefault();
 
   #begin(): void {
     this.#capture?.addEventListener('devicechange', this.#devicesChanged);
     addEventListener('online', this.#networkChanged);
+    if (isPocketable(window)) {
+      this.#followed.push(followSight(document, (inSight) => this.#sighted(inSight)));
+    }
     for (const input of [this.microphone, this.camera]) {
       void input.followPermission().then((end) => {
         if (this.#closed) {
           end();
         } else {
-          this.#permissions.push(end);
+          this.#followed.push(end);
         }
       });
     }
@@ -332,7 +360,7 @@ export class Studio {
     const preferences: Preferences = {
       camera: this.camera.remembered,
       microphone: this.microphone.remembered,
-      quality: this.camera.quality,
+      quality: this.#chosenQuality,
       mirror: this.mirror,
     };
     keepPreferences(preferences);
