@@ -202,6 +202,26 @@ fn every_source_may_name_keys_and_none_of_them_is_printed() {
 }
 
 #[test]
+fn a_network_that_is_none_is_refused_by_each_source() {
+    let home = tempfile::tempdir().expect("a folder");
+    for (arguments, environment) in [
+        (&["--trusted-proxies", "10.0.0.0/8,proxy"][..], &[][..]),
+        (&[], &[("FOOTLIGHT_TRUSTED_PROXIES", "10.0.0.0/8,proxy")]),
+    ] {
+        let output = server(arguments, environment, home.path());
+        assert!(!output.status.success());
+        assert!(printed(&output).contains("\"proxy\""), "{}", printed(&output));
+    }
+    let error = config::parse("trusted_proxies = [\"10.1.2.3/8\"]")
+        .expect_err("a host")
+        .to_string();
+    assert!(
+        error.contains("trusted_proxies") && error.contains("10.0.0.0/8"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_empty_variable_configures_no_key() {
     let empty = config::parse("[auth]\napi_keys = [\"\"]\npublic_key_files = [\"\"]").expect("is TOML");
     assert_eq!(empty.resolve().expect("valid"), Config::default());

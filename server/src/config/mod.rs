@@ -6,6 +6,7 @@
 mod auth;
 mod ice_server;
 mod load;
+mod network;
 mod private_file;
 mod secret;
 mod settings;
@@ -18,6 +19,7 @@ pub use auth::{AuthConfig, AuthSettings, MIN_API_KEY_CHARS, MIN_SECRET_BYTES, Se
 pub(crate) use auth::{check_api_key, check_secret};
 pub use ice_server::{IceServer, IceServerError};
 pub use load::{Cli, Command, ConfigError, TokenArgs, load, parse};
+pub use network::{Network, NetworkError};
 pub use private_file::PrivateFileError;
 pub(crate) use private_file::read as read_private;
 pub use secret::Secret;
@@ -70,6 +72,8 @@ pub struct Config {
     pub tls: TlsMode,
     /// The address that people use, where a proxy stands in front; `None` takes it from each request.
     pub public_url: Option<String>,
+    /// Reverse proxies, which are believed about where a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// Most sessions at a time.
     pub max_sessions: usize,
     /// Most participants of one session at a time.
@@ -105,6 +109,7 @@ impl Default for Config {
             data_dir: None,
             tls: TlsMode::SelfSigned,
             public_url: None,
+            trusted_proxies: Vec::new(),
             max_sessions: 100,
             max_participants: 10_000,
             max_connections: 20_000,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AuthSettings, Config, ConfigError, IceServer, TlsMode};
+use super::{AuthSettings, Config, ConfigError, IceServer, Network, TlsMode};
 
 /// What one source says; a key that it does not name is `None`.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
@@ -51,6 +51,14 @@ pub struct Settings {
     /// Most participants of one session at a time [default: 10000]
     #[arg(long, env = "FOOTLIGHT_MAX_PARTICIPANTS", value_name = "N")]
     pub max_participants: Option<usize>,
+    /// Networks of reverse proxies, whose Forwarded and X-Forwarded-For headers are believed [default: none]
+    #[arg(
+        long,
+        env = "FOOTLIGHT_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Option<Vec<Network>>,
     /// Most HTTP and WebSocket connections at a time [default: 20000]
     #[arg(long, env = "FOOTLIGHT_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -99,6 +107,7 @@ impl Settings {
             session_idle_seconds: self.session_idle_seconds.or(other.session_idle_seconds),
             host_grace_seconds: self.host_grace_seconds.or(other.host_grace_seconds),
             drain_seconds: self.drain_seconds.or(other.drain_seconds),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             log: self.log.or(other.log),
             auth: self.auth.or(other.auth),
         }
@@ -134,6 +143,7 @@ impl Settings {
                 self.max_participants.unwrap_or(default.max_participants),
             )?,
             max_connections: at_least_one(
+            trusted_proxies: self.trusted_proxies.unwrap_or(default.trusted_proxies),
                 "max_connections",
                 self.max_connections.unwrap_or(default.max_connections),
             )?,

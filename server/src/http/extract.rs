@@ -1,5 +1,8 @@
 //! Parts of a request that several routes read, each with an error in words.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path};
@@ -8,7 +11,10 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use footlight_protocol::SessionId;
 use serde::de::DeserializeOwned;
 
+use super::App;
 use super::error::Failure;
+use super::forwarded::client_address;
+use super::listener::PeerAddress;
 use crate::auth::MAX_TOKEN_BYTES;
 
 /// The `{id}` of a path.
@@ -22,6 +28,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .await
             .map_err(|error| Failure::bad_request("bad_id", error.to_string()))?;
         parse_id(text).map(Self)
+    }
+}
+
+/// Where a request comes from, as far as the proxies that are trusted say; `None` for one that came by no connection.
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+impl FromRequestParts<App> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<PeerAddress>();
+        let of = |PeerAddress(peer): &PeerAddress| client_address(*peer, &parts.headers, &app.config.trusted_proxies);
+        Ok(Self(peer.map(of)))
     }
 }
 

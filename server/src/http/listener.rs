@@ -103,9 +103,9 @@ pub(crate) struct ConnectionPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Where a connection comes from.
+/// The other end of a connection, which may be a proxy's: [`ClientAddress`](super::ClientAddress) is who asks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ClientAddress(pub(crate) IpAddr);
+pub(super) struct PeerAddress(pub(super) IpAddr);
 
 /// What all connections share.
 #[derive(Clone)]
@@ -194,7 +194,7 @@ async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) 
             // At the limit newcomers wait in the backlog; idle connections end within HEAD_TIMEOUT.
             let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
             let (stream, address) = socket.accept().await?;
-            Ok::<_, io::Error>((stream, ClientAddress(address.ip()), permit))
+            Ok::<_, io::Error>((stream, PeerAddress(address.ip()), permit))
         };
         let accepted = tokio::select! {
             () = service.closing.cancelled() => return,
@@ -216,7 +216,7 @@ async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) 
 }
 
 impl Service {
-    async fn connection(self, stream: TcpStream, address: ClientAddress, permit: ConnectionPermit) {
+    async fn connection(self, stream: TcpStream, address: PeerAddress, permit: ConnectionPermit) {
         // Both only make a connection better; one that refuses them is served as it is.
         let _ = stream.set_nodelay(true);
         #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -251,7 +251,7 @@ impl Service {
         }
     }
 
-    async fn http<S>(self, stream: S, router: Router, (address, permit): (ClientAddress, ConnectionPermit))
+    async fn http<S>(self, stream: S, router: Router, (address, permit): (PeerAddress, ConnectionPermit))
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

@@ -5,6 +5,7 @@ mod api;
 mod background;
 mod error;
 mod extract;
+mod forwarded;
 mod health;
 mod listener;
 mod pages;
@@ -26,8 +27,8 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 pub(crate) use error::Failure;
-pub(crate) use extract::{Id, Query};
-pub(crate) use listener::{ClientAddress, ConnectionPermit};
+pub(crate) use extract::{ClientAddress, Id, Query};
+pub(crate) use listener::ConnectionPermit;
 pub use listener::{ListenError, Listener};
 
 use crate::auth::Authority;

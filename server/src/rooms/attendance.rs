@@ -79,7 +79,7 @@ impl Room {
         let has_other_host = self
             .members
             .values()
-            .any(|other| other.role == Role::Host && other.user != *user && other.is_here());
+            .any(|other| other.role == Role::Host && other.user != *user && self.is_present(other));
         let wanted = match wanted {
             Role::Host if has_other_host && !is_owner => Role::Cohost,
             other => other,
@@ -91,7 +91,7 @@ impl Room {
         wanted
     }
 
-    /// Makes everybody else who is host a cohost.
+    /// Makes everybody else who is host a cohost, as far as there is room.
     pub(super) fn make_only_host(&mut self, host: &UserId, effects: &mut Vec<Effect>) {
         let others: Vec<_> = self
             .members
@@ -100,7 +100,8 @@ impl Room {
             .map(|member| member.user.clone())
             .collect();
         for user in others {
-            self.set_role(&user, Role::Cohost, effects);
+            let role = self.role_after_host();
+            self.set_role(&user, role, effects);
         }
     }
 
@@ -230,7 +231,12 @@ impl Room {
     fn host_is_here(&self) -> bool {
         let unseated = self.publishing.keys().any(|user| !self.members.contains_key(user));
         let mut hosts = self.members.values().filter(|member| member.role == Role::Host);
-        unseated || hosts.any(|host| host.is_here() || self.publishing.contains_key(&host.user))
+        unseated || hosts.any(|host| self.is_present(host))
+    }
+
+    /// Whether somebody is there by a WebSocket, or by what is sent without one.
+    fn is_present(&self, member: &Member) -> bool {
+        member.is_here() || self.publishing.contains_key(&member.user)
     }
 
     /// Notices that the host went or came back. It matters to those who are there: an empty room waits for its idle limit.

@@ -41,6 +41,8 @@ impl Room {
             }
         }
         if is_owner {
+            // Somebody may have taken over meanwhile.
+            self.set_role(&user, Role::Host, effects);
             self.make_only_host(&user, effects);
         }
         // The broadcast goes on across the change of connection: the others are not told that it stopped, because for them
@@ -211,11 +213,23 @@ impl Room {
     }
 
     pub(super) fn stage_is_full(&self) -> bool {
-        let guests = self
-            .members
-            .values()
-            .filter(|m| matches!(m.role, Role::Guest | Role::Cohost));
-        guests.count() >= self.settings.mode.guest_limit() as usize
+        self.guests() >= self.settings.mode.guest_limit() as usize
+    }
+
+    /// People on the stage beside the host.
+    fn guests(&self) -> usize {
+        let is_guest = |member: &&Member| matches!(member.role, Role::Guest | Role::Cohost);
+        self.members.values().filter(is_guest).count()
+    }
+
+    /// What somebody is who is host no more. Nobody is sent off a stage for being full; but only one at a time is on it who
+    /// finds no room there, or hosts who come and go would fill it without end.
+    pub(super) fn role_after_host(&self) -> Role {
+        if self.guests() > self.settings.mode.guest_limit() as usize {
+            Role::Viewer
+        } else {
+            Role::Cohost
+        }
     }
 
     pub(super) fn request_guest(

@@ -64,7 +64,7 @@ pub(crate) async fn upgrade(
     Id(id): Id,
     Query(query): Query<JoinQuery>,
     headers: HeaderMap,
-    address: Option<Extension<ClientAddress>>,
+    ClientAddress(address): ClientAddress,
     permit: Option<Extension<ConnectionPermit>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
@@ -77,7 +77,7 @@ pub(crate) async fn upgrade(
         username: query.username.as_deref(),
         resume_token: query.resume_token.as_deref().filter(|token| !token.is_empty()),
         visitor: known.as_deref().or(new.as_deref()),
-        address: address.map(|Extension(ClientAddress(address))| address),
+        address,
     };
     let admission = app.sessions.admit(&id, &entrance)?;
     let upgrade = match upgrade {

@@ -777,6 +777,48 @@ fn there_is_one_host() {
 }
 
 #[test]
+#[test]
+fn an_owner_who_publishes_is_host_again_whoever_took_over() {
+    let mut world = World::new();
+    world.join("host", Role::Host);
+    world.handle(Command::Lose { user: user("host") });
+    world.join("ann", Role::Host);
+    assert_eq!(
+        (world.role("host"), world.role("ann")),
+        (Some(Role::Cohost), Some(Role::Host))
+    );
+    world.publish("host", 1);
+    assert_eq!(
+        (world.role("host"), world.role("ann")),
+        (Some(Role::Host), Some(Role::Cohost))
+    );
+    // Whoever sends is there, WebSocket or not.
+    world.join("bob", Role::Host);
+    assert_eq!(
+        (world.role("host"), world.role("bob")),
+        (Some(Role::Host), Some(Role::Cohost))
+    );
+}
+
+#[test]
+fn hosts_who_come_and_go_do_not_fill_the_stage_without_end() {
+    let mut world = World::new();
+    let limit = SessionMode::Camera.guest_limit() as usize;
+    for number in 0..limit {
+        world.join(&format!("guest{number}"), Role::Guest);
+    }
+    for number in 0..5 {
+        world.join("host", Role::Host);
+        world.handle(Command::Lose { user: user("host") });
+        world.join(&format!("host{number}"), Role::Host);
+    }
+    world.join("host", Role::Host);
+    let on_stage = world.room.members.values().filter(|member| member.is_on_stage());
+    // The host, and one who was host while there was room for no more.
+    assert_eq!(on_stage.count(), limit + 2);
+    assert_eq!(world.role("host"), Some(Role::Host));
+}
+
 fn chat_goes_to_all_and_to_those_who_come_later() {
     let mut world = World::full_house();
     let effects = world.say("viewer", "  Grüße 👩‍👩‍👧‍👦 <b>&amp;</b>\u{202e}  ");
