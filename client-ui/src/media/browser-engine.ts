@@ -4,6 +4,7 @@ import {
   type MediaEngine,
   type Subscription,
   type SubscriptionEvents,
+  type Surface,
   type TransportState,
   type Wanted,
 } from './engine';
@@ -15,6 +16,7 @@ type ReceiverWithHint = RTCRtpReceiver & { playoutDelayHint?: number | null };
 
 /** The browser's own WebRTC. */
 export const browserEngine: MediaEngine = {
+  surface: 'video',
   get works() {
     return typeof RTCPeerConnection === 'function';
   },
@@ -90,11 +92,16 @@ class BrowserSubscription implements Subscription {
     return this.#first().some((slot) => slot.mid === mid);
   }
 
-  attach(video: HTMLVideoElement): void {
-    video.srcObject = this.#media;
+  attach(surface: Surface): void {
+    if (surface instanceof HTMLVideoElement) {
+      surface.srcObject = this.#media;
+    }
   }
 
-  attachSlot(element: HTMLMediaElement, mid: string): void {
+  attachSlot(element: Surface | HTMLAudioElement, mid: string): void {
+    if (!(element instanceof HTMLMediaElement)) {
+      return;
+    }
     const slot = this.#slots.find((one) => one.mid === mid);
     element.srcObject = slot === undefined ? null : new MediaStream([slot.receiver.track]);
   }

@@ -1,5 +1,14 @@
 import { browserEngine } from './browser-engine';
 import type { MediaEngine } from './engine';
 
-/** What carries the media of these pages: the one place that chooses. */
-export const engine: MediaEngine = browserEngine;
+let current: MediaEngine = browserEngine;
+
+/** What carries the media of these pages. */
+export function mediaEngine(): MediaEngine {
+  return current;
+}
+
+/** Chooses another engine, before anything is watched. */
+export function useMediaEngine(engine: MediaEngine): void {
+  current = engine;
+}

@@ -16,6 +16,9 @@ export interface SubscriptionEvents {
   transport(state: TransportState): void;
 }
 
+/** An element that pictures are shown in: a video, or a canvas that an engine draws on. */
+export type Surface = HTMLVideoElement | HTMLCanvasElement;
+
 /** One connection that receives media. It offers; the server answers. */
 export interface Subscription {
   /** The first offer, as SDP. It is in the making from the start, so that it is ready when the signaling is. */
@@ -33,10 +36,10 @@ export interface Subscription {
   addCandidate(candidate: RTCIceCandidateInit): Promise<void>;
   /** Whether `mid` is the first slot of its kind: {@link attach} plays those. Known once the offer is made. */
   isFirst(mid: string): boolean;
-  /** Plays the first slot of each kind in `video`, until something else is attached there. */
-  attach(video: HTMLVideoElement): void;
+  /** Plays the first slot of each kind in `surface`, until something else is attached there. */
+  attach(surface: Surface): void;
   /** Plays one slot in `element`, until something else is attached there. */
-  attachSlot(element: HTMLMediaElement, mid: string): void;
+  attachSlot(element: Surface | HTMLAudioElement, mid: string): void;
   /** The counters as they stand, or `null` before there is anything to count. */
   sample(): Promise<MediaSample | null>;
   /** Frees everything. The element that it was attached to keeps its last picture where the engine can do that. */
@@ -50,6 +53,14 @@ export interface Subscription {
 export interface MediaEngine {
   /** Whether it works at all here. */
   readonly works: boolean;
+  /** What pictures are to be shown in. */
+  readonly surface: 'video' | 'canvas';
+  /**
+   * Sets how loud everybody is, where sound does not come out of the elements that it is attached to.
+   *
+   * @param volume - 0 to 1
+   */
+  setVolume?(volume: number): void;
   /** Names of the video codecs that it decodes, in upper case as in SDP: `H264`, `VP8`. */
   videoCodecs(): readonly string[];
   /** Begins to receive. */

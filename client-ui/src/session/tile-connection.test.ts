@@ -16,6 +16,7 @@ class Preview {
   readonly tile = new TileConnection(
     {
       engine: {
+        surface: 'video',
         works: true,
         videoCodecs: () => ['H264'],
         subscribe: (wanted, events) => {

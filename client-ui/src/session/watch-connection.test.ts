@@ -93,6 +93,7 @@ class World {
   constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission'>> = {}) {
     Object.assign(this, change);
     const engine: MediaEngine = {
+      surface: 'video',
       works: this.works,
       videoCodecs: () => this.codecs,
       subscribe: (_, events) => {

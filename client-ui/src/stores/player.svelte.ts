@@ -1,3 +1,5 @@
+import { mediaEngine } from '../media/current';
+
 const STORED = 'footlight.player';
 
 /** Safari on iPhones puts only the video itself on the full screen, under its own name. */
@@ -30,7 +32,7 @@ export class Player {
   fullScreen = $state(false);
   inPicture = $state(false);
   silent = $derived(this.muted || this.soundBlocked || this.volume === 0);
-  readonly canPictureInPicture = document.pictureInPictureEnabled === true;
+  readonly canPictureInPicture = document.pictureInPictureEnabled === true && mediaEngine().surface === 'video';
   #main: HTMLVideoElement | null = null;
   /** Elements with sound in them. Those that only show a picture are silent by themselves. */
   #sounding: readonly HTMLMediaElement[] = [];
@@ -39,6 +41,7 @@ export class Player {
     const { muted, volume } = recall();
     this.muted = muted;
     this.volume = volume;
+    this.#tellEngine();
   }
 
   /** Observes the page. Returns what ends it. */
@@ -145,11 +148,16 @@ export class Player {
       element.volume = this.volume;
     }
     void this.play();
+    this.#tellEngine();
     try {
       localStorage.setItem(STORED, JSON.stringify({ muted: this.muted, volume: this.volume } satisfies Remembered));
     } catch {
       // Forgotten with the page, then.
     }
+  }
+
+  #tellEngine(): void {
+    mediaEngine().setVolume?.(this.muted ? 0 : this.volume);
   }
 
   /** @param stage - what fills the screen: the picture with all that lies over it */

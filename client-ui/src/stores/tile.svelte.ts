@@ -1,5 +1,5 @@
 import { deleteResource, postOffer, previewEndpoint } from '../api/whep';
-import { engine } from '../media/current';
+import { mediaEngine } from '../media/current';
 import type { Subscription } from '../media/engine';
 import { TileConnection, type TilePhase } from '../session/tile-connection';
 
@@ -17,7 +17,7 @@ export class Tile {
     const endpoint = previewEndpoint(sessionId, location.origin);
     this.#connection = new TileConnection(
       {
-        engine,
+        engine: mediaEngine(),
         postOffer: (offer, signal) => postOffer(endpoint, offer, signal),
         deleteResource,
         random: Math.random,

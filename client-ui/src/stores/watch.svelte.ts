@@ -1,6 +1,6 @@
 import { admissionAt } from '../api/admission';
 import { presenceOf, videoCodecsOnAir } from '../api/http';
-import { engine } from '../media/current';
+import { mediaEngine } from '../media/current';
 import type { Subscription } from '../media/engine';
 import { type Figures, figuresBetween, remember } from '../media/figures';
 import type { MediaSample } from '../media/sample';
@@ -142,7 +142,7 @@ export class Watch {
     this.#connection ??= new WatchConnection(
       this.sessionId,
       {
-        engine,
+        engine: mediaEngine(),
         openSignaling: open,
         presenceOf,
         admissionTo: (id) => admissionAt(this.#addressOf(id)),

@@ -2,8 +2,9 @@ import type { MediaKind, Participant, ServerMessage, SessionMode, Topology, Trac
 import type { RoomLink } from '../session/link';
 import { browserOf } from './browser';
 import { Camera } from './camera.svelte';
-import { type Opened, browserCapture, openBoth, permissionOf } from './capture';
+import { type Opened, openBoth, permissionOf } from './capture';
 import type { DeviceInput } from './device-input.svelte';
+import { studioEngine } from './engine';
 import { type MeshRoom, meshOf } from './mesh-streams.svelte';
 import { Microphone } from './microphone.svelte';
 import { defaultQuality } from './network';
@@ -42,7 +43,8 @@ export class Studio {
   /** What is wrong with camera and microphone. */
   problems = $derived.by(() => problemsOf(this.camera.trouble, this.microphone.trouble, this.place));
   readonly #awake = new AwakeScreen((navigator as Partial<Navigator>).wakeLock ?? null, document);
-  readonly #capture = browserCapture();
+  readonly #engine = studioEngine();
+  readonly #capture = this.#engine.capture;
   #mode = $state<SessionMode | null>(null);
   /** What the person chose; `null` leaves it to the network. */
   #chosenQuality: Quality | null;
@@ -241,7 +243,11 @@ export class Studio {
     } else {
       this.#publisher = new Publisher(
         this.camera.quality,
-        { createConnection: () => new RTCPeerConnection(), send: (message) => link.send(message), random: Math.random },
+        {
+          createConnection: () => this.#engine.createConnection(),
+          send: (message) => link.send(message),
+          random: Math.random,
+        },
         {
           state: (state) => {
             this.way = state;

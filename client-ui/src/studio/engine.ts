@@ -1,0 +1,53 @@
+import type { Surface } from '../media/engine';
+import { type Capture, browserCapture } from './capture';
+import { measureLevel } from './level';
+
+/** What captures, shows and sends what a person shows and says. */
+export interface StudioEngine {
+  /** The devices; `null` in a page that may not know of any. */
+  readonly capture: Capture | null;
+  /** What one's own picture is to be shown in. */
+  readonly surface: 'video' | 'canvas';
+  /** A connection for {@link Publisher}, which uses no more of it than a `StudioConnection` has. */
+  createConnection(): RTCPeerConnection;
+  /** Shows a track of {@link capture} to the person it is of; `null` shows nothing. Returns what ends it. */
+  show(surface: Surface, track: MediaStreamTrack | null): () => void;
+  /**
+   * Measures a microphone of {@link capture} as often as the screen is drawn.
+   *
+   * @param shown - called with the level, 0 to 1
+   * @returns what ends it
+   */
+  measureLevel(track: MediaStreamTrack, shown: (level: number) => void): () => void;
+}
+
+/** The browser's own devices and connections. */
+export const browserStudioEngine: StudioEngine = {
+  get capture() {
+    return browserCapture();
+  },
+  surface: 'video',
+  createConnection: () => new RTCPeerConnection(),
+  show(surface, track) {
+    if (!(surface instanceof HTMLVideoElement)) {
+      return () => undefined;
+    }
+    // Set by hand: an attribute that comes after the element has no say (HTML §4.8.11.13).
+    surface.muted = true;
+    surface.srcObject = track === null ? null : new MediaStream([track]);
+    return () => (surface.srcObject = null);
+  },
+  measureLevel,
+};
+
+let current = browserStudioEngine;
+
+/** What the studio of these pages runs on. */
+export function studioEngine(): StudioEngine {
+  return current;
+}
+
+/** Chooses another engine, before any device is asked for. */
+export function useStudioEngine(engine: StudioEngine): void {
+  current = engine;
+}
