@@ -32,7 +32,6 @@ mod reporter;
 mod reports;
 mod room;
 mod rtp_clock;
-mod runtime;
 mod status;
 mod tracks;
 mod whip;

@@ -1,16 +1,15 @@
 //! One WebRTC connection to the server: one H.264 and one Opus track, send only.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rtc::interceptor::{NackResponderBuilder, PacerBuilder};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX};
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
+    RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpHeaderExtensionCapability,
+    RTCRtpRtxParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use tokio::sync::watch;
@@ -19,8 +18,8 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
     CongestionFeedback, MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry,
-    SettingEngineBuilder, Slot, configure_congestion_control,
+    RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, Slot,
+    configure_congestion_control,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -30,7 +29,9 @@ use crate::publish::feedback::Feedback;
 use crate::publish::outlet::{Outlet, Outlets, SentCounters};
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
-use crate::publish::runtime::prompt_runtime;
+use crate::transport::candidates::{local_addresses, presentable, without_tcp};
+use crate::transport::codecs;
+use crate::transport::runtime::prompt_runtime;
 
 /// When a capture happened, on the sender's NTP clock, with the media itself.
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
@@ -42,9 +43,6 @@ const AUDIO_PAYLOAD_TYPE: u8 = 111;
 
 /// Constrained baseline at level 3.1, fragmented where needed (RFC 6184 §8.1).
 const H264_FORMAT: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
-
-/// 20 ms stereo packets with in-band FEC (RFC 7587 §6.1).
-const OPUS_FORMAT: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
 
 /// Packets kept for retransmission: four seconds at 2.5 Mb/s. Must be a power of two.
 const RETRANSMISSION_PACKETS: u16 = 1024;
@@ -60,9 +58,6 @@ const GATHERING_TIMEOUT: Duration = Duration::from_secs(3);
 const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
 const ICE_FAILED: Duration = Duration::from_secs(2);
 const ICE_KEEPALIVE: Duration = Duration::from_millis(500);
-
-/// A server has an address or two of each family; each candidate costs a connection.
-const MAX_TCP_CANDIDATES: usize = 16;
 
 /// Between the estimator, whose slot it leaves through, and [`Slot::Pacer`].
 const HEADROOM_SLOT: usize = 2_500;
@@ -338,134 +333,13 @@ fn media_engine() -> Result<MediaEngine> {
 }
 
 fn h264() -> RTCRtpCodecParameters {
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback {
-        typ: typ.to_owned(),
-        parameter: parameter.to_owned(),
-    };
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: MIME_TYPE_H264.to_owned(),
-            clock_rate: VIDEO_RATE,
-            channels: 0,
-            sdp_fmtp_line: H264_FORMAT.to_owned(),
-            rtcp_feedback: vec![feedback("ccm", "fir"), feedback("nack", ""), feedback("nack", "pli")],
-        },
-        payload_type: VIDEO_PAYLOAD_TYPE,
-    }
+    codecs::h264(VIDEO_PAYLOAD_TYPE, H264_FORMAT)
 }
 
 fn rtx() -> RTCRtpCodecParameters {
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: MIME_TYPE_RTX.to_owned(),
-            clock_rate: VIDEO_RATE,
-            channels: 0,
-            sdp_fmtp_line: format!("apt={VIDEO_PAYLOAD_TYPE}"),
-            rtcp_feedback: Vec::new(),
-        },
-        payload_type: RTX_PAYLOAD_TYPE,
-    }
+    codecs::rtx(RTX_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE)
 }
 
 fn opus() -> RTCRtpCodecParameters {
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: MIME_TYPE_OPUS.to_owned(),
-            clock_rate: AUDIO_RATE,
-            channels: 2,
-            sdp_fmtp_line: OPUS_FORMAT.to_owned(),
-            rtcp_feedback: Vec::new(),
-        },
-        payload_type: AUDIO_PAYLOAD_TYPE,
-    }
-}
-
-/// Where sockets are opened: on every interface, and on the loopback one where the server is on this machine.
-fn local_addresses(host: &str) -> Vec<String> {
-    let host = host.trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    let loopback = is_here.then_some(["127.0.0.1:0", "[::1]:0"]);
-    let everywhere = ["0.0.0.0:0", "[::]:0"];
-    loopback
-        .into_iter()
-        .flatten()
-        .chain(everywhere)
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The offer without candidates that nobody can connect to: addresses that stand for "any", which appear where an
-/// interface family has no address, and TCP's passive ones, since the server never connects to a client.
-fn presentable(sdp: &str) -> String {
-    let unusable = |line: &&str| {
-        line.starts_with("a=candidate:")
-            && (line.contains(" 0.0.0.0 ") || line.contains(" :: ") || line.contains("tcptype passive"))
-    };
-    sdp.split_inclusive('\n').filter(|line| !unusable(line)).collect()
-}
-
-/// An answer without its TCP candidates, and those, each once: bundled sections may repeat them (RFC 8843 §7.1.1).
-fn without_tcp(answer: &str) -> (String, Vec<RTCIceCandidateInit>) {
-    let is_tcp = |line: &str| line.starts_with("a=candidate:") && line.split(' ').nth(2).is_some_and(is_tcp_transport);
-    let (tcp, rest): (Vec<_>, Vec<_>) = answer.split_inclusive('\n').partition(|line| is_tcp(line));
-    let mut lines: Vec<&str> = tcp
-        .into_iter()
-        .map(|line| line.trim_start_matches("a=").trim_end())
-        .collect();
-    lines.sort_unstable();
-    lines.dedup();
-    let candidate = |line: &str| RTCIceCandidateInit {
-        candidate: line.to_owned(),
-        // All media is bundled into the first section.
-        sdp_mline_index: Some(0),
-        ..Default::default()
-    };
-    (
-        rest.concat(),
-        lines.into_iter().take(MAX_TCP_CANDIDATES).map(candidate).collect(),
-    )
-}
-
-fn is_tcp_transport(transport: &str) -> bool {
-    transport.eq_ignore_ascii_case("tcp")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_this_machine_is_reached_over_loopback_too() {
-        assert!(local_addresses("[::1]").contains(&"[::1]:0".to_owned()));
-        assert!(local_addresses("127.0.0.1").contains(&"127.0.0.1:0".to_owned()));
-        assert_eq!(local_addresses("192.0.2.1"), ["0.0.0.0:0", "[::]:0"]);
-    }
-
-    #[test]
-    fn tcp_candidates_are_taken_out_of_an_answer_once_each() {
-        let tcp = "a=candidate:2 1 tcp 9 192.0.2.1 8444 typ host tcptype passive\r\n";
-        let udp = "a=candidate:1 1 udp 9 192.0.2.1 8444 typ host\r\n";
-        let (rest, candidates) = without_tcp(&format!("v=0\r\n{tcp}{udp}m=video\r\n{tcp}"));
-        assert_eq!(rest, format!("v=0\r\n{udp}m=video\r\n"));
-        let [candidate] = candidates.as_slice() else {
-            panic!("{candidates:?}");
-        };
-        assert_eq!(
-            candidate.candidate,
-            "candidate:2 1 tcp 9 192.0.2.1 8444 typ host tcptype passive"
-        );
-    }
-
-    #[test]
-    fn candidates_that_nobody_can_use_are_not_offered() {
-        let sdp = "v=0\r\na=candidate:1 1 udp 1 0.0.0.0 5 typ host\r\na=candidate:2 1 udp 1 10.0.0.1 5 typ host\r\n\
-                   a=candidate:3 1 tcp 1 10.0.0.1 5 typ host tcptype passive\r\n\
-                   a=candidate:4 1 tcp 1 10.0.0.1 9 typ host tcptype active\r\n";
-        let kept = presentable(sdp);
-        assert_eq!(kept.matches("a=candidate").count(), 2);
-        assert!(
-            kept.contains("10.0.0.1 5 typ host\r\n") && kept.contains("tcptype active"),
-            "{kept}"
-        );
-    }
+    codecs::opus(AUDIO_PAYLOAD_TYPE)
 }

@@ -1,12 +1,7 @@
 //! RTP timestamps from capture time.
 
 use crate::clock::MediaTime;
-
-/// Video's RTP clock, in hertz (RFC 6184 §8.2.1).
-pub(crate) const VIDEO_RATE: u32 = 90_000;
-
-/// Opus' RTP clock, in hertz, whatever its audio bandwidth (RFC 7587 §4.1).
-pub(crate) const AUDIO_RATE: u32 = 48_000;
+pub(crate) use crate::transport::codecs::{AUDIO_RATE, VIDEO_RATE};
 
 /// The one relation between capture time and a track's RTP timestamps.
 ///

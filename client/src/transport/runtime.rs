@@ -18,7 +18,7 @@ use webrtc::runtime::{
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A runtime for [`PeerConnectionBuilder`](webrtc::peer_connection::PeerConnectionBuilder).
-pub(super) fn prompt_runtime() -> Option<Arc<dyn Runtime>> {
+pub(crate) fn prompt_runtime() -> Option<Arc<dyn Runtime>> {
     default_runtime().map(|inner| Arc::new(PromptRuntime { inner }) as Arc<dyn Runtime>)
 }
 

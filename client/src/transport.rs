@@ -1,0 +1,5 @@
+//! What a connection needs whichever way its media flows: sockets, candidates, codecs.
+
+pub(crate) mod candidates;
+pub(crate) mod codecs;
+pub(crate) mod runtime;
