@@ -15,6 +15,7 @@ pub mod devices;
 pub mod pipeline;
 pub mod publish;
 pub mod source;
+pub mod subscribe;
 mod transport;
 pub mod trust;
 pub mod units;
