@@ -17,6 +17,7 @@ pub mod publish;
 pub mod record;
 pub mod source;
 pub mod studio;
+pub mod subscribe;
 mod transport;
 pub mod trust;
 pub mod units;

@@ -1,10 +1,12 @@
-//! Sound: where it comes from, how it becomes 48 kHz stereo, and how that becomes Opus.
+//! Sound: where it comes from, how it becomes 48 kHz stereo, and how that becomes Opus; and the way back, to a loudspeaker.
 
 use std::{thread, time::Duration};
 
+pub mod decoder;
 pub mod encoder;
 pub mod level;
 pub mod microphone;
+pub mod playback;
 pub mod tone;
 
 use crate::{

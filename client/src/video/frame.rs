@@ -1,6 +1,7 @@
 //! A picture in I420: planar 4:2:0, BT.601, limited range.
 
 use openh264::formats::YUVSource;
+use serde::Serialize;
 
 use crate::{clock::MediaTime, units::Resolution};
 
@@ -21,6 +22,32 @@ pub enum Content {
     Screen,
 }
 
+/// How far a picture is to be turned clockwise before it is shown: what a phone's camera saw while the phone was held upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Rotation {
+    /// As it is.
+    #[default]
+    None,
+    /// A quarter turn.
+    Quarter,
+    /// Upside down.
+    Half,
+    /// Three quarter turns.
+    ThreeQuarters,
+}
+
+impl Rotation {
+    /// Clockwise, in degrees.
+    pub const fn degrees(self) -> u16 {
+        match self {
+            Self::None => 0,
+            Self::Quarter => 90,
+            Self::Half => 180,
+            Self::ThreeQuarters => 270,
+        }
+    }
+}
+
 /// One picture. Rows are stored without padding: the stride of a plane is its width.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -35,6 +62,8 @@ pub struct Frame {
     pub capture: MediaTime,
     /// What it shows.
     pub content: Content,
+    /// How it is to be turned; what is captured here never needs it.
+    pub rotation: Rotation,
 }
 
 impl Frame {
@@ -49,6 +78,7 @@ impl Frame {
             v: vec![NEUTRAL; luma / 4],
             capture: MediaTime::default(),
             content: Content::Camera,
+            rotation: Rotation::None,
         }
     }
 

@@ -1,0 +1,6 @@
+//! Pictures: from packets of each slot to frames, each slot on a thread of its own.
+
+pub(crate) mod frames;
+pub(crate) mod h264;
+pub(crate) mod show;
+pub(crate) mod timing;

@@ -1,0 +1,191 @@
+use bytes::Bytes;
+use rtc::rtp::codec::h264::H264Payloader;
+use rtc::rtp::packetizer::Payloader as _;
+
+use super::*;
+use crate::units::Bitrate;
+use crate::video::encoder::{Encoder, EncoderTarget};
+use crate::video::frame::Frame;
+use crate::video::mailbox::Delivery;
+use crate::video::{pattern, strip};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A publisher of the test pattern, whose packets the test hands over.
+struct Publisher {
+    clock: MediaClock,
+    encoder: Encoder,
+    payloader: H264Payloader,
+    frame: Frame,
+    number: u32,
+    sequence: i64,
+}
+
+impl Publisher {
+    fn new(clock: MediaClock) -> Self {
+        let target = EncoderTarget {
+            bitrate: Bitrate::from_kbps(1_000),
+            fps: 30.0,
+        };
+        Self {
+            clock,
+            encoder: Encoder::new(target),
+            payloader: H264Payloader::default(),
+            frame: Frame::black(Resolution::new(320, 180)),
+            number: 0,
+            sequence: 0,
+        }
+    }
+
+    /// The next picture's packets, as if captured just now.
+    fn next(&mut self) -> Vec<PicturePacket> {
+        let now = self.clock.now();
+        self.number += 1;
+        pattern::draw(&mut self.frame, &self.clock, now, self.number);
+        self.frame.capture = now;
+        let unit = self.encoder.encode(&self.frame).expect("encodes");
+        let payloads = unit.map_or_else(Vec::new, |unit| {
+            self.payloader.payload(500, &unit.data).expect("can be cut")
+        });
+        let last = payloads.len().saturating_sub(1);
+        let packet = |(place, payload): (usize, Bytes)| {
+            self.sequence += 1;
+            PicturePacket {
+                sequence: self.sequence,
+                timestamp: i64::from(now.rtp_ticks(90_000)),
+                marker: place == last,
+                arrival: micros(now),
+                rotation: (place == last && self.number == 1).then_some(Rotation::Quarter),
+                payload,
+            }
+        };
+        payloads.into_iter().enumerate().map(packet).collect()
+    }
+}
+
+fn take(mailbox: &Mailbox) -> Frame {
+    match mailbox.take(Instant::now() + PATIENCE) {
+        Delivery::Frame(frame) => frame,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn number(frame: &Frame) -> u32 {
+    strip::read(&frame.y, frame.width(), frame.width(), frame.height())
+        .expect("a strip")
+        .frame_number
+}
+
+fn slot() -> (Publisher, PictureInlet, Arc<Mailbox>, Arc<PictureFigures>) {
+    let (clock, mailbox, figures) = (MediaClock::start(), Mailbox::new(), Arc::new(PictureFigures::default()));
+    let inlet = start(clock, Arc::default(), &mailbox, &figures).expect("a thread");
+    (Publisher::new(clock), inlet, mailbox, figures)
+}
+
+fn send(inlet: &PictureInlet, packets: Vec<PicturePacket>) {
+    packets
+        .into_iter()
+        .for_each(|packet| inlet.send(PictureEvent::Packet(packet)));
+}
+
+#[test]
+fn each_picture_is_shown_with_its_rotation() {
+    let (mut publisher, inlet, mailbox, figures) = slot();
+    for expected in 1..10 {
+        send(&inlet, publisher.next());
+        let frame = take(&mailbox);
+        assert_eq!(number(&frame), expected);
+        assert_eq!(
+            frame.rotation,
+            Rotation::Quarter,
+            "told once, true until it is told anew"
+        );
+        mailbox.recycle(frame);
+    }
+    assert_eq!((figures.decoded(), figures.size()), (9, Resolution::new(320, 180)));
+    assert_eq!(figures.keyframes_wanted(), 0);
+    assert_eq!(figures.buffered().1, 9);
+}
+
+#[test]
+fn after_a_loss_that_is_not_repaired_a_keyframe_is_asked_for_and_shown() {
+    let (mut publisher, inlet, mailbox, figures) = slot();
+    send(&inlet, publisher.next());
+    assert_eq!(number(&take(&mailbox)), 1);
+    let lost = publisher.next();
+    drop(lost);
+    let deadline = Instant::now() + PATIENCE;
+    while !figures.take_keyframe_wish() {
+        assert!(Instant::now() < deadline, "nothing was asked for");
+        send(&inlet, publisher.next());
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(
+        figures.decoded(),
+        1,
+        "nothing is decoded that refers to what is missing"
+    );
+    publisher.encoder.request_keyframe();
+    send(&inlet, publisher.next());
+    assert_eq!(number(&take(&mailbox)), publisher.number);
+    assert!(figures.dropped() > 0);
+}
+
+#[test]
+fn what_cannot_be_decoded_is_followed_by_the_wish_for_a_keyframe() {
+    let (mut publisher, inlet, mailbox, figures) = slot();
+    send(&inlet, publisher.next());
+    take(&mailbox);
+    let mut damaged = publisher.next();
+    for packet in &mut damaged {
+        packet.payload = Bytes::from_static(&[0x65, 0xff, 0xff, 0xff, 0xff]);
+    }
+    send(&inlet, damaged);
+    let deadline = Instant::now() + PATIENCE;
+    while !figures.take_keyframe_wish() {
+        assert!(Instant::now() < deadline, "nothing was asked for");
+        thread::yield_now();
+    }
+    publisher.encoder.request_keyframe();
+    send(&inlet, publisher.next());
+    assert_eq!(number(&take(&mailbox)), publisher.number);
+}
+
+#[test]
+fn what_comes_far_too_late_for_a_slow_machine_is_left_out_up_to_the_next_keyframe() {
+    let (mut publisher, inlet, mailbox, figures) = slot();
+    send(&inlet, publisher.next());
+    take(&mailbox);
+    // The thread sees these at once, when they are all seconds old but the first.
+    let mut frozen: Vec<_> = (0..60).flat_map(|_| publisher.next()).collect();
+    for packet in &mut frozen {
+        packet.arrival -= 2_000 * MILLISECOND;
+        packet.timestamp -= 2 * 90_000;
+    }
+    // Their timestamps go on from the first picture's, two seconds before it would have been shown.
+    send(&inlet, frozen);
+    let deadline = Instant::now() + PATIENCE;
+    while !figures.take_keyframe_wish() {
+        assert!(Instant::now() < deadline, "it never gave up");
+        thread::yield_now();
+    }
+    publisher.encoder.request_keyframe();
+    send(&inlet, publisher.next());
+    while number(&take(&mailbox)) < publisher.number {}
+}
+
+#[test]
+fn closing_ends_the_thread_and_nothing_is_shown_any_more() {
+    let (mut publisher, inlet, mailbox, figures) = slot();
+    send(&inlet, publisher.next());
+    take(&mailbox);
+    inlet.close();
+    let deadline = Instant::now() + PATIENCE;
+    // The thread owns the other handle of the mailbox and of the figures.
+    while Arc::strong_count(&figures) > 2 {
+        assert!(Instant::now() < deadline, "it never ended");
+        send(&inlet, publisher.next());
+        thread::yield_now();
+    }
+}

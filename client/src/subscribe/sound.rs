@@ -1,0 +1,8 @@
+//! Sound: from packets of each slot to one signal.
+
+pub(crate) mod jitter;
+pub(crate) mod mixer;
+pub(crate) mod reference;
+pub(crate) mod room;
+pub(crate) mod stream;
+pub(crate) mod stretch;
