@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{SessionId, SessionMode, Topology, UserId};
+use crate::{IceServer, SessionId, SessionMode, Topology, UserId};
 
 /// Largest WebSocket frame of a client, in bytes. A larger one closes the connection with 1009 (RFC 6455 §7.4.1).
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
@@ -667,6 +667,9 @@ pub struct Welcome {
 }
 
 #[cfg(test)]
+    /// STUN and TURN servers for connections with other participants, in a session that is a mesh.
+    #[serde(default)]
+    pub ice_servers: Vec<IceServer>,
 mod tests {
     use super::*;
     use serde_json::json;

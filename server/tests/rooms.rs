@@ -211,7 +211,9 @@ async fn in_a_mesh_signals_are_relayed_and_nothing_goes_through_the_server() {
         topology: Some(Topology::Mesh),
         ..CreateSession::default()
     };
-    let mut show = Show::of(TestServer::start(), create).await;
+    let turn = "turn:turn.example.net user secret".parse().expect("a server");
+    let server = TestServer::start_with(|config| config.ice_servers = vec![turn]);
+    let mut show = Show::of(server, create).await;
     let (mut viewer, welcome) = show.enter("username=Bob").await;
     assert_eq!(welcome["topology"], "mesh");
     let refused = viewer.negotiate("subscribe", &watch_offer()).await;
@@ -234,6 +236,10 @@ async fn a_background_is_its_hosts_to_change() {
     let mut show = Show::start().await;
     let path = format!("/api/sessions/{}/background", show.session.session_id);
     let url = show.server.url(&path);
+    assert_eq!(
+        welcome["ice_servers"],
+        json!([{"urls": ["turn:turn.example.net"], "username": "user", "credential": "secret"}])
+    );
     let put = |token: &str, body: &'static [u8]| show.server.client.put(&url).bearer_auth(token).body(body).send();
     let png = b"\x89PNG\r\n\x1a\nrest";
     let token = show.session.host_token.clone();

@@ -56,6 +56,7 @@ const FIELDS: Record<ServerMessage['type'], FieldCheck> = {
     slow_mode_seconds: count,
     guest_limit: count,
     background: textOrNull,
+    ice_servers: listOf(fields({ urls: texts, username: textIfAny, credential: textIfAny })),
   }),
   user_joined: fields({ ...someone, role, viewer_count: count }),
   user_left: fields({ ...someone, viewer_count: count }),
