@@ -630,6 +630,9 @@ pub enum ServerEvent {
         message: String,
         /// The `action` it answers, where that could be read.
         action: Option<String>,
+        /// Of a `webrtc_signal`: which of your two connections it was about, where that could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<Connection>,
     },
 }
 
@@ -664,12 +667,12 @@ pub struct Welcome {
     pub guest_limit: u32,
     /// Path of the background picture in camera mode; `null` where there is none.
     pub background: Option<String>,
-}
-
-#[cfg(test)]
     /// STUN and TURN servers for connections with other participants, in a session that is a mesh.
     #[serde(default)]
     pub ice_servers: Vec<IceServer>,
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;

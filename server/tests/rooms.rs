@@ -206,6 +206,26 @@ async fn a_voice_session_takes_no_picture_by_any_way() {
 }
 
 #[tokio::test]
+async fn an_error_of_a_signal_names_the_connection_that_it_is_about() {
+    let show = Show::start().await;
+    let (mut viewer, _) = show.enter("").await;
+    assert_eq!(
+        viewer.negotiate("publish", &publish_offer()).await["connection"],
+        "publish"
+    );
+    assert_eq!(
+        viewer.negotiate("subscribe", "nonsense").await["connection"],
+        "subscribe"
+    );
+    let unreadable = json!({"action": "webrtc_signal", "connection": "publish", "signal_type": "offer",
+        "signal_data": {}});
+    viewer.send(&unreadable).await;
+    assert_eq!(viewer.next_of("error").await["connection"], "publish");
+    viewer.send(&json!({"action": "fly"})).await;
+    assert!(viewer.next_of("error").await.get("connection").is_none());
+}
+
+#[tokio::test]
 async fn in_a_mesh_signals_are_relayed_and_nothing_goes_through_the_server() {
     let create = CreateSession {
         topology: Some(Topology::Mesh),
@@ -216,6 +236,10 @@ async fn in_a_mesh_signals_are_relayed_and_nothing_goes_through_the_server() {
     let mut show = Show::of(server, create).await;
     let (mut viewer, welcome) = show.enter("username=Bob").await;
     assert_eq!(welcome["topology"], "mesh");
+    assert_eq!(
+        welcome["ice_servers"],
+        json!([{"urls": ["turn:turn.example.net"], "username": "user", "credential": "secret"}])
+    );
     let refused = viewer.negotiate("subscribe", &watch_offer()).await;
     assert_eq!(refused["code"], "mesh");
     let signal = json!({"action": "webrtc_signal", "to_user_id": welcome["you"]["user_id"], "signal_type": "offer",
@@ -236,10 +260,6 @@ async fn a_background_is_its_hosts_to_change() {
     let mut show = Show::start().await;
     let path = format!("/api/sessions/{}/background", show.session.session_id);
     let url = show.server.url(&path);
-    assert_eq!(
-        welcome["ice_servers"],
-        json!([{"urls": ["turn:turn.example.net"], "username": "user", "credential": "secret"}])
-    );
     let put = |token: &str, body: &'static [u8]| show.server.client.put(&url).bearer_auth(token).body(body).send();
     let png = b"\x89PNG\r\n\x1a\nrest";
     let token = show.session.host_token.clone();

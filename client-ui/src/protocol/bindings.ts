@@ -548,7 +548,11 @@ message: string,
 /**
  * The `action` it answers, where that could be read.
  */
-action?: string, };
+action?: string, 
+/**
+ * Of a `webrtc_signal`: which of your two connections it was about, where that could be read.
+ */
+connection?: Connection, };
 
 export type ServerMessage = { 
 /**
@@ -838,7 +842,11 @@ message: string,
 /**
  * The `action` it answers, where that could be read.
  */
-action?: string, });
+action?: string, 
+/**
+ * Of a `webrtc_signal`: which of your two connections it was about, where that could be read.
+ */
+connection?: Connection, });
 
 export type CreateSession = { 
 /**

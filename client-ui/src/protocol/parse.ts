@@ -97,7 +97,7 @@ const FIELDS: Record<ServerMessage['type'], FieldCheck> = {
   background_changed: fields({ background: textIfAny }),
   session_ended: fields({ reason: text }),
   pong: fields({}),
-  error: fields({ code: text, message: text, action: textIfAny }),
+  error: fields({ code: text, message: text, action: textIfAny, connection: textIfAny }),
 };
 
 function isServerMessage(value: unknown): value is ServerMessage {
