@@ -7,6 +7,7 @@
 //! new fields are optional on the way in.
 
 mod http;
+mod ice_server;
 mod id;
 mod message;
 mod permission;
@@ -17,6 +18,7 @@ pub use http::{
     ApiError, Broadcaster, CreateSession, CreateToken, DEFAULT_TITLE, MAX_TITLE_CHARS, SessionCreated, SessionList,
     SessionMode, SessionStats, SessionSummary, TokenCreated, Topology, TrackStats, Visibility,
 };
+pub use ice_server::IceServer;
 pub use id::{IdError, MAX_ID_CHARS, SessionId, UserId};
 pub use message::{
     ANONYMOUS, CHAT_HISTORY, ChatMessage, ClientMessage, Connection, EndReason, GuestRequest, IceCandidate,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{SessionId, SessionMode, Topology, UserId};
+use crate::{IceServer, SessionId, SessionMode, Topology, UserId};
 
 /// Largest WebSocket frame of a client, in bytes. A larger one closes the connection with 1009 (RFC 6455 §7.4.1).
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
@@ -630,6 +630,9 @@ pub enum ServerEvent {
         message: String,
         /// The `action` it answers, where that could be read.
         action: Option<String>,
+        /// Of a `webrtc_signal`: which of your two connections it was about, where that could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<Connection>,
     },
 }
 
@@ -664,6 +667,9 @@ pub struct Welcome {
     pub guest_limit: u32,
     /// Path of the background picture in camera mode; `null` where there is none.
     pub background: Option<String>,
+    /// STUN and TURN servers for connections with other participants, in a session that is a mesh.
+    #[serde(default)]
+    pub ice_servers: Vec<IceServer>,
 }
 
 #[cfg(test)]

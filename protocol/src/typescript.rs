@@ -6,9 +6,10 @@ use ts_rs::{Config, TS};
 
 use crate::{
     ApiError, Broadcaster, ChatMessage, ClientMessage, Connection, CreateSession, CreateToken, EndReason, GuestRequest,
-    IceCandidate, MediaKind, Participant, ParticipantAction, Reaction, Right, Role, ServerEvent, ServerMessage,
-    SessionCreated, SessionDescription, SessionId, SessionList, SessionMode, SessionStats, SessionSummary, SignalData,
-    SignalType, TokenCreated, Topology, TrackSource, TrackStats, UserId, Visibility, Welcome,
+    IceCandidate, IceServer, MediaKind, Participant, ParticipantAction, Reaction, Right, Role, ServerEvent,
+    ServerMessage, SessionCreated, SessionDescription, SessionId, SessionList, SessionMode, SessionStats,
+    SessionSummary, SignalData, SignalType, TokenCreated, Topology, TrackSource, TrackStats, UserId, Visibility,
+    Welcome,
 };
 
 /// Every type of the wire as one TypeScript module.
@@ -45,6 +46,7 @@ pub fn declarations() -> String {
         MediaKind,
         TrackSource,
         EndReason,
+        IceServer,
         ClientMessage,
         Welcome,
         ServerEvent,

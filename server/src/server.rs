@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{AuthError, Authority};
-use crate::config::{Config, TlsMode};
+use crate::config::{Config, IceServer, TlsMode};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, App, ListenError, Listener};
 use crate::media::{Media, MediaConfig, MediaError};
@@ -69,7 +69,8 @@ impl Server {
             idle: config.session_idle,
             host_grace: config.host_grace,
         };
-        let sessions = Sessions::new(media.clone(), key, authority.clone(), limits);
+        let ice_servers = config.ice_servers.iter().map(IceServer::to_wire).collect();
+        let sessions = Sessions::new(media.clone(), key, authority.clone(), limits, ice_servers);
         let config = Arc::new(config);
         let app = App {
             sessions: sessions.clone(),

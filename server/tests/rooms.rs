@@ -206,14 +206,40 @@ async fn a_voice_session_takes_no_picture_by_any_way() {
 }
 
 #[tokio::test]
+async fn an_error_of_a_signal_names_the_connection_that_it_is_about() {
+    let show = Show::start().await;
+    let (mut viewer, _) = show.enter("").await;
+    assert_eq!(
+        viewer.negotiate("publish", &publish_offer()).await["connection"],
+        "publish"
+    );
+    assert_eq!(
+        viewer.negotiate("subscribe", "nonsense").await["connection"],
+        "subscribe"
+    );
+    let unreadable = json!({"action": "webrtc_signal", "connection": "publish", "signal_type": "offer",
+        "signal_data": {}});
+    viewer.send(&unreadable).await;
+    assert_eq!(viewer.next_of("error").await["connection"], "publish");
+    viewer.send(&json!({"action": "fly"})).await;
+    assert!(viewer.next_of("error").await.get("connection").is_none());
+}
+
+#[tokio::test]
 async fn in_a_mesh_signals_are_relayed_and_nothing_goes_through_the_server() {
     let create = CreateSession {
         topology: Some(Topology::Mesh),
         ..CreateSession::default()
     };
-    let mut show = Show::of(TestServer::start(), create).await;
+    let turn = "turn:turn.example.net user secret".parse().expect("a server");
+    let server = TestServer::start_with(|config| config.ice_servers = vec![turn]);
+    let mut show = Show::of(server, create).await;
     let (mut viewer, welcome) = show.enter("username=Bob").await;
     assert_eq!(welcome["topology"], "mesh");
+    assert_eq!(
+        welcome["ice_servers"],
+        json!([{"urls": ["turn:turn.example.net"], "username": "user", "credential": "secret"}])
+    );
     let refused = viewer.negotiate("subscribe", &watch_offer()).await;
     assert_eq!(refused["code"], "mesh");
     let signal = json!({"action": "webrtc_signal", "to_user_id": welcome["you"]["user_id"], "signal_type": "offer",

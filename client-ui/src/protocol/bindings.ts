@@ -124,6 +124,20 @@ export type TrackSource = "camera" | "microphone" | "screen" | "screen_audio";
 
 export type EndReason = "ended_by_host" | "host_left" | "idle" | "server_shutdown";
 
+export type IceServer = { 
+/**
+ * URIs of RFC 7064 (`stun:`, `stuns:`) and RFC 7065 (`turn:`, `turns:`) by which this one server is reached.
+ */
+urls: Array<string>, 
+/**
+ * Where the server asks for it, as TURN does.
+ */
+username?: string, 
+/**
+ * The password. A secret of those who take part.
+ */
+credential?: string, };
+
 export type ClientMessage = { "action": "ping" } | { "action": "keep_alive" } | { "action": "chat", 
 /**
  * At most [`MAX_CHAT_CHARS`] characters.
@@ -244,7 +258,11 @@ guest_limit: number,
 /**
  * Path of the background picture in camera mode; `null` where there is none.
  */
-background: string | null, };
+background: string | null, 
+/**
+ * STUN and TURN servers for connections with other participants, in a session that is a mesh.
+ */
+ice_servers: Array<IceServer>, };
 
 export type ServerEvent = { "type": "current_participants" } & Welcome | { "type": "user_joined", 
 /**
@@ -530,7 +548,11 @@ message: string,
 /**
  * The `action` it answers, where that could be read.
  */
-action?: string, };
+action?: string, 
+/**
+ * Of a `webrtc_signal`: which of your two connections it was about, where that could be read.
+ */
+connection?: Connection, };
 
 export type ServerMessage = { 
 /**
@@ -820,7 +842,11 @@ message: string,
 /**
  * The `action` it answers, where that could be read.
  */
-action?: string, });
+action?: string, 
+/**
+ * Of a `webrtc_signal`: which of your two connections it was about, where that could be read.
+ */
+connection?: Connection, });
 
 export type CreateSession = { 
 /**

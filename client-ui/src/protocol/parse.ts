@@ -56,6 +56,7 @@ const FIELDS: Record<ServerMessage['type'], FieldCheck> = {
     slow_mode_seconds: count,
     guest_limit: count,
     background: textOrNull,
+    ice_servers: listOf(fields({ urls: texts, username: textIfAny, credential: textIfAny })),
   }),
   user_joined: fields({ ...someone, role, viewer_count: count }),
   user_left: fields({ ...someone, viewer_count: count }),
@@ -96,7 +97,7 @@ const FIELDS: Record<ServerMessage['type'], FieldCheck> = {
   background_changed: fields({ background: textIfAny }),
   session_ended: fields({ reason: text }),
   pong: fields({}),
-  error: fields({ code: text, message: text, action: textIfAny }),
+  error: fields({ code: text, message: text, action: textIfAny, connection: textIfAny }),
 };
 
 function isServerMessage(value: unknown): value is ServerMessage {

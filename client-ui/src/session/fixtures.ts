@@ -34,6 +34,7 @@ export function welcome(change: Partial<Welcome> = {}): ServerEvent {
     slow_mode_seconds: 0,
     guest_limit: 10,
     background: null,
+    ice_servers: [],
     ...change,
   };
 }

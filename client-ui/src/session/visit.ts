@@ -104,7 +104,8 @@ export class Visit {
       this.#signal(message.signal_data).catch(() => this.#end('lost'));
       return;
     }
-    if (message.type === 'error' && message.action === 'webrtc_signal' && this.#offered && !this.#mesh) {
+    const refused = message.type === 'error' && message.action === 'webrtc_signal' && message.connection !== 'publish';
+    if (refused && this.#offered && !this.#mesh) {
       this.#end('lost');
       return;
     }

@@ -527,6 +527,17 @@ describe('slots', () => {
     expect(world.phase).toBe('live');
     expect(world.heard.at(-1)).toBe('error');
   });
+
+  it('does not take a refused publication for its own, even while it waits for an answer', async () => {
+    const world = new World();
+    await world.goLive();
+    world.say(guest);
+    await pass(0);
+    world.say({ type: 'error', code: 'no_video', message: 'no', action: 'webrtc_signal', connection: 'publish' });
+    expect(world.phase).toBe('live');
+    world.say({ type: 'error', code: 'bad_offer', message: 'no', action: 'webrtc_signal', connection: 'subscribe' });
+    expect(world.phase).toBe('reconnecting');
+  });
 });
 
 describe('taking part', () => {

@@ -14,7 +14,7 @@ export class MeshRoom {
   constructor(link: RoomLink) {
     this.peers = new MeshPeers(
       {
-        createConnection: () => new RTCPeerConnection(),
+        createConnection: (iceServers) => new RTCPeerConnection({ iceServers }),
         createStream: () => new MediaStream(),
         send: (message) => link.send(message),
       },

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
+import type { ClientMessage, IceServer, ServerEvent, ServerMessage } from '../protocol/bindings';
 import { FakeConnection, fakeTrack } from './fake-connection';
 import { type MeshStreams, MeshPeers, shareOf } from './mesh';
 
 type Signal = Extract<ClientMessage, { action: 'webrtc_signal' }>;
+
+const STUN: IceServer[] = [{ urls: ['stun:stun.example.org'] }];
 
 /** Lets everything that waits for nothing but promises happen. */
 async function settle(): Promise<void> {
@@ -17,12 +19,15 @@ class Browser {
   readonly name: string;
   readonly connections: FakeConnection[] = [];
   readonly said: Signal[] = [];
+  /** What each connection was made with. */
+  readonly iceServers: IceServer[][] = [];
   streams: MeshStreams = { people: new Map(), screens: new Map() };
   readonly peers = new MeshPeers(
     {
-      createConnection: () => {
+      createConnection: (iceServers) => {
         const connection = new FakeConnection();
         this.connections.push(connection);
+        this.iceServers.push(iceServers);
         return connection.rtc;
       },
       createStream: () => ({}) as MediaStream,
@@ -54,6 +59,7 @@ class Browser {
       topology,
       you: { user_id: this.name },
       participants: [this.name, ...others].map((user_id) => ({ user_id })),
+      ice_servers: STUN,
     } as ServerEvent);
     return this;
   }
@@ -100,6 +106,13 @@ describe('MeshPeers', () => {
     ada.hear({ type: 'user_joined', user_id: 'dan', username: 'Dan', role: 'viewer', viewer_count: 3 });
     await settle();
     expect(ada.said.at(-1)).toMatchObject({ to_user_id: 'dan', signal_type: 'offer' });
+  });
+
+  it('makes each connection with the STUN and TURN servers that it was told of', async () => {
+    const ada = new Browser('ada').enter(['bea']).show();
+    const bea = new Browser('bea').enter(['ada']);
+    await deliver(ada, bea);
+    expect([ada.iceServers, bea.iceServers]).toEqual([[STUN], [STUN]]);
   });
 
   it('does nothing in a session that is no mesh', async () => {

@@ -1,4 +1,11 @@
-import type { ClientMessage, ServerMessage, SignalData, SignalType, TrackSource } from '../protocol/bindings';
+import type {
+  ClientMessage,
+  IceServer,
+  ServerMessage,
+  SignalData,
+  SignalType,
+  TrackSource,
+} from '../protocol/bindings';
 import { MeshPeer, type Sent } from './mesh-peer';
 
 /** The people of a mesh beside oneself, at most; the server lets no more in. */
@@ -9,7 +16,8 @@ const MIN_BITRATE_BPS = 150_000;
 
 /** What a mesh needs from outside. */
 export interface MeshSurroundings {
-  createConnection(): RTCPeerConnection;
+  /** @param iceServers - by which it learns its addresses from outside, or is relayed */
+  createConnection(iceServers: IceServer[]): RTCPeerConnection;
   createStream(): MediaStream;
   send(message: ClientMessage): boolean;
 }
@@ -48,6 +56,7 @@ export class MeshPeers {
   readonly #screen: MediaStream;
   #bitrateBps = 0;
   #you: string | null = null;
+  #iceServers: IceServer[] = [];
 
   constructor(outside: MeshSurroundings, changed: (streams: MeshStreams) => void) {
     this.#outside = outside;
@@ -78,6 +87,7 @@ export class MeshPeers {
   /** Hears what the server says; nothing of it matters in a session that is no mesh. */
   receive(message: ServerMessage): void {
     if (message.type === 'current_participants') {
+      this.#iceServers = message.ice_servers;
       this.#entered(
         message.topology === 'mesh' ? message.you.user_id : null,
         message.participants.map((one) => one.user_id),
@@ -154,7 +164,7 @@ export class MeshPeers {
 
   #connect(userId: string): MeshPeer {
     const peer: MeshPeer = new MeshPeer(
-      this.#outside.createConnection(),
+      this.#outside.createConnection(this.#iceServers),
       (this.#you ?? '') < userId,
       (type, data) => this.#say(userId, type, data),
       {

@@ -248,6 +248,17 @@ describe('Publisher', () => {
     expect(world.refusals).toEqual([]);
   });
 
+  it('does not take an error about watching for its own, even while it waits for an answer', async () => {
+    const world = new World();
+    world.publisher.set('camera', fakeTrack('video'));
+    world.publisher.open();
+    await settle();
+    world.say({ type: 'error', code: 'bad_offer', message: 'x', action: 'webrtc_signal', connection: 'subscribe' });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(world.connections).toHaveLength(1);
+    expect(world.refusals).toEqual([]);
+  });
+
   describe('when the network changes', () => {
     it('lets a short interruption mend itself', async () => {
       const world = await new World().connected();

@@ -115,9 +115,11 @@ export class Publisher {
       this.#returned(message.you.on_air);
     } else if (message.type === 'webrtc_signal' && message.connection === 'publish') {
       void this.#signal(message.signal_data);
-    } else if (message.type === 'error' && message.action === 'webrtc_signal' && this.#offered) {
-      this.#events.refused(message.message);
-      this.#again();
+    } else if (message.type === 'error' && message.action === 'webrtc_signal' && message.connection !== 'subscribe') {
+      if (this.#offered) {
+        this.#events.refused(message.message);
+        this.#again();
+      }
     }
   }
 

@@ -1,51 +1,105 @@
 //! STUN and TURN servers that clients are told of.
 
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// Why a text names no ICE server.
+/// Why something names no ICE server. What is repeated of it is never a username or a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IceServerError {
     /// RFC 7064 and RFC 7065 name the schemes.
     #[error("an ICE server starts with stun:, stuns:, turn: or turns:, and this does not: {0:?}")]
     Scheme(String),
+    /// Not of the grammar of RFC 7064 §3.1 and RFC 7065 §3.1.
+    #[error(
+        "an ICE server is written as SCHEME:HOST or SCHEME:HOST:PORT, where turn: and turns: may end with ?transport=udp or \
+         ?transport=tcp, and this is not: {0:?}"
+    )]
+    Uri(String),
     /// Quotes, angle brackets and control characters would break out of the `Link` header.
     #[error("this character cannot be in an ICE server: {0:?}")]
     Character(char),
     /// Neither one word nor three.
     #[error("an ICE server is written as \"URL\" or as \"URL USERNAME CREDENTIAL\"")]
     Shape,
+    /// A table without any.
+    #[error("`urls` of an ICE server names none")]
+    NoUrl,
+    /// Browsers take no TURN server without (W3C WebRTC §4.4.1.6).
+    #[error("{0:?} needs both `username` and `credential`: browsers take no TURN server without")]
+    Login(String),
 }
 
-/// One server, written as `URL` or as `URL USERNAME CREDENTIAL`.
+/// One server, by one or more URLs. Written as `URL`, as `URL USERNAME CREDENTIAL` or, in a file, as a table.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct IceServer {
-    url: String,
-    login: Option<(String, String)>,
+#[serde(try_from = "Written")]
+pub struct IceServer(footlight_protocol::IceServer);
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an ICE server is a text, or a table of `urls`, `username` and `credential`"
+)]
+enum Written {
+    Text(String),
+    Table(Table),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    urls: Vec<String>,
+    username: Option<String>,
+    credential: Option<String>,
 }
 
 impl IceServer {
-    /// The value of its `Link` header (RFC 9725 §4.6).
-    pub fn link(&self) -> String {
-        let url = &self.url;
-        match &self.login {
-            None => format!("<{url}>; rel=\"ice-server\""),
-            Some((username, credential)) => format!(
-                "<{url}>; rel=\"ice-server\"; username=\"{username}\"; credential=\"{credential}\"; \
-                 credential-type=\"password\""
-            ),
+    /// As browsers take it.
+    pub fn to_wire(&self) -> footlight_protocol::IceServer {
+        self.0.clone()
+    }
+
+    /// The values of its `Link` headers, one for each URL (RFC 9725 §4.6).
+    pub fn links(&self) -> impl Iterator<Item = String> {
+        let login = match (&self.0.username, &self.0.credential) {
+            (Some(username), Some(credential)) => {
+                format!("; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\"")
+            }
+            _ => String::new(),
+        };
+        let urls = self.0.urls.iter();
+        urls.map(move |url| format!("<{url}>; rel=\"ice-server\"{login}"))
+    }
+
+    fn new(urls: Vec<String>, username: Option<String>, credential: Option<String>) -> Result<Self, IceServerError> {
+        if urls.is_empty() {
+            return Err(IceServerError::NoUrl);
         }
+        let texts = urls.iter().chain(&username).chain(&credential);
+        if let Some(bad) = texts.flat_map(|text| text.chars()).find(|c| !fits_a_header(*c)) {
+            return Err(IceServerError::Character(bad));
+        }
+        for url in &urls {
+            let is_turn = check_uri(url)?;
+            let has_login = username.is_some() && credential.is_some();
+            let has_half = username.is_some() != credential.is_some();
+            if has_half || (is_turn && !has_login) {
+                return Err(IceServerError::Login(url.clone()));
+            }
+        }
+        Ok(Self(footlight_protocol::IceServer {
+            urls,
+            username,
+            credential,
+        }))
     }
 }
 
 impl std::fmt::Debug for IceServer {
     /// Without its credential: configurations end up in logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IceServer")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        self.0.fmt(f)
     }
 }
 
@@ -53,66 +107,183 @@ impl FromStr for IceServer {
     type Err = IceServerError;
 
     fn from_str(text: &str) -> Result<Self, IceServerError> {
-        if let Some(bad) = text
-            .chars()
-            .find(|c| matches!(c, '"' | '<' | '>' | '\\') || !(' '..='~').contains(c))
-        {
+        if let Some(bad) = text.chars().find(|c| !fits_a_header(*c)) {
             return Err(IceServerError::Character(bad));
         }
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let (url, login) = match words[..] {
-            [url] => (url, None),
-            [url, username, credential] => (url, Some((username.to_owned(), credential.to_owned()))),
-            _ => return Err(IceServerError::Shape),
-        };
-        let known = ["stun:", "stuns:", "turn:", "turns:"];
-        if !known
-            .iter()
-            .any(|scheme| url.starts_with(scheme) && url.len() > scheme.len())
-        {
-            return Err(IceServerError::Scheme(url.to_owned()));
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        match <[String; 3]>::try_from(words) {
+            Ok([url, username, credential]) => Self::new(vec![url], Some(username), Some(credential)),
+            Err(words) if words.len() == 1 => Self::new(words, None, None),
+            Err(_) => Err(IceServerError::Shape),
         }
-        Ok(Self {
-            url: url.to_owned(),
-            login,
-        })
     }
 }
 
-impl TryFrom<String> for IceServer {
+impl TryFrom<Written> for IceServer {
     type Error = IceServerError;
 
-    fn try_from(text: String) -> Result<Self, IceServerError> {
-        text.parse()
+    fn try_from(written: Written) -> Result<Self, IceServerError> {
+        match written {
+            Written::Text(text) => text.parse(),
+            Written::Table(table) => Self::new(table.urls, table.username, table.credential),
+        }
     }
+}
+
+/// Whether it can stand in a quoted string of a header, and ends none.
+fn fits_a_header(c: char) -> bool {
+    !matches!(c, '"' | '<' | '>' | '\\') && (' '..='~').contains(&c)
+}
+
+/// Whether the URI is one of TURN, as opposed to STUN.
+fn check_uri(uri: &str) -> Result<bool, IceServerError> {
+    let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
+    let is_turn = match scheme.to_ascii_lowercase().as_str() {
+        "stun" | "stuns" => false,
+        "turn" | "turns" => true,
+        _ => return Err(IceServerError::Scheme(uri.to_owned())),
+    };
+    let (authority, query) = match rest.split_once('?') {
+        Some((authority, query)) => (authority, Some(query)),
+        None => (rest, None),
+    };
+    let query_fits = match query {
+        None => true,
+        Some(query) => is_turn && matches!(query, "transport=udp" | "transport=tcp"),
+    };
+    if query_fits && is_host_with_port(authority) {
+        Ok(is_turn)
+    } else {
+        Err(IceServerError::Uri(uri.to_owned()))
+    }
+}
+
+/// `host [":" port]` (RFC 3986 §3.2.2, §3.2.3), where a name is one of the DNS.
+fn is_host_with_port(text: &str) -> bool {
+    let (host_fits, port) = if let Some(bracketed) = text.strip_prefix('[') {
+        let Some((address, port)) = bracketed.split_once(']') else {
+            return false;
+        };
+        (address.parse::<Ipv6Addr>().is_ok(), port)
+    } else {
+        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let is_of_names = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+        (!name.is_empty() && name.bytes().all(is_of_names), port)
+    };
+    let port_fits = match port.strip_prefix(':') {
+        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0),
+        None => port.is_empty(),
+    };
+    host_fits && port_fits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<IceServer, IceServerError> {
+        text.parse()
+    }
+
+    fn links(server: &IceServer) -> Vec<String> {
+        server.links().collect()
+    }
+
+    fn tables(text: &str) -> Result<Vec<IceServer>, String> {
+        let of = |text| toml::from_str::<std::collections::BTreeMap<String, Vec<IceServer>>>(text);
+        of(&format!("servers = [{text}]"))
+            .map(|mut read| read.remove("servers").expect("the key"))
+            .map_err(|error| error.to_string())
+    }
+
     #[test]
     fn the_link_header_is_that_of_the_rfc() {
-        let stun: IceServer = "stun:stun.example.net".parse().expect("stun");
-        assert_eq!(stun.link(), "<stun:stun.example.net>; rel=\"ice-server\"");
-        let turn: IceServer = "turn:turn.example.net?transport=udp user myPassword"
-            .parse()
-            .expect("turn");
+        let stun = parse("stun:stun.example.net").expect("stun");
+        assert_eq!(links(&stun), ["<stun:stun.example.net>; rel=\"ice-server\""]);
+        let turn = parse("turn:turn.example.net?transport=udp user myPassword").expect("turn");
         assert_eq!(
-            turn.link(),
-            "<turn:turn.example.net?transport=udp>; rel=\"ice-server\"; username=\"user\"; \
-             credential=\"myPassword\"; credential-type=\"password\""
+            links(&turn),
+            [
+                "<turn:turn.example.net?transport=udp>; rel=\"ice-server\"; username=\"user\"; \
+              credential=\"myPassword\"; credential-type=\"password\""
+            ]
         );
         assert!(!format!("{turn:?}").contains("myPassword"));
     }
 
     #[test]
+    fn a_table_names_one_server_by_several_urls() {
+        let servers = tables(
+            "\"stun:stun.example.net\", { urls = [\"turn:turn.example.net\", \"turns:turn.example.net:443?transport=tcp\"], \
+             username = \"ann\", credential = \"a pass phrase\" }",
+        )
+        .expect("two servers");
+        assert_eq!(servers[0], parse("stun:stun.example.net").expect("stun"));
+        let wire = servers[1].to_wire();
+        assert_eq!(
+            (wire.urls.len(), wire.credential.as_deref()),
+            (2, Some("a pass phrase"))
+        );
+        assert_eq!(links(&servers[1]).len(), 2);
+    }
+
+    #[test]
+    fn what_the_rfcs_allow_is_taken() {
+        for text in [
+            "stun:192.0.2.1",
+            "STUN:stun.example.net:3478",
+            "stuns:[2001:db8::1]:5349",
+            "stun:stun_server.example.net ann secret",
+            "turn:[2001:db8::1]?transport=tcp ann secret",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused_in_words() {
+        let refused = |text: &str| parse(text).expect_err(text);
+        assert_eq!(refused("https://a"), IceServerError::Scheme("https://a".into()));
+        assert_eq!(
+            refused("stun.example.net"),
+            IceServerError::Scheme("stun.example.net".into())
+        );
+        for uri in [
+            "stun:",
+            "stun://stun.example.net",
+            "stun:stun.example.net:",
+            "stun:stun.example.net:0",
+            "stun:stun.example.net:65536",
+            "stun:stun.example.net:+1",
+            "stun:stun.example.net?transport=udp",
+            "stun:ann@stun.example.net",
+            "stun:[2001:db8::1",
+            "stun:2001:db8::1",
+            "turn:turn.example.net?transport=carrier-pigeon",
+        ] {
+            assert_eq!(refused(uri), IceServerError::Uri(uri.into()));
+        }
+        assert_eq!(refused("turn:a user"), IceServerError::Shape);
+        assert_eq!(refused(""), IceServerError::Shape);
+        assert_eq!(refused("turn:a"), IceServerError::Login("turn:a".into()));
+        for (table, word) in [
+            ("{ urls = [] }", "`urls`"),
+            ("{ urls = [\"turn:a\"], username = \"ann\" }", "`credential`"),
+            ("{ url = \"stun:a\" }", "`urls`"),
+            ("7", "a table"),
+        ] {
+            let error = tables(table).expect_err(table);
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
     fn what_would_break_the_header_is_refused() {
-        let parse = |text: &str| text.parse::<IceServer>().expect_err(text);
-        assert_eq!(parse("stun:a\"b"), IceServerError::Character('"'));
-        assert_eq!(parse("stun:a\r\nb"), IceServerError::Character('\r'));
-        assert_eq!(parse("https://a"), IceServerError::Scheme("https://a".into()));
-        assert_eq!(parse("turn:a user"), IceServerError::Shape);
-        assert_eq!(parse(""), IceServerError::Shape);
+        let refused = |text: &str| parse(text).expect_err(text);
+        assert_eq!(refused("stun:a\"b"), IceServerError::Character('"'));
+        assert_eq!(refused("stun:a\r\nb"), IceServerError::Character('\r'));
+        let error =
+            tables("{ urls = [\"turn:a\"], username = \"ann\", credential = \"a\\\"b\" }").expect_err("a quote");
+        assert!(error.contains("cannot be in an ICE server"), "{error}");
     }
 }

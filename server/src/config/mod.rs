@@ -64,7 +64,7 @@ pub struct Config {
     pub workers: usize,
     /// Whether media may come by TCP where UDP is blocked.
     pub ice_tcp: bool,
-    /// Told to WHIP and WHEP clients.
+    /// Told to WHIP and WHEP clients, and to the participants of a mesh.
     pub ice_servers: Vec<IceServer>,
     /// The data folder; `None` means the platform's data home.
     pub data_dir: Option<PathBuf>,

@@ -30,8 +30,14 @@ pub struct Settings {
     /// Do not take media over TCP
     #[arg(long, env = "FOOTLIGHT_NO_ICE_TCP", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub no_ice_tcp: Option<bool>,
-    /// STUN and TURN servers told to WHIP and WHEP clients: "URL" or "URL USERNAME CREDENTIAL"
-    #[arg(long, env = "FOOTLIGHT_ICE_SERVERS", value_name = "SERVER", value_delimiter = ',')]
+    /// STUN and TURN servers told to WHIP and WHEP clients and in a mesh: "URL" or "URL USERNAME CREDENTIAL"
+    #[arg(
+        long,
+        env = "FOOTLIGHT_ICE_SERVERS",
+        value_name = "SERVER",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
     pub ice_servers: Option<Vec<IceServer>>,
     /// Folder of the server's key and certificate [default: footlight in the platform's data home]
     #[arg(long, env = "FOOTLIGHT_DATA_DIR", value_name = "DIR")]
@@ -45,12 +51,6 @@ pub struct Settings {
     /// The address that people use, where a proxy stands in front
     #[arg(long, env = "FOOTLIGHT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// Most sessions at a time [default: 100]
-    #[arg(long, env = "FOOTLIGHT_MAX_SESSIONS", value_name = "N")]
-    pub max_sessions: Option<usize>,
-    /// Most participants of one session at a time [default: 10000]
-    #[arg(long, env = "FOOTLIGHT_MAX_PARTICIPANTS", value_name = "N")]
-    pub max_participants: Option<usize>,
     /// Networks of reverse proxies, whose Forwarded and X-Forwarded-For headers are believed [default: none]
     #[arg(
         long,
@@ -59,6 +59,12 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub trusted_proxies: Option<Vec<Network>>,
+    /// Most sessions at a time [default: 100]
+    #[arg(long, env = "FOOTLIGHT_MAX_SESSIONS", value_name = "N")]
+    pub max_sessions: Option<usize>,
+    /// Most participants of one session at a time [default: 10000]
+    #[arg(long, env = "FOOTLIGHT_MAX_PARTICIPANTS", value_name = "N")]
+    pub max_participants: Option<usize>,
     /// Most HTTP and WebSocket connections at a time [default: 20000]
     #[arg(long, env = "FOOTLIGHT_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -101,13 +107,13 @@ impl Settings {
             tls,
             no_tls,
             public_url: self.public_url.or(other.public_url),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             max_sessions: self.max_sessions.or(other.max_sessions),
             max_participants: self.max_participants.or(other.max_participants),
             max_connections: self.max_connections.or(other.max_connections),
             session_idle_seconds: self.session_idle_seconds.or(other.session_idle_seconds),
             host_grace_seconds: self.host_grace_seconds.or(other.host_grace_seconds),
             drain_seconds: self.drain_seconds.or(other.drain_seconds),
-            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             log: self.log.or(other.log),
             auth: self.auth.or(other.auth),
         }
@@ -137,13 +143,13 @@ impl Settings {
             data_dir: self.data_dir.filter(|path| !path.as_os_str().is_empty()),
             tls,
             public_url: public_url(self.public_url)?,
+            trusted_proxies: self.trusted_proxies.unwrap_or(default.trusted_proxies),
             max_sessions: at_least_one("max_sessions", self.max_sessions.unwrap_or(default.max_sessions))?,
             max_participants: at_least_one(
                 "max_participants",
                 self.max_participants.unwrap_or(default.max_participants),
             )?,
             max_connections: at_least_one(
-            trusted_proxies: self.trusted_proxies.unwrap_or(default.trusted_proxies),
                 "max_connections",
                 self.max_connections.unwrap_or(default.max_connections),
             )?,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::error::Failure;
 use super::extract::{Id, Query, bearer, is_content_type, parse_id};
 use super::{App, sdp_fragment};
+use crate::config::IceServer;
 use crate::sessions::{Negotiated, PublishRequest, Resource, ResourceKind, WatchRequest};
 
 const SDP: &str = "application/sdp";
@@ -118,9 +119,9 @@ fn created(app: &App, negotiated: Negotiated) -> Response {
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     let mut response = (StatusCode::CREATED, headers, answer).into_response();
-    for server in &app.config.ice_servers {
+    for link in app.config.ice_servers.iter().flat_map(IceServer::links) {
         // The configuration refuses what a header cannot hold.
-        if let Ok(link) = HeaderValue::from_str(&server.link()) {
+        if let Ok(link) = HeaderValue::from_str(&link) {
             response.headers_mut().append(header::LINK, link);
         }
     }

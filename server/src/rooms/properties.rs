@@ -1,6 +1,7 @@
 //! What holds for every sequence of commands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use footlight_protocol::{
@@ -122,6 +123,7 @@ fn settings(topology: Topology) -> RoomSettings {
         host_grace: HOST_GRACE,
         resume_within: RESUME,
         max_participants: 40,
+        ice_servers: Arc::default(),
     }
 }
 

@@ -78,6 +78,7 @@ impl Refusal {
             code: self.code().to_owned(),
             message: self.to_string(),
             action: Some(action.to_owned()),
+            connection: None,
         }
     }
 }

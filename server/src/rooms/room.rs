@@ -1,11 +1,12 @@
 //! One session's state, and the way in: which command is handled where.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use footlight_protocol::{
-    ANONYMOUS, Broadcaster, ClientMessage, Connection, EndReason, GuestRequest, MediaKind, Participant, Role,
-    ServerEvent, SessionId, SessionMode, SessionSummary, Topology, UserId, Visibility, Welcome,
+    ANONYMOUS, Broadcaster, ClientMessage, Connection, EndReason, GuestRequest, IceServer, MediaKind, Participant,
+    Role, ServerEvent, SessionId, SessionMode, SessionSummary, Topology, UserId, Visibility, Welcome,
 };
 
 use super::chat::Chat;
@@ -64,6 +65,8 @@ pub struct RoomSettings {
     pub resume_within: Duration,
     /// Most participants at a time.
     pub max_participants: usize,
+    /// What those who come in are told of.
+    pub ice_servers: Arc<[IceServer]>,
 }
 
 /// What may happen to a room.
@@ -533,6 +536,7 @@ impl Room {
             slow_mode_seconds: u32::try_from(self.chat.slow_mode.as_secs()).unwrap_or(u32::MAX),
             guest_limit: self.settings.mode.guest_limit(),
             background: self.background.clone(),
+            ice_servers: self.settings.ice_servers.to_vec(),
         })))
     }
 

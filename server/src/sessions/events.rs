@@ -113,6 +113,7 @@ impl Sessions {
                         code: "codec_unsupported".to_owned(),
                         message: format!("this stream is {codec}, which your browser did not offer to play"),
                         action: None,
+                        connection: None,
                     };
                     peer.session.tell(viewer, error);
                 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use footlight_protocol::{
-    CreateSession, EndReason, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionMode, SessionStats,
-    Topology, Visibility,
+    CreateSession, EndReason, IceServer, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionMode,
+    SessionStats, Topology, Visibility,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -76,6 +76,8 @@ pub(super) struct Shared {
     pub(super) authority: Arc<Authority>,
     pub(super) peers: Mutex<Peers>,
     limits: Limits,
+    /// For the participants of a mesh, who have no other way to learn their addresses.
+    ice_servers: Arc<[IceServer]>,
     /// Taken before a session's own lock, never after it.
     sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
     draining: AtomicBool,
@@ -103,12 +105,19 @@ pub(super) struct NewSession<'a> {
 
 impl Sessions {
     /// No sessions yet.
-    pub fn new(media: Media, key: HostKey, authority: Arc<Authority>, limits: Limits) -> Self {
+    pub fn new(
+        media: Media,
+        key: HostKey,
+        authority: Arc<Authority>,
+        limits: Limits,
+        ice_servers: Arc<[IceServer]>,
+    ) -> Self {
         Self(Arc::new(Shared {
             media,
             key,
             authority,
             limits,
+            ice_servers,
             peers: Mutex::default(),
             sessions: RwLock::default(),
             draining: AtomicBool::new(false),
@@ -178,6 +187,10 @@ impl Sessions {
             max_participants: match new.topology {
                 Topology::Sfu => self.0.limits.participants,
                 Topology::Mesh => self.0.limits.participants.min(MESH_PARTICIPANTS),
+            },
+            ice_servers: match new.topology {
+                Topology::Sfu => Arc::default(),
+                Topology::Mesh => self.0.ice_servers.clone(),
             },
         };
         let room = Room::new(settings, Now::read());

@@ -185,7 +185,7 @@ async fn receive(text: &Utf8Bytes, seat: &Seat) -> bool {
                 None => Err(SignalError::NoAddressee),
             };
             if let Err(error) = done {
-                seat.tell(error_of(&error));
+                seat.tell(error_of(&error, connection));
                 return false;
             }
         }
@@ -226,7 +226,7 @@ async fn signal(
     }
 }
 
-fn error_of(error: &SignalError) -> ServerEvent {
+fn error_of(error: &SignalError, connection: Option<Connection>) -> ServerEvent {
     let code = match error {
         SignalError::Refused(PublishRefusal::Ended) | SignalError::Ended => "session_ended",
         SignalError::Refused(PublishRefusal::StageFull) => "stage_full",
@@ -243,6 +243,7 @@ fn error_of(error: &SignalError) -> ServerEvent {
         code: code.to_owned(),
         message: error.to_string(),
         action: Some("webrtc_signal".to_owned()),
+        connection,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading what a client sends, with errors that name what was wrong.
 
-use footlight_protocol::{ClientMessage, ServerEvent};
+use footlight_protocol::{ClientMessage, Connection, ServerEvent};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Longest `action` that is repeated in an error, in characters.
@@ -12,6 +13,7 @@ pub(super) struct Problem {
     code: &'static str,
     message: String,
     action: Option<String>,
+    connection: Option<Connection>,
 }
 
 impl From<Problem> for ServerEvent {
@@ -20,13 +22,19 @@ impl From<Problem> for ServerEvent {
             code: problem.code.to_owned(),
             message: problem.message,
             action: problem.action,
+            connection: problem.connection,
         }
     }
 }
 
 /// Reads a text frame.
 pub(super) fn read(text: &str) -> Result<ClientMessage, Problem> {
-    let bad = |code, message: String, action| Problem { code, message, action };
+    let bad = |code, message: String, action| Problem {
+        code,
+        message,
+        action,
+        connection: None,
+    };
     let value: Value = serde_json::from_str(text).map_err(|error| bad("bad_json", error.to_string(), None))?;
     let action = match value.get("action") {
         Some(Value::String(action)) => action.chars().take(MAX_ECHO_CHARS).collect::<String>(),
@@ -34,6 +42,9 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Problem> {
         None => return Err(bad("bad_message", "`action` is missing".to_owned(), None)),
     };
     let reason = what_is_missing(&value);
+    let connection = value
+        .get("connection")
+        .and_then(|name| Connection::deserialize(name).ok());
     serde_json::from_value(value).map_err(|error| {
         let error = error.to_string();
         let code = if error.starts_with("unknown variant") && error.contains(&format!("`{action}`")) {
@@ -41,7 +52,10 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Problem> {
         } else {
             "bad_message"
         };
-        bad(code, reason.map_or(error, str::to_owned), Some(action))
+        Problem {
+            connection,
+            ..bad(code, reason.map_or(error, str::to_owned), Some(action))
+        }
     })
 }
 
@@ -88,6 +102,7 @@ mod tests {
             r#"{"action":"webrtc_signal","connection":"subscribe","signal_type":"offer","signal_data":{"type":"offer"}}"#,
         );
         assert!(data.message.contains("`sdp`"), "{}", data.message);
+        assert_eq!(data.connection, Some(Connection::Subscribe));
     }
 
     #[test]

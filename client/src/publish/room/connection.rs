@@ -205,7 +205,12 @@ impl Listener<'_> {
                 signal_data: SignalData::Description(answer),
                 ..
             } => self.answered(Ok(answer.sdp)),
-            ServerEvent::Error { code, message, action } if action.as_deref() == Some("webrtc_signal") => {
+            ServerEvent::Error {
+                code,
+                message,
+                action: Some(action),
+                connection: None | Some(Connection::Publish),
+            } if action == "webrtc_signal" => {
                 self.answered(Err(SignalingError::Declined { code, message }));
             }
             event => return self.take(event, timestamp).await,

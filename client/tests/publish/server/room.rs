@@ -76,6 +76,7 @@ pub(crate) fn welcome(role: Role) -> Welcome {
         slow_mode_seconds: 0,
         guest_limit: 10,
         background: None,
+        ice_servers: Vec::new(),
     }
 }
 

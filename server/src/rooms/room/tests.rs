@@ -24,6 +24,7 @@ fn settings(mode: SessionMode) -> RoomSettings {
         host_grace: GRACE,
         resume_within: RESUME,
         max_participants: 1000,
+        ice_servers: Arc::default(),
     }
 }
 
@@ -777,7 +778,6 @@ fn there_is_one_host() {
 }
 
 #[test]
-#[test]
 fn an_owner_who_publishes_is_host_again_whoever_took_over() {
     let mut world = World::new();
     world.join("host", Role::Host);
@@ -819,6 +819,7 @@ fn hosts_who_come_and_go_do_not_fill_the_stage_without_end() {
     assert_eq!(world.role("host"), Some(Role::Host));
 }
 
+#[test]
 fn chat_goes_to_all_and_to_those_who_come_later() {
     let mut world = World::full_house();
     let effects = world.say("viewer", "  Grüße 👩‍👩‍👧‍👦 <b>&amp;</b>\u{202e}  ");
