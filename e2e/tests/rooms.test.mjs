@@ -127,7 +127,7 @@ testInOwnNetwork('host, cohost, guests and viewers see and hear each other, and 
     await cem.locator('[data-testid="state"][data-state="expelled"]').waitFor();
     await sees(dan, ['Ann', 'Bea', 'Fay']);
     await cem.reload();
-    await cem.getByText('You cannot come in just now').waitFor();
+    await cem.getByText('You cannot come back to this stream').waitFor();
     assert.equal(await cem.getByTestId('participant').count(), 0);
   });
 
