@@ -2,12 +2,13 @@
 //!
 //! A host token proves itself: it is a random nonce and its HMAC-SHA-256 (RFC 2104) over the session's id, by a key that is
 //! kept in the data folder. A server that was started again knows no sessions, yet still knows its own tokens, and so a
-//! publisher resumes where it was.
+//! publisher resumes where it was, in a session of the same kind: a token says what that was, so that a session that was
+//! reached by its link alone does not come back in public.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use constant_time_eq::constant_time_eq;
-use footlight_protocol::SessionId;
+use footlight_protocol::{SessionId, SessionMode, Topology, Visibility};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -17,8 +18,11 @@ use crate::data_dir::{DataDir, DataDirError};
 const KEY_FILE: &str = "host.key";
 const KEY_BYTES: usize = 32;
 
-/// Two tokens for one session differ, so that having had a session's name once is no claim to the next session of that name.
+/// Of which the first byte is the session's kind. Two tokens for one session differ, so that having had a session's name once is no claim to the next session of that name.
 const NONCE_BYTES: usize = 16;
+
+/// What the MAC of a host token is for; the number is that of its layout.
+const HOST_TOKEN: &str = "host token 2";
 
 /// Crockford's base 32: nothing in it is taken for something else when an id is read out on a phone.
 const ID_ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -52,6 +56,49 @@ impl std::fmt::Debug for BearerDigest {
     }
 }
 
+/// What of a session does not change while it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionKind {
+    /// Who may show what.
+    pub mode: SessionMode,
+    /// The way of the media.
+    pub topology: Topology,
+    /// Whether it is listed.
+    pub visibility: Visibility,
+}
+
+impl SessionKind {
+    fn to_byte(self) -> u8 {
+        let mode = match self.mode {
+            SessionMode::Voice => 0,
+            SessionMode::Camera => 1,
+            SessionMode::Studio => 2,
+        };
+        let mesh = u8::from(self.topology == Topology::Mesh);
+        let unlisted = u8::from(self.visibility == Visibility::Unlisted);
+        mode | mesh << 2 | unlisted << 3
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        let mode = match byte & 0b11 {
+            0 => SessionMode::Voice,
+            1 => SessionMode::Camera,
+            2 => SessionMode::Studio,
+            _ => return None,
+        };
+        let is_set = |bit: u8| byte & (1 << bit) != 0;
+        (byte < 1 << 4).then_some(Self {
+            mode,
+            topology: if is_set(2) { Topology::Mesh } else { Topology::Sfu },
+            visibility: if is_set(3) {
+                Visibility::Unlisted
+            } else {
+                Visibility::Public
+            },
+        })
+    }
+}
+
 /// The server's own key.
 pub struct HostKey([u8; KEY_BYTES]);
 
@@ -72,26 +119,26 @@ impl HostKey {
         Ok(key)
     }
 
-    /// A new token for the host of `session`.
-    pub fn issue(&self, session: &SessionId) -> String {
-        let nonce: [u8; NONCE_BYTES] = rand::random();
+    /// A new token for the host of `session`, which is of this kind.
+    pub fn issue(&self, session: &SessionId, kind: SessionKind) -> String {
+        let mut nonce: [u8; NONCE_BYTES] = rand::random();
+        nonce[0] = kind.to_byte();
         let mut token = nonce.to_vec();
-        token.extend_from_slice(&self.mac("host token", session.as_str(), &nonce));
+        token.extend_from_slice(&self.mac(HOST_TOKEN, session.as_str(), &nonce));
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// Whether this server issued `token` for `session`. Compares in constant time.
-    pub fn verify(&self, session: &SessionId, token: &str) -> bool {
+    /// The kind of `session`, where this server issued `token` for it. Compares in constant time.
+    pub fn verify(&self, session: &SessionId, token: &str) -> Option<SessionKind> {
         if token.len() > MAX_BEARER_BYTES {
-            return false;
+            return None;
         }
-        let Ok(bytes) = URL_SAFE_NO_PAD.decode(token) else {
-            return false;
-        };
-        let Some((nonce, mac)) = bytes.split_at_checked(NONCE_BYTES) else {
-            return false;
-        };
-        constant_time_eq(mac, &self.mac("host token", session.as_str(), nonce))
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (nonce, mac) = bytes.split_at_checked(NONCE_BYTES)?;
+        if !constant_time_eq(mac, &self.mac(HOST_TOKEN, session.as_str(), nonce)) {
+            return None;
+        }
+        SessionKind::from_byte(nonce[0])
     }
 
     /// A new session id.
@@ -155,30 +202,50 @@ mod tests {
 
     #[test]
     fn a_token_holds_for_its_session_and_key_alone() {
-        let token = key().issue(&id("show"));
-        assert!(key().verify(&id("show"), &token));
-        assert!(!key().verify(&id("other"), &token));
-        assert!(!HostKey([8; KEY_BYTES]).verify(&id("show"), &token));
+        let token = key().issue(&id("show"), SessionKind::default());
+        assert!(key().verify(&id("show"), &token).is_some());
+        assert!(key().verify(&id("other"), &token).is_none());
+        assert!(HostKey([8; KEY_BYTES]).verify(&id("show"), &token).is_none());
+    }
+
+    #[test]
+    fn a_token_says_what_kind_of_session_it_is_for() {
+        for mode in [SessionMode::Voice, SessionMode::Camera, SessionMode::Studio] {
+            for topology in [Topology::Sfu, Topology::Mesh] {
+                for visibility in [Visibility::Public, Visibility::Unlisted] {
+                    let kind = SessionKind {
+                        mode,
+                        topology,
+                        visibility,
+                    };
+                    let token = key().issue(&id("show"), kind);
+                    assert_eq!(key().verify(&id("show"), &token), Some(kind));
+                }
+            }
+        }
     }
 
     #[test]
     fn a_changed_token_is_refused() {
-        let token = key().issue(&id("show"));
+        let token = key().issue(&id("show"), SessionKind::default());
         for position in 0..token.len() - 1 {
             let mut changed = token.clone().into_bytes();
             changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).expect("ASCII");
-            assert!(!key().verify(&id("show"), &changed), "{position}");
+            assert!(key().verify(&id("show"), &changed).is_none(), "{position}");
         }
         for cut in 0..token.len() {
-            assert!(!key().verify(&id("show"), &token[..cut]), "{cut}");
+            assert!(key().verify(&id("show"), &token[..cut]).is_none(), "{cut}");
         }
-        assert!(!key().verify(&id("show"), "größe"));
+        assert!(key().verify(&id("show"), "größe").is_none());
     }
 
     #[test]
     fn no_two_tokens_are_the_same() {
-        assert_ne!(key().issue(&id("show")), key().issue(&id("show")));
+        assert_ne!(
+            key().issue(&id("show"), SessionKind::default()),
+            key().issue(&id("show"), SessionKind::default())
+        );
     }
 
     #[test]
@@ -195,11 +262,14 @@ mod tests {
     fn the_key_outlives_the_process() {
         let folder = tempfile::tempdir().expect("a folder");
         let data = DataDir::open(Some(folder.path())).expect("opens");
-        let token = HostKey::load_or_create(&data).expect("makes").issue(&id("show"));
+        let token = HostKey::load_or_create(&data)
+            .expect("makes")
+            .issue(&id("show"), SessionKind::default());
         assert!(
             HostKey::load_or_create(&data)
                 .expect("loads")
                 .verify(&id("show"), &token)
+                .is_some()
         );
     }
 

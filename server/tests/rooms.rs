@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use footlight_protocol::{CreateSession, SessionCreated, SessionMode, Topology};
+use footlight_protocol::{CreateSession, SessionCreated, SessionMode, Topology, Visibility};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::{Socket, TestServer, publish_offer, watch_offer};
@@ -448,4 +448,38 @@ async fn reactions_of_many_reach_each_viewer_in_a_few_messages() {
     assert!(messages < 100, "{messages}");
     show.host.send(&json!({"action": "reaction", "reaction": "💩"})).await;
     assert_eq!(show.host.next_of("error").await["code"], "bad_message");
+}
+
+/// A second server on the data folder of the first knows its tokens, as after a restart.
+#[tokio::test]
+async fn a_session_that_comes_back_after_a_restart_is_of_the_same_kind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = || {
+        let path = folder.path().to_owned();
+        TestServer::start_with(|config| config.data_dir = Some(path))
+    };
+    let before = start();
+    let create = CreateSession {
+        mode: Some(SessionMode::Studio),
+        visibility: Some(Visibility::Unlisted),
+        ..CreateSession::default()
+    };
+    let session = Show::of(before, create).await.session;
+    let after = start();
+    let path = format!("/ws/live/{}?token={}", session.session_id, session.host_token);
+    let mut host = after.connect(&path).await;
+    let welcome = host.next_of("current_participants").await;
+    assert_eq!(
+        (&welcome["you"]["role"], &welcome["mode"]),
+        (&json!("host"), &json!("studio"))
+    );
+    let whip = format!("/whip/{}", session.session_id);
+    let published = after.offer(&whip, publish_offer()).bearer_auth(&session.host_token);
+    assert_eq!(published.send().await.expect("an answer").status(), StatusCode::CREATED);
+    let listed: Value = after.get("/api/sessions").await.json().await.expect("JSON");
+    assert_eq!(
+        listed["sessions"],
+        json!([]),
+        "it was reached by its link alone, and still is"
+    );
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use constant_time_eq::constant_time_eq;
-use footlight_protocol::{
-    ANONYMOUS, ClientMessage, Role, ServerEvent, SessionId, SessionMode, Topology, UserId, Visibility,
-};
+use footlight_protocol::{ANONYMOUS, ClientMessage, Role, ServerEvent, SessionId, UserId, Visibility};
 
 use super::outbox::Mail;
 use super::registry::{NewSession, Sessions};
@@ -174,15 +172,12 @@ impl Sessions {
 
     /// The host of a session that was lost with an earlier run of the server brings it back.
     fn take_up_again(&self, id: &SessionId, token: Option<&str>) -> Result<Arc<Session>, AdmissionError> {
-        let token = token
-            .filter(|token| self.0.key.verify(id, token))
-            .ok_or(AdmissionError::NotFound)?;
+        let known = token.and_then(|token| Some((token, self.0.key.verify(id, token)?)));
+        let (token, kind) = known.ok_or(AdmissionError::NotFound)?;
         let new = NewSession {
             id: id.clone(),
             title: None,
-            mode: SessionMode::default(),
-            topology: Topology::default(),
-            visibility: Visibility::default(),
+            kind,
             owner: Some(BearerDigest::of(token)),
         };
         self.insert(new).map_err(|_| AdmissionError::NotFound)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use footlight_protocol::{Connection, SessionId, SessionMode, Topology, Visibility};
+use footlight_protocol::{Connection, SessionId, Topology};
 
 use super::admission::{AdmissionError, host_id};
 use super::names;
@@ -159,7 +159,7 @@ impl Sessions {
 
     /// Whether a session of this name may be made by publishing into it.
     fn check_creation(&self, id: &SessionId, bearer: Option<&str>) -> Result<(), IngestError> {
-        if bearer.is_some_and(|token| self.0.key.verify(id, token)) {
+        if bearer.is_some_and(|token| self.0.key.verify(id, token).is_some()) {
             return Ok(());
         }
         if self.0.key.minted(id) {
@@ -177,9 +177,9 @@ impl Sessions {
         let new = NewSession {
             id: id.clone(),
             title,
-            mode: SessionMode::default(),
-            topology: Topology::default(),
-            visibility: Visibility::default(),
+            kind: bearer
+                .and_then(|token| self.0.key.verify(id, token))
+                .unwrap_or_default(),
             owner: bearer.map(BearerDigest::of),
         };
         match self.insert(new) {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use footlight_protocol::{
-    CreateSession, EndReason, IceServer, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionMode,
-    SessionStats, Topology, Visibility,
+    CreateSession, EndReason, IceServer, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionStats, Topology,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -18,7 +17,7 @@ use super::{HOST_ID, names};
 use crate::auth::Authority;
 use crate::media::Media;
 use crate::rooms::{Command, Now, Room, RoomSettings};
-use crate::token::{BearerDigest, HostKey};
+use crate::token::{BearerDigest, HostKey, SessionKind};
 
 /// How many, and how long.
 #[derive(Debug, Clone, Copy)]
@@ -97,9 +96,7 @@ impl std::fmt::Debug for Shared {
 pub(super) struct NewSession<'a> {
     pub(super) id: SessionId,
     pub(super) title: Option<&'a str>,
-    pub(super) mode: SessionMode,
-    pub(super) topology: Topology,
-    pub(super) visibility: Visibility,
+    pub(super) kind: SessionKind,
     pub(super) owner: Option<BearerDigest>,
 }
 
@@ -132,23 +129,26 @@ impl Sessions {
         watch_url: impl FnOnce(&SessionId) -> String,
     ) -> Result<SessionCreated, CreateError> {
         let key = &self.0.key;
+        let kind = SessionKind {
+            mode: request.mode.unwrap_or_default(),
+            topology: request.topology.unwrap_or_default(),
+            visibility: request.visibility.unwrap_or_default(),
+        };
         let (session_id, host_token) = match (&request.session_id, &request.host_token) {
-            (Some(id), Some(token)) if key.verify(id, token) => (id.clone(), token.clone()),
+            (Some(id), Some(token)) if key.verify(id, token).is_some() => (id.clone(), token.clone()),
             (Some(_), Some(_)) => return Err(CreateError::Unauthorized),
             (Some(id), None) if key.minted(id) => return Err(CreateError::Unauthorized),
-            (Some(id), None) => (id.clone(), key.issue(id)),
+            (Some(id), None) => (id.clone(), key.issue(id, kind)),
             (None, _) => {
                 let id = key.mint_session_id();
-                let token = key.issue(&id);
+                let token = key.issue(&id, kind);
                 (id, token)
             }
         };
         let new = NewSession {
             id: session_id.clone(),
             title: request.title.as_deref(),
-            mode: request.mode.unwrap_or_default(),
-            topology: request.topology.unwrap_or_default(),
-            visibility: request.visibility.unwrap_or_default(),
+            kind,
             owner: Some(BearerDigest::of(&host_token)),
         };
         match self.insert(new) {
@@ -177,18 +177,18 @@ impl Sessions {
         let settings = RoomSettings {
             id: new.id.clone(),
             title: names::title_or_default(new.title),
-            mode: new.mode,
-            topology: new.topology,
-            visibility: new.visibility,
+            mode: new.kind.mode,
+            topology: new.kind.topology,
+            visibility: new.kind.visibility,
             owner: HOST_ID.parse().expect("the constant is a valid id"),
             idle_limit: self.0.limits.idle,
             host_grace: self.0.limits.host_grace,
             resume_within: Duration::from_secs(RESUME_SECONDS),
-            max_participants: match new.topology {
+            max_participants: match new.kind.topology {
                 Topology::Sfu => self.0.limits.participants,
                 Topology::Mesh => self.0.limits.participants.min(MESH_PARTICIPANTS),
             },
-            ice_servers: match new.topology {
+            ice_servers: match new.kind.topology {
                 Topology::Sfu => Arc::default(),
                 Topology::Mesh => self.0.ice_servers.clone(),
             },
