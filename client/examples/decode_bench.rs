@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
 
 fn measure(name: &'static str, size: Resolution, bitrate: Bitrate) -> anyhow::Result<Figures> {
     let units = encoded(size, bitrate)?;
-    let bytes: usize = units.iter().map(|unit| unit.len()).sum();
+    let bytes: usize = units.iter().map(bytes::Bytes::len).sum();
     let mut decoder = Decoder::new()?;
     let mut spare = Some(Frame::black(size));
     let mut times = Vec::new();

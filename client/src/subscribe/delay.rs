@@ -1,9 +1,9 @@
 //! How long media has to wait so that what comes late is not missed.
 //!
-//! The algorithm is that of libwebrtc's NetEQ (`relative_arrival_delay_tracker`, `underrun_optimizer` and `histogram` in
+//! The algorithm is that of libwebrtc's `NetEQ` (`relative_arrival_delay_tracker`, `underrun_optimizer` and `histogram` in
 //! its `modules/audio_coding/neteq`): each packet's delay is measured against the fastest one of the last two seconds,
 //! the largest delay of each half second goes into a histogram that forgets slowly, and the wait is the delay that 95 %
-//! of it stay below. The bins are finer than NetEQ's 20 ms, since pictures are timed by it as well.
+//! of it stay below. The bins are finer than `NetEQ`'s 20 ms, since pictures are timed by it as well.
 
 use std::collections::VecDeque;
 

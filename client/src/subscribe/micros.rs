@@ -26,7 +26,7 @@ pub(crate) fn from_ticks(ticks: i64, rate: u32) -> Micros {
 /// An NTP timestamp in 32.32 fixed point (RFC 3550 §4), from 1900.
 pub(crate) fn from_ntp(timestamp: u64) -> Micros {
     let seconds = (timestamp >> 32) as i64;
-    let fraction = (timestamp & 0xffff_ffff) * SECOND as u64 >> 32;
+    let fraction = ((timestamp & 0xffff_ffff) * SECOND as u64) >> 32;
     seconds * SECOND + fraction as i64
 }
 

@@ -2,6 +2,11 @@
 
 use serde::Serialize;
 
+use crate::subscribe::intake::StreamFigures;
+use crate::subscribe::picture::show::PictureFigures;
+use crate::subscribe::sound::jitter::SoundCounts;
+use crate::transport::codecs::{AUDIO_RATE, VIDEO_RATE};
+
 /// Counters of one subscription at one moment, over all its slots, under the names of `MediaSample` in
 /// `client-ui/src/media/sample.ts`. They run from the start of the subscription.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -47,4 +52,46 @@ pub struct MediaSample {
     pub audio_repaired: u64,
     /// Sound that was made up, in milliseconds, over all slots.
     pub audio_concealed_ms: f64,
+}
+
+impl MediaSample {
+    pub(crate) fn add_reception(&mut self, streams: &[StreamFigures]) {
+        let pictures = streams
+            .iter()
+            .filter_map(|stream| Some((stream, stream.figures.as_ref()?)));
+        let sounds = streams.iter().filter(|stream| stream.figures.is_none());
+        for reception in streams.iter().map(|stream| &stream.reception) {
+            self.packets_received += reception.received();
+            self.packets_lost += reception.lost();
+        }
+        let bytes = |stream: &StreamFigures| stream.reception.bytes();
+        self.video_bytes += pictures.clone().map(|(stream, _)| bytes(stream)).sum::<u64>();
+        self.audio_bytes += sounds.clone().map(bytes).sum::<u64>();
+        let largest = pictures.max_by_key(|(_, figures)| figures.size().pixels());
+        let of_picture = largest.and_then(|(stream, _)| stream.reception.jitter_ms(VIDEO_RATE));
+        let mut of_sound = sounds.filter_map(|stream| stream.reception.jitter_ms(AUDIO_RATE));
+        self.jitter_ms = of_picture.or_else(|| of_sound.next());
+    }
+
+    pub(crate) fn add_pictures(&mut self, figures: &PictureFigures) {
+        let size = figures.size();
+        if size.pixels() > u64::from(self.width) * u64::from(self.height) {
+            (self.width, self.height) = (size.width, size.height);
+            self.video_codec = Some("H264");
+            self.frames_of_largest = figures.decoded();
+        }
+        let (waited, frames) = figures.buffered();
+        self.frames_decoded += figures.decoded();
+        self.frames_dropped += figures.dropped();
+        self.buffered_ms += waited.as_secs_f64() * 1e3;
+        self.buffered_frames += frames;
+        self.decode_ms += figures.decoding().as_secs_f64() * 1e3;
+        self.keyframes_requested += figures.keyframes_wanted();
+    }
+
+    pub(crate) fn add_sound(&mut self, counts: SoundCounts) {
+        self.audio_late = counts.late;
+        self.audio_repaired = counts.repaired;
+        self.audio_concealed_ms = counts.concealed as f64 * 1e3 / f64::from(AUDIO_RATE);
+    }
 }

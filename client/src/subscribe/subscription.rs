@@ -1,6 +1,5 @@
 //! A subscription, as a program uses it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,8 +11,7 @@ use webrtc::peer_connection::RTCIceCandidateInit;
 use crate::audio::playback::{Output, SoundState};
 use crate::clock::MediaClock;
 use crate::subscribe::connection::{Connection, TransportState};
-use crate::subscribe::intake::{StreamFigures, Streams};
-use crate::subscribe::picture::show::PictureFigures;
+use crate::subscribe::intake::Streams;
 use crate::subscribe::sdp::{announced, sections};
 use crate::subscribe::slots::{Slots, Wanted};
 use crate::subscribe::sound::jitter::SoundCounts;
@@ -21,7 +19,6 @@ use crate::subscribe::sound::mixer::Volume;
 use crate::subscribe::sound::reference::{Reference, tap};
 use crate::subscribe::sound::room::{self, SoundEvent};
 use crate::subscribe::{MediaSample, SubscribeError};
-use crate::transport::codecs::{AUDIO_RATE, VIDEO_RATE};
 use crate::video::mailbox::Mailbox;
 
 /// How often the round trip is looked up. ICE measures it every half second.
@@ -263,59 +260,6 @@ impl Drop for Subscription {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { connection.close().await });
         }
-    }
-}
-
-impl MediaSample {
-    fn add_reception(&mut self, streams: &[StreamFigures]) {
-        let largest = streams
-            .iter()
-            .filter_map(|stream| stream.figures.as_ref())
-            .max_by_key(|figures| figures.size().pixels());
-        let mut jitters = HashMap::new();
-        for stream in streams {
-            let reception = &stream.reception;
-            self.packets_received += reception.received();
-            self.packets_lost += reception.lost();
-            match &stream.figures {
-                Some(figures) => {
-                    self.video_bytes += reception.bytes();
-                    if largest.is_some_and(|largest| Arc::ptr_eq(largest, figures)) {
-                        jitters.insert(MediaKind::Video, reception.jitter_ms(VIDEO_RATE));
-                    }
-                }
-                None => {
-                    self.audio_bytes += reception.bytes();
-                    jitters
-                        .entry(MediaKind::Audio)
-                        .or_insert(reception.jitter_ms(AUDIO_RATE));
-                }
-            }
-        }
-        let jitter = |kind| jitters.get(&kind).copied().flatten();
-        self.jitter_ms = jitter(MediaKind::Video).or_else(|| jitter(MediaKind::Audio));
-    }
-
-    fn add_pictures(&mut self, figures: &PictureFigures) {
-        let size = figures.size();
-        if size.pixels() > u64::from(self.width) * u64::from(self.height) {
-            (self.width, self.height) = (size.width, size.height);
-            self.video_codec = Some("H264");
-            self.frames_of_largest = figures.decoded();
-        }
-        let (waited, frames) = figures.buffered();
-        self.frames_decoded += figures.decoded();
-        self.frames_dropped += figures.dropped();
-        self.buffered_ms += waited.as_secs_f64() * 1e3;
-        self.buffered_frames += frames;
-        self.decode_ms += figures.decoding().as_secs_f64() * 1e3;
-        self.keyframes_requested += figures.keyframes_wanted();
-    }
-
-    fn add_sound(&mut self, counts: SoundCounts) {
-        self.audio_late = counts.late;
-        self.audio_repaired = counts.repaired;
-        self.audio_concealed_ms = counts.concealed as f64 * 1e3 / f64::from(AUDIO_RATE);
     }
 }
 

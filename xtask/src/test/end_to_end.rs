@@ -25,7 +25,7 @@ pub(super) fn run(report: &mut Report, checkout: &Path, filters: &[String]) -> R
         && report.step("aiortc", || install_python(&folder))?
         && report.step("pages", || pages::build(checkout))?
         // The whole workspace, because then its dependencies have the features that the unit tests built them with.
-        && report.command("programs", &mut command(checkout, "cargo", ["build", "--workspace", "--bins"]))?;
+        && report.command("programs", &mut command(checkout, "cargo", ["build", "--workspace", "--bins", "--example", "watch"]))?;
     report.command(
         "types of the end-to-end tests",
         &mut command(&folder, "npm", ["run", "--silent", "check"]),

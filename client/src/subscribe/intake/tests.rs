@@ -1,5 +1,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::NackPair;
+
 use super::*;
 use crate::subscribe::sync::Pair;
 use crate::video::mailbox::Mailbox;
@@ -73,7 +75,7 @@ impl World {
             for packet in &packets {
                 if let Some(nack) = packet.as_any().downcast_ref::<TransportLayerNack>() {
                     assert_eq!(nack.media_ssrc, VIDEO);
-                    numbers.extend(nack.nacks.iter().flat_map(|pair| pair.packet_list()));
+                    numbers.extend(nack.nacks.iter().flat_map(NackPair::packet_list));
                 }
                 if let Some(pli) = packet.as_any().downcast_ref::<PictureLossIndication>() {
                     assert_eq!(pli.media_ssrc, VIDEO);

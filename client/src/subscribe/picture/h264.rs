@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn joined(payloads: &[Bytes]) -> Result<ByteStream, DepacketizeError> {
-        depacketize(payloads.iter().map(|payload| payload.as_ref()))
+        depacketize(payloads.iter().map(AsRef::as_ref))
     }
 
     #[test]

@@ -54,8 +54,8 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    pub(crate) fn write(&mut self, block: ReferenceBlock) {
-        if self.blocks.try_push(block).is_err() {
+    pub(crate) fn write(&mut self, block: &ReferenceBlock) {
+        if self.blocks.try_push(*block).is_err() {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -89,7 +89,7 @@ mod tests {
         let (mut tap, mut reference) = tap();
         for number in 0..BLOCKS as u64 + 3 {
             let heard = MediaTime::from_duration(Duration::from_millis(10 * number));
-            tap.write(ReferenceBlock {
+            tap.write(&ReferenceBlock {
                 heard,
                 samples: [0.0; BLOCK_VALUES],
             });

@@ -156,8 +156,9 @@ impl Room {
         self.limiter.apply(&mut mix);
         let heard = time.plus(latency);
         self.speaker.write(&mix);
+        let block = ReferenceBlock { heard, samples: mix };
         for tap in &mut self.taps {
-            tap.write(ReferenceBlock { heard, samples: mix });
+            tap.write(&block);
         }
         self.counts
             .send_if_modified(|known| std::mem::replace(known, counts) != counts);

@@ -1,7 +1,7 @@
 //! Makes sound a little shorter or longer without changing its pitch.
 //!
 //! One period of the voice is left out or said twice, with a cross-fade: waveform-similarity overlap-add (Verhelst and
-//! Roelands, ICASSP 1993), as NetEQ's `accelerate` and `preemptive_expand` do it.
+//! Roelands, ICASSP 1993), as `NetEQ`'s `accelerate` and `preemptive_expand` do it.
 
 use crate::audio::{CHANNELS, SAMPLE_RATE};
 

@@ -244,7 +244,7 @@ impl Engine {
                 Output::Event(Event::RtpPacket(packet)) => {
                     let ssrc = packet.header.ssrc;
                     let mid = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| stream.mid());
-                    let kind = mid.and_then(|mid| peer.rtc.media(mid)).map(|media| media.kind());
+                    let kind = mid.and_then(|mid| peer.rtc.media(mid)).map(str0m::media::Media::kind);
                     packets.extend(kind.map(|kind| (kind, packet)));
                 }
                 Output::Event(_) => {}

@@ -84,9 +84,9 @@ fn slot() -> (Publisher, PictureInlet, Arc<Mailbox>, Arc<PictureFigures>) {
 }
 
 fn send(inlet: &PictureInlet, packets: Vec<PicturePacket>) {
-    packets
-        .into_iter()
-        .for_each(|packet| inlet.send(PictureEvent::Packet(packet)));
+    for packet in packets {
+        inlet.send(PictureEvent::Packet(packet));
+    }
 }
 
 #[test]
