@@ -10,8 +10,14 @@ mod permissions;
 mod resume;
 mod stage;
 
-use footlight_protocol::{ParticipantAction, Reaction, Right};
+use footlight_protocol::{
+    ClientMessage, Connection, EndReason, MediaKind, ParticipantAction, Reaction, Right, Welcome,
+};
 
+use super::super::command::Command;
+use super::super::member::Badges;
+use super::super::refusal::{JoinRefusal, PublishRefusal};
+use super::super::welcome::LISTED_PARTICIPANTS;
 use super::*;
 
 const IDLE: Duration = Duration::from_hours(1);
