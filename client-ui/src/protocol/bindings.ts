@@ -140,7 +140,7 @@ credential?: string, };
 
 export type ClientMessage = { "action": "ping" } | { "action": "keep_alive" } | { "action": "chat", 
 /**
- * At most [`MAX_CHAT_CHARS`] characters.
+ * At most [`MAX_CHAT_CHARS`](crate::MAX_CHAT_CHARS) characters.
  */
 message: string, } | { "action": "delete_message", 
 /**
@@ -152,7 +152,7 @@ message_id: string, } | { "action": "clear_messages",
  */
 target_user_id: UserId, } | { "action": "slow_mode", 
 /**
- * 0 turns it off; at most [`MAX_SLOW_MODE_SECONDS`].
+ * 0 turns it off; at most [`MAX_SLOW_MODE_SECONDS`](crate::MAX_SLOW_MODE_SECONDS).
  */
 seconds: number, } | { "action": "reaction", 
 /**
@@ -236,11 +236,11 @@ title: string,
 started_at: string | null, 
 /**
  * Brings you back to the same place after your connection was lost: `resume_token` in the address of the next one. A
- * secret. Good for [`RESUME_SECONDS`] after the loss.
+ * secret. Good for [`RESUME_SECONDS`](crate::RESUME_SECONDS) after the loss.
  */
 resume_token: string, 
 /**
- * The last [`CHAT_HISTORY`] messages, oldest first.
+ * The last [`CHAT_HISTORY`](crate::CHAT_HISTORY) messages, oldest first.
  */
 chat_history: Array<ChatMessage>, 
 /**

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use footlight_protocol::{Connection, EndReason, Role, ServerEvent, UserId};
 
+use super::command::Effect;
 use super::member::Member;
-use super::room::{Departed, Effect, Now, Room};
+use super::room::{Departed, Now, Room};
 
 /// Those who left and may be back in a moment. A page that is loaded again takes a second; beyond this many at once the
 /// oldest are strangers again when they come back.

@@ -6,17 +6,23 @@
 
 mod attendance;
 mod chat;
+mod command;
+mod dispatch;
 mod member;
 mod moderation;
 mod presence;
+mod queries;
 mod reactions;
 mod refusal;
 mod room;
 mod stage;
 mod talk;
+mod welcome;
 
 #[cfg(test)]
 mod properties;
 
+pub use command::{Command, Effect};
 pub use member::{Badge, Badges};
-pub use room::{Command, Effect, JoinRefusal, Now, Publication, PublishRefusal, Room, RoomSettings};
+pub use refusal::{JoinRefusal, PublishRefusal};
+pub use room::{Now, Publication, Room, RoomSettings};

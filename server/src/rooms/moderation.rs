@@ -2,8 +2,9 @@
 
 use footlight_protocol::{MediaKind, ParticipantAction, Role, ServerEvent, UserId};
 
+use super::command::Effect;
 use super::refusal::{Refusal, check};
-use super::room::{Effect, Now, Room};
+use super::room::{Now, Room};
 
 impl Room {
     pub(super) fn moderate(

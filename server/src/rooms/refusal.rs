@@ -4,6 +4,43 @@ use std::time::Duration;
 
 use footlight_protocol::{MAX_CHAT_CHARS, MAX_SLOW_MODE_SECONDS, MediaKind, Right, Role, ServerEvent};
 
+/// Why somebody may not publish now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishRefusal {
+    /// A session without an owner takes one publisher at a time.
+    #[error("somebody else is on air in this session")]
+    OnAir,
+    /// The session has ended.
+    #[error("this session has ended")]
+    Ended,
+    /// A viewer.
+    #[error("viewers watch: ask to come on the stage first")]
+    NotOnStage,
+    /// Sent away.
+    #[error("you were removed from this session")]
+    Barred,
+    /// The limit of people on the stage is reached.
+    #[error("the stage is full")]
+    StageFull,
+    /// In a mesh, media takes no way through the server.
+    #[error("in this session media goes from browser to browser, not through the server")]
+    Mesh,
+}
+
+/// Why somebody may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinRefusal {
+    /// Sent away.
+    #[error("you were removed from this session and cannot come back to it")]
+    Barred,
+    /// The limit of participants is reached.
+    #[error("this session is full")]
+    Full,
+    /// The session has ended.
+    #[error("this session has ended")]
+    Ended,
+}
+
 /// A refusal, in words and with a code for programs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {

@@ -2,9 +2,10 @@
 
 use footlight_protocol::{MediaKind, Right, Role, ServerEvent, SignalData, SignalType, Topology, UserId};
 
+use super::command::Effect;
 use super::member::Member;
 use super::refusal::{Refusal, check};
-use super::room::{Effect, Now, Publication, Publishing, Room};
+use super::room::{Now, Publication, Publishing, Room};
 
 /// People who may ask to come on the stage at a time. A host reads a handful of names; this many bound what one is sent.
 const MAX_REQUESTS: usize = 100;

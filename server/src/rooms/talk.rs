@@ -7,8 +7,9 @@ use footlight_protocol::{
 };
 
 use super::chat::Wait;
+use super::command::Effect;
 use super::refusal::{Refusal, check};
-use super::room::{Effect, Now, Room, rfc3339};
+use super::room::{Now, Room, rfc3339};
 use crate::text;
 
 impl Room {

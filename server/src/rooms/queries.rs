@@ -1,0 +1,166 @@
+//! What may be asked of a room, and changes nothing.
+
+use std::time::{Instant, SystemTime};
+
+use footlight_protocol::{Broadcaster, Role, SessionMode, SessionSummary, Topology, UserId, Visibility};
+
+use super::member::{Badge, Badges, Member};
+use super::refusal::{JoinRefusal, PublishRefusal};
+use super::room::{Now, Publication, Room, rfc3339};
+use crate::media::Muted;
+
+impl Room {
+    /// Whether a publisher without a token may publish now. The owner always may, for a new connection of the owner's
+    /// replaces the older one.
+    pub fn may_publish_anonymously(&self) -> Result<(), PublishRefusal> {
+        if self.over {
+            return Err(PublishRefusal::Ended);
+        }
+        if self.settings.topology == Topology::Mesh {
+            return Err(PublishRefusal::Mesh);
+        }
+        if self.publishing.contains_key(&self.settings.owner) {
+            return Err(PublishRefusal::OnAir);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody whose role outside of this room is `role` (a participant's own counts for more) may publish now.
+    pub fn may_publish(&self, user: &UserId, role: Role) -> Result<(), PublishRefusal> {
+        if self.over {
+            return Err(PublishRefusal::Ended);
+        }
+        if self.settings.topology == Topology::Mesh {
+            return Err(PublishRefusal::Mesh);
+        }
+        if self.barred_users.contains(user) {
+            return Err(PublishRefusal::Barred);
+        }
+        let member = self.members.get(user);
+        let role = member.map_or(role, |member| member.role);
+        if !role.may(footlight_protocol::Right::Publish) {
+            return Err(PublishRefusal::NotOnStage);
+        }
+        if member.is_none() && role != Role::Host && self.stage_is_full() {
+            return Err(PublishRefusal::StageFull);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody may come in.
+    pub fn admits(&self, user: Option<&UserId>, role: Role, badges: Badges) -> Result<(), JoinRefusal> {
+        if self.over {
+            return Err(JoinRefusal::Ended);
+        }
+        let is_barred = |badge: Option<Badge>| badge.is_some_and(|badge| self.barred_badges.contains(&badge));
+        let is_known = user.is_some_and(|user| self.barred_users.contains(user));
+        if is_known || (role != Role::Host && (is_barred(badges.visitor) || is_barred(badges.address))) {
+            return Err(JoinRefusal::Barred);
+        }
+        let has_place = user.is_some_and(|user| self.members.contains_key(user));
+        if role != Role::Host && !has_place && self.is_full() {
+            return Err(JoinRefusal::Full);
+        }
+        Ok(())
+    }
+
+    /// Whose place this is, where `is_token` says yes to its token and its time is not over.
+    pub fn may_resume(&self, user: &UserId, is_token: impl Fn(&str) -> bool, now: Now) -> bool {
+        let in_time = |since: Instant| now.instant.saturating_duration_since(since) <= self.settings.resume_within;
+        let owns = |member: &Member| member.resume_token.as_deref().is_some_and(&is_token);
+        match (self.members.get(user), self.departed.get(user)) {
+            _ if self.over => false,
+            // A connection whose loss the server has not noticed yet may be replaced as well.
+            (Some(member), _) => owns(member) && member.away_since.is_none_or(in_time),
+            (None, Some(departed)) => owns(&departed.member) && in_time(departed.at),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether this user has a place, lost connection or not.
+    pub fn has_place(&self, user: &UserId) -> bool {
+        self.members.contains_key(user)
+    }
+
+    /// What a participant may do now; `None` for somebody who is none.
+    pub fn role(&self, user: &UserId) -> Option<Role> {
+        self.members.get(user).map(|member| member.role)
+    }
+
+    /// What a host or cohost has turned off of this user's.
+    pub fn muted(&self, user: &UserId) -> Muted {
+        self.members
+            .get(user)
+            .map_or_else(Muted::default, |member| member.muted)
+    }
+
+    /// Whether the limit of participants is reached.
+    pub fn is_full(&self) -> bool {
+        self.members.len() >= self.settings.max_participants
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// People watching.
+    pub fn viewer_count(&self) -> u32 {
+        self.viewers
+    }
+
+    /// Everybody who has a place.
+    pub fn participant_count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    /// When it went on air; `None` while nobody is.
+    pub fn on_air_since(&self) -> Option<SystemTime> {
+        self.on_air_since
+    }
+
+    /// The connection that a user publishes on now.
+    pub fn publication(&self, user: &UserId) -> Option<Publication> {
+        self.publishing.get(user).map(|p| p.publication)
+    }
+
+    /// Voice, camera or studio.
+    pub fn mode(&self) -> SessionMode {
+        self.settings.mode
+    }
+
+    /// How media travels.
+    pub fn topology(&self) -> Topology {
+        self.settings.topology
+    }
+
+    /// Whether it is listed.
+    pub fn visibility(&self) -> Visibility {
+        self.settings.visibility
+    }
+
+    /// What `GET /api/sessions` says of it: nothing unless it is public and on air.
+    pub fn summary(&self) -> Option<SessionSummary> {
+        let started_at = self
+            .on_air_since
+            .filter(|_| self.settings.visibility == Visibility::Public)?;
+        // The host is named first.
+        let mut on_air: Vec<_> = self.on_air.iter().collect();
+        on_air.sort_by_key(|user| std::cmp::Reverse(self.role_of(user)));
+        Some(SessionSummary {
+            session_id: self.settings.id.clone(),
+            title: self.settings.title.clone(),
+            mode: self.settings.mode,
+            topology: self.settings.topology,
+            viewer_count: self.viewers,
+            started_at: rfc3339(started_at),
+            broadcasters: on_air
+                .into_iter()
+                .map(|user| Broadcaster {
+                    user_id: user.clone(),
+                    username: self.name_of(user),
+                })
+                .collect(),
+        })
+    }
+}

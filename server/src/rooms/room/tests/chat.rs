@@ -1,0 +1,75 @@
+//! What is said.
+
+use super::*;
+
+#[test]
+fn chat_goes_to_all_and_to_those_who_come_later() {
+    let mut world = World::full_house();
+    let effects = world.say("viewer", "  Grüße 👩‍👩‍👧‍👦 <b>&amp;</b>\u{202e}  ");
+    let [
+        ServerEvent::ChatMessage {
+            message, message_id, ..
+        },
+    ] = told_all(&effects)[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(message, "Grüße 👩‍👩‍👧‍👦 <b>&amp;</b>");
+    assert_eq!(world.say("viewer", " \u{200b}\n "), []);
+    let effects = world.say("viewer", &"x".repeat(501));
+    assert_eq!(refusal("viewer", &effects).as_deref(), Some("too_long"));
+    let message_id = message_id.clone();
+    let effects = world.join("late", Role::Viewer);
+    assert_eq!(welcome(&effects).chat_history.len(), 1);
+    assert_eq!(welcome(&effects).chat_history[0].message_id, message_id);
+    let effects = world.act("host", ClientMessage::DeleteMessage { message_id });
+    assert!(matches!(told_all(&effects)[..], [ServerEvent::MessageDeleted { .. }]));
+    let effects = world.join("later", Role::Viewer);
+    assert_eq!(welcome(&effects).chat_history, []);
+}
+
+#[test]
+fn the_last_two_hundred_messages_are_kept() {
+    let mut world = World::full_house();
+    for n in 0..250 {
+        world.pass(Duration::from_secs(2));
+        world.say("host", &format!("message {n}"));
+    }
+    let effects = world.join("late", Role::Viewer);
+    let history = &welcome(&effects).chat_history;
+    assert_eq!((history.len(), &history[0].message[..]), (200, "message 50"));
+    // One that has left the history can still be taken off the pages.
+    let effects = world.act(
+        "host",
+        ClientMessage::DeleteMessage {
+            message_id: "m1".into(),
+        },
+    );
+    assert_eq!(refusal("host", &effects), None);
+    let effects = world.act(
+        "host",
+        ClientMessage::DeleteMessage {
+            message_id: "m9999".into(),
+        },
+    );
+    assert_eq!(refusal("host", &effects).as_deref(), Some("no_message"));
+}
+
+#[test]
+fn too_much_chat_has_to_wait_and_slow_mode_spares_those_who_moderate() {
+    let mut world = World::full_house();
+    let refused = (0..20).filter_map(|_| refusal("viewer", &world.say("viewer", "x")));
+    assert!(refused.collect::<Vec<_>>().iter().all(|code| code == "rate_limited"));
+    world.act("host", ClientMessage::SlowMode { seconds: 30 });
+    world.pass(Duration::from_secs(10));
+    assert_eq!(refusal("viewer2", &world.say("viewer2", "one")), None);
+    world.pass(Duration::from_secs(10));
+    assert_eq!(
+        refusal("viewer2", &world.say("viewer2", "two")).as_deref(),
+        Some("slow_mode")
+    );
+    assert_eq!(refusal("cohost", &world.say("cohost", "one")), None);
+    assert_eq!(refusal("cohost", &world.say("cohost", "two")), None);
+    let effects = world.act("host", ClientMessage::SlowMode { seconds: 601 });
+    assert_eq!(refusal("host", &effects).as_deref(), Some("bad_message"));
+}

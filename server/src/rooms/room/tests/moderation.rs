@@ -1,0 +1,104 @@
+//! Mutes, and being sent away.
+
+use super::*;
+
+#[test]
+fn muted_by_the_host_means_muted_until_the_host_allows_it() {
+    let mut world = World::full_house();
+    world.publish("guest", 1);
+    let on = ClientMessage::UpdateMediaStatus {
+        audio_enabled: true,
+        video_enabled: true,
+    };
+    world.act("guest", on.clone());
+    let effects = world.moderate("host", "guest", ParticipantAction::MuteAudio);
+    assert_eq!(
+        effects[0],
+        Effect::Mute {
+            user: user("guest"),
+            kind: MediaKind::Audio,
+            muted: true
+        }
+    );
+    let by = "HOST".to_owned();
+    assert_eq!(told("guest", &effects), [&ServerEvent::ForceMuteAudio { by }]);
+    assert!(matches!(
+        told_all(&effects)[..],
+        [ServerEvent::ParticipantMediaChanged {
+            audio_enabled: false,
+            video_enabled: true,
+            audio_muted: true,
+            ..
+        }]
+    ));
+    assert_eq!(
+        refusal("guest", &world.act("guest", on.clone())).as_deref(),
+        Some("muted_by_host")
+    );
+    assert!(world.room.muted(&user("guest")).audio);
+    // Neither a new connection nor coming back changes it.
+    world.publish("guest", 2);
+    let _ = world.handle(Command::Lose { user: user("guest") });
+    let _ = world.handle(Command::Resume {
+        user: user("guest"),
+        resume_token: "guest.2".into(),
+    });
+    assert!(world.room.muted(&user("guest")).audio);
+    let effects = world.moderate("cohost", "guest", ParticipantAction::UnmuteAudio);
+    assert!(matches!(
+        told("guest", &effects)[..],
+        [ServerEvent::UnmuteAllowed { .. }]
+    ));
+    assert_eq!(refusal("guest", &world.act("guest", on)), None);
+}
+
+#[test]
+fn a_muted_guest_is_no_speaker() {
+    let mut world = World::full_house();
+    world.publish("guest", 1);
+    let speaks = |level| Command::Speaking {
+        user: user("guest"),
+        level,
+    };
+    let effects = world.handle(speaks(Some(-20)));
+    let user_ids = vec![user("guest")];
+    assert_eq!(told_all(&effects), [&ServerEvent::ActiveSpeakers { user_ids }]);
+    assert_eq!(world.handle(speaks(Some(-10))), []);
+    let effects = world.join("late", Role::Viewer);
+    let user_ids = vec![user("guest")];
+    assert!(told("late", &effects).contains(&&ServerEvent::ActiveSpeakers { user_ids }));
+    let effects = world.moderate("host", "guest", ParticipantAction::MuteAudio);
+    let user_ids = Vec::new();
+    assert!(told_all(&effects).contains(&&ServerEvent::ActiveSpeakers { user_ids }));
+    assert_eq!(world.handle(speaks(Some(-10))), []);
+}
+
+#[test]
+fn who_is_sent_away_hears_why_and_cannot_come_back() {
+    let browser = Badges {
+        visitor: Some(Badge(7)),
+        address: Some(Badge(1)),
+    };
+    let neighbour = Badges {
+        visitor: Some(Badge(8)),
+        address: Some(Badge(1)),
+    };
+    for (action, neighbour_stays) in [(ParticipantAction::Kick, true), (ParticipantAction::Ban, false)] {
+        let mut world = World::full_house();
+        world.join_with("troll", Role::Viewer, browser);
+        let effects = world.moderate("cohost", "troll", action);
+        assert!(
+            matches!(&effects[0], Effect::Tell { user, event: ServerEvent::Kicked { by, .. } }
+            if user.as_str() == "troll" && by == "COHOST")
+        );
+        assert_eq!(effects[1], Effect::Disconnect(user("troll")));
+        assert!(matches!(told_all(&effects)[..], [ServerEvent::UserLeft { .. }]));
+        let comes_back = [("troll", Badges::default()), ("another-name", browser)];
+        for (name, badges) in comes_back {
+            assert_eq!(world.join_with(name, Role::Viewer, badges), [], "{name}");
+        }
+        assert!(!world.room.may_resume(&user("troll"), |_| true, world.now));
+        let neighbour = world.room.admits(Some(&user("n")), Role::Viewer, neighbour);
+        assert_eq!(neighbour.is_ok(), neighbour_stays, "{action:?}");
+    }
+}

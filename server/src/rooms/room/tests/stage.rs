@@ -1,0 +1,85 @@
+//! Who comes on the stage.
+
+use super::*;
+
+#[test]
+fn a_request_reaches_those_who_decide_and_the_answer_the_one_who_asked() {
+    let mut world = World::full_house();
+    let effects = world.act("viewer", ClientMessage::RequestGuest);
+    assert!(told_all(&effects).is_empty());
+    for (name, count) in [("host", 1), ("cohost", 1), ("guest", 0), ("viewer2", 0), ("viewer", 0)] {
+        assert_eq!(told(name, &effects).len(), count, "{name}");
+    }
+    // Asking twice is asking once.
+    assert_eq!(world.act("viewer", ClientMessage::RequestGuest), []);
+    let effects = world.join("late", Role::Cohost);
+    assert_eq!(welcome(&effects).guest_requests.len(), 1);
+    let effects = world.join("later", Role::Viewer);
+    assert_eq!(welcome(&effects).guest_requests, []);
+
+    let effects = world.respond("cohost", "viewer", false);
+    let rejected_by = "COHOST".to_owned();
+    assert_eq!(told("viewer", &effects), [&ServerEvent::GuestRejected { rejected_by }]);
+    assert_eq!(told("host", &effects).len(), 1, "the request is closed for the others");
+    assert_eq!(world.role("viewer"), Some(Role::Viewer));
+    assert_eq!(
+        refusal("host", &world.respond("host", "viewer", true)).as_deref(),
+        Some("no_request")
+    );
+
+    world.act("viewer", ClientMessage::RequestGuest);
+    let effects = world.respond("host", "viewer", true);
+    let told_viewer = told("viewer", &effects);
+    assert!(matches!(told_viewer[0], ServerEvent::GuestApproved { approved_by } if approved_by == "HOST"));
+    assert!(
+        told_all(&effects)
+            .iter()
+            .any(|event| matches!(event, ServerEvent::GuestJoined { .. }))
+    );
+    assert_eq!(world.room.may_publish(&user("viewer"), Role::Viewer), Ok(()));
+    assert_eq!(world.room.viewer_count(), 2);
+}
+
+#[test]
+fn a_viewer_may_not_publish_and_a_guest_who_is_demoted_may_not_any_more() {
+    let mut world = World::full_house();
+    let refused = Err(PublishRefusal::NotOnStage);
+    assert_eq!(world.room.may_publish(&user("viewer"), Role::Viewer), refused);
+    assert_eq!(world.publish("viewer", 3)[0], Effect::ClosePublication(Publication(3)));
+    world.publish("guest", 4);
+    let effects = world.moderate("cohost", "guest", ParticipantAction::Demote);
+    assert!(effects.contains(&Effect::ClosePublication(Publication(4))));
+    let new_role = Role::Viewer;
+    assert_eq!(told("guest", &effects), [&ServerEvent::Demoted { new_role }]);
+    assert_eq!(world.room.may_publish(&user("guest"), Role::Viewer), refused);
+}
+
+#[test]
+fn each_mode_has_room_for_so_many_guests_and_not_one_more() {
+    for (mode, limit) in [
+        (SessionMode::Voice, 8),
+        (SessionMode::Camera, 10),
+        (SessionMode::Studio, 20),
+    ] {
+        let mut world = World::with(settings(mode));
+        world.join("host", Role::Host);
+        for n in 0..=limit {
+            let name = format!("v{n}");
+            world.join(&name, Role::Viewer);
+            world.act(&name, ClientMessage::RequestGuest);
+            let effects = world.respond("host", &name, true);
+            let expected = (n == limit).then(|| "stage_full".to_owned());
+            assert_eq!(refusal("host", &effects), expected, "{mode:?}, guest {n}");
+        }
+        let one_too_many = format!("v{limit}");
+        assert_eq!(world.role(&one_too_many), Some(Role::Viewer));
+        let effects = world.moderate("host", &one_too_many, ParticipantAction::Promote);
+        assert_eq!(refusal("host", &effects).as_deref(), Some("stage_full"));
+        // A token for the stage does not make it larger.
+        let effects = world.join("late", Role::Guest);
+        assert_eq!(welcome(&effects).you.role, Role::Viewer);
+        // The one who asked still does, and comes on as soon as somebody goes.
+        let _ = world.handle(Command::Leave { user: user("v0") });
+        assert_eq!(refusal("host", &world.respond("host", &one_too_many, true)), None);
+    }
+}
