@@ -79,6 +79,15 @@ fn a_keyframe_that_is_there_ends_the_wait_for_what_it_makes_needless() {
 }
 
 #[test]
+fn what_comes_when_its_frame_is_over_is_not_kept() {
+    let mut buffer = FrameBuffer::default();
+    (0..3).for_each(|n| buffer.insert(packet(n, true)));
+    assert_eq!(frames(&mut buffer, 0), [0]);
+    buffer.insert(packet(1, true));
+    assert!(buffer.packets.is_empty());
+}
+
+#[test]
 fn padding_between_frames_is_passed_over() {
     let mut buffer = FrameBuffer::default();
     (0..3).for_each(|n| buffer.insert(packet(n, true)));
