@@ -16,7 +16,7 @@ async fn lost_packets_are_sent_again_and_no_picture_is_missing() {
     let shown = viewer.watch(150).await;
     let after = viewer.subscription.sample().expect("something has come");
     assert!(shown.windows(2).all(|pair| pair[0].number < pair[1].number));
-    assert!(stage.relay.seen().datagrams_lost > 10, "{:?}", stage.relay.seen());
+    assert!(stage.relay.seen().lost > 10, "{:?}", stage.relay.seen());
     assert!(after.packets_lost > before.packets_lost, "{after:?}");
     // Whatever was lost came again in time: decoding never had to begin anew.
     assert_eq!(after.keyframes_requested, before.keyframes_requested, "{after:?}");
@@ -29,17 +29,17 @@ async fn lost_packets_are_sent_again_and_no_picture_is_missing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nothing_is_sent_again_a_keyframe_makes_it_good() {
     let network = Network {
-        loses_every: Some(40),
+        loses_every: Some(20),
         forgets: true,
     };
     let stage = Stage::open(network).await;
     let viewer = Viewer::join(&stage.relay).await;
-    let shown = viewer.watch(120).await;
+    let shown = viewer.watch(60).await;
     assert!(shown.windows(2).all(|pair| pair[0].number < pair[1].number));
     let sample = viewer.subscription.sample().expect("something has come");
     assert!(sample.keyframes_requested > 1, "{sample:?}");
     let seen = stage.relay.seen();
-    assert!(seen.keyframes_asked > 1 && seen.datagrams_lost > 0, "{seen:?}");
+    assert!(seen.keyframes_asked > 1 && seen.lost > 0, "{seen:?}");
     viewer.subscription.close().await;
     stage.close().await;
 }

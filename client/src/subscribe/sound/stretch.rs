@@ -76,6 +76,8 @@ fn period(samples: &[f32], force: bool) -> Option<usize> {
 }
 
 #[cfg(test)]
+// What is not in the seam is copied.
+#[allow(clippy::float_cmp)]
 mod tests {
     use super::*;
 
@@ -111,18 +113,42 @@ mod tests {
         }
     }
 
+    /// A linear congruential generator: any noise without a period will do.
+    fn noise() -> Vec<f32> {
+        let mut state = 1u32;
+        let sample = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state as f32 / u32::MAX as f32 - 0.5
+        };
+        (0..NEEDED * CHANNELS).map(sample).collect()
+    }
+
     #[test]
     fn noise_is_left_alone_unless_it_must_be() {
-        // A linear congruential generator: any noise without a period will do.
-        let mut state = 1u32;
-        let noise: Vec<f32> = (0..NEEDED * CHANNELS)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                state as f32 / u32::MAX as f32 - 0.5
-            })
-            .collect();
-        assert_eq!(shorten(&mut noise.clone(), false), 0);
-        assert!(shorten(&mut noise.clone(), true) > 0);
+        assert_eq!(shorten(&mut noise(), false), 0);
+        assert!(shorten(&mut noise(), true) > 0);
+    }
+
+    #[test]
+    fn even_where_nothing_is_alike_both_ends_of_the_seam_fit() {
+        let original = noise();
+        let near = |a: f32, b: f32| (a - b).abs() < 0.02;
+        let mut shorter = original.clone();
+        let at = shorten(&mut shorter, true) * CHANNELS;
+        assert!(near(shorter[0], original[0]), "it begins as before");
+        assert!(
+            near(shorter[at - 1], original[2 * at - 1]),
+            "and goes on after what is left out"
+        );
+        let mut longer = original.clone();
+        let at = lengthen(&mut longer, true) * CHANNELS;
+        assert_eq!(longer[..at], original[..at]);
+        assert!(near(longer[at], original[at]), "it goes on as before");
+        assert!(
+            near(longer[2 * at - 1], original[at - 1]),
+            "and leads back to where it is said again"
+        );
+        assert_eq!(longer[2 * at..], original[at..]);
     }
 
     #[test]

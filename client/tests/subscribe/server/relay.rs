@@ -16,13 +16,14 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 /// How long the thread waits for a datagram at most.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Longest datagram that is taken for RTCP or a handshake, and never lost: it has no name in these tests.
-const MEDIA_BYTES: usize = 150;
+/// Payload types that are no picture: RTCP's (RFC 5761 §4), and sound's in our offers.
+const RTCP: std::ops::RangeInclusive<u8> = 64..=95;
+const SOUND: u8 = 111;
 
 /// What happens to datagrams on the way to the viewer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Network {
-    /// Of so many large datagrams one is lost; retransmissions too.
+    /// Of so many packets of pictures one is lost; retransmissions too.
     pub(crate) loses_every: Option<usize>,
     /// Whether the server sends again what is asked for.
     pub(crate) forgets: bool,
@@ -32,7 +33,7 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Seen {
     pub(crate) keyframes_asked: usize,
-    pub(crate) datagrams_lost: usize,
+    pub(crate) lost: usize,
     /// Bandwidth estimates, which come from transport-wide feedback alone.
     pub(crate) estimates: usize,
 }
@@ -103,11 +104,21 @@ impl Relay {
     }
 }
 
+/// Whether it is RTP (RFC 7983 §7) and a picture, as far as its unencrypted header tells.
+fn is_picture(datagram: &[u8]) -> bool {
+    let [first, second, ..] = datagram else {
+        return false;
+    };
+    let payload_type = second & 0x7f;
+    (128..=191).contains(first) && payload_type != SOUND && !RTCP.contains(&payload_type)
+}
+
 struct Peer {
     rtc: Rtc,
     socket: UdpSocket,
     mids: Vec<(Mid, MediaKind)>,
-    large: usize,
+    /// Packets of pictures that were sent.
+    pictures: usize,
     /// Sections whose packets are kept as the network wants it.
     prepared: Vec<Mid>,
 }
@@ -130,7 +141,7 @@ impl Peer {
             rtc,
             socket,
             mids: Vec::new(),
-            large: 0,
+            pictures: 0,
             prepared: Vec::new(),
         }
     }
@@ -266,9 +277,8 @@ impl Engine {
             return;
         };
         if is_new {
-            // As the real server keeps it, or nothing at all.
-            let packets = if self.network.forgets { 0 } else { 1_024 };
-            stream.set_rtx_cache(packets, Duration::from_secs(2), Some(0.25));
+            // As the real server keeps it.
+            stream.set_rtx_cache(1_024, Duration::from_secs(2), Some(0.25));
             viewer.prepared.push(mid);
         }
         let write = RtpWrite::new(
@@ -278,7 +288,8 @@ impl Engine {
             captured,
             packet.payload.to_vec(),
         );
-        stream.write_rtp(write.marker(packet.header.marker).nackable(kind.is_video()));
+        let is_kept = kind.is_video() && !self.network.forgets;
+        stream.write_rtp(write.marker(packet.header.marker).nackable(is_kept));
         viewer.wake();
     }
 
@@ -308,14 +319,14 @@ impl Engine {
             match output {
                 Output::Timeout(_) => break,
                 Output::Transmit(out) => {
-                    if out.contents.len() > MEDIA_BYTES {
-                        viewer.large += 1;
+                    if is_picture(&out.contents) {
+                        viewer.pictures += 1;
                         if self
                             .network
                             .loses_every
-                            .is_some_and(|every| viewer.large.is_multiple_of(every))
+                            .is_some_and(|every| viewer.pictures.is_multiple_of(every))
                         {
-                            seen.datagrams_lost += 1;
+                            seen.lost += 1;
                             continue;
                         }
                     }
