@@ -3,7 +3,7 @@ import ts from 'typescript-eslint';
 import svelteConfig from './svelte.config.js';
 
 export default ts.config(
-  { ignores: ['dist', 'src/protocol/bindings.ts'] },
+  { ignores: ['dist', 'src/protocol/bindings.ts', 'src/app/bindings.ts'] },
   ts.configs.strict,
   svelte.configs.recommended,
   {

@@ -5,5 +5,11 @@ import './styles/base.css';
 
 const target = document.getElementById('app');
 if (target !== null) {
-  mount(App, { target });
+  if ('__TAURI_INTERNALS__' in window) {
+    // The window of the app, which brings a server of the person's choice. Browsers need not load that part.
+    const { openShell } = await import('./app/open');
+    openShell(target);
+  } else {
+    mount(App, { target });
+  }
 }

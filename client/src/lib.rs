@@ -19,6 +19,8 @@ pub mod source;
 pub mod studio;
 pub mod subscribe;
 mod transport;
-pub mod trust;
 pub mod units;
 pub mod video;
+
+/// Which servers' certificates are believed.
+pub use footlight_trust as trust;

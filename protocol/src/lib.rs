@@ -6,6 +6,7 @@
 //! **The invariant to keep:** a name that was released never changes its meaning. Clients exist that speak these names;
 //! new fields are optional on the way in.
 
+mod discovery;
 mod http;
 mod ice_server;
 mod id;
@@ -14,6 +15,7 @@ mod permission;
 #[cfg(feature = "typescript")]
 mod typescript;
 
+pub use discovery::{DNS_SD_SERVICE, ROOT_PATH, TXT_PATH, TXT_SCHEME};
 pub use http::{
     ApiError, Broadcaster, CreateSession, CreateToken, DEFAULT_TITLE, MAX_TITLE_CHARS, SessionCreated, SessionList,
     SessionMode, SessionStats, SessionSummary, TokenCreated, Topology, TrackStats, Visibility,

@@ -21,6 +21,7 @@ pub mod announce;
 pub mod auth;
 pub mod config;
 pub mod data_dir;
+mod discovery;
 pub mod http;
 pub mod media;
 pub mod metrics;

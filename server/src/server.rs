@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{AuthError, Authority};
 use crate::config::{Config, IceServer, TlsMode};
 use crate::data_dir::{DataDir, DataDirError};
+use crate::discovery::Announcement;
 use crate::http::{self, App, ListenError, Listener};
 use crate::media::{Media, MediaConfig, MediaError};
 use crate::metrics::Metrics;
@@ -49,6 +50,7 @@ pub struct Server {
     closing: CancellationToken,
     serving: JoinHandle<()>,
     events: JoinHandle<()>,
+    announcement: Option<Announcement>,
 }
 
 impl Server {
@@ -88,6 +90,11 @@ impl Server {
             closing.clone(),
         ));
         let events = tokio::spawn(sessions.clone().run(reports));
+        let announcement = if config.mdns {
+            announce(&config, &addresses)
+        } else {
+            None
+        };
         Ok(Self {
             config,
             authority,
@@ -98,6 +105,7 @@ impl Server {
             closing,
             serving,
             events,
+            announcement,
         })
     }
 
@@ -133,11 +141,7 @@ impl Server {
 
     /// `https`, or `http` without TLS.
     pub fn scheme(&self) -> &'static str {
-        if self.config.tls == TlsMode::Off {
-            "http"
-        } else {
-            "https"
-        }
+        scheme(&self.config)
     }
 
     /// The addresses to open in a browser, the one that other devices can use first.
@@ -170,8 +174,10 @@ impl Server {
             closing,
             serving,
             events,
+            announcement,
             ..
         } = self;
+        drop(announcement);
         sessions.drain();
         let stopped = tokio::time::timeout(config.drain, async {
             closing.cancel();
@@ -184,6 +190,18 @@ impl Server {
         }
         events.abort();
     }
+}
+
+fn scheme(config: &Config) -> &'static str {
+    if config.tls == TlsMode::Off { "http" } else { "https" }
+}
+
+/// A server that nobody finds by itself is as good as any, so a failure is told and no more.
+fn announce(config: &Config, addresses: &[SocketAddr]) -> Option<Announcement> {
+    Announcement::start(addresses, scheme(config)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the server is not announced on the local network");
+        None
+    })
 }
 
 fn media_config(config: &Config, addresses: &[SocketAddr]) -> MediaConfig {

@@ -2,8 +2,10 @@
 //!
 //! This program needs nothing but Rust to compile, because it is what finds out which system packages are missing.
 
+mod app;
 mod bench;
 mod bindings;
+mod icons;
 mod pages;
 mod process;
 mod run;
@@ -27,13 +29,17 @@ struct Cli {
 enum Chore {
     /// Build everything and start the server; with --demo, publish a test picture as well.
     Run(run::Args),
+    /// Build the app and open its window.
+    App(app::Args),
     /// Run the tests, and install what they need.
     Test(test::Args),
     /// Measure what the project aims at, on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Write what is generated from the protocol: TypeScript types for the pages, the table of permissions for the docs.
+    /// Write what is generated from the code: TypeScript types for the pages, the table of permissions for the docs.
     Bindings(bindings::Args),
+    /// Draw the app's icons from the mark in assets/.
+    Icons,
 }
 
 /// The root of the checkout that this program runs for. `cargo run` says where that is; what was true when it was compiled
@@ -48,9 +54,11 @@ fn main() -> ExitCode {
     let checkout = checkout();
     let done = process::end_children_on_interrupt().and_then(|()| match Cli::parse().chore {
         Chore::Run(args) => run::run(&args, &checkout),
+        Chore::App(args) => app::run(&args, &checkout),
         Chore::Test(args) => test::run(&args, &checkout),
         Chore::Bench(bench) => bench::run(bench),
         Chore::Bindings(args) => bindings::run(&args, &checkout),
+        Chore::Icons => icons::run(&checkout),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

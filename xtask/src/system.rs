@@ -25,13 +25,20 @@ pub(crate) const BUILD: &[&str] = &[
     "libxcb1-dev",
 ];
 
+/// What the app's window is built with besides: the system's web view. What it does with a tray is loaded when it runs.
+pub(crate) const APP: &[&str] = &["libwebkit2gtk-4.1-dev"];
+
 /// What the tests of the crates need besides: a display for screen capture.
 pub(crate) const CRATE_TESTS: &[&str] = &["xvfb"];
 
-/// What the end-to-end tests drive: browsers, a sound server, and a virtual machine with a camera in it.
+/// What the end-to-end tests drive: browsers, the app's window, a sound server, and a virtual machine with a camera in it.
 pub(crate) const END_TO_END: &[&str] = &[
     "chromium",
     "firefox-esr",
+    "webkit2gtk-driver",
+    "xvfb",
+    "libayatana-appindicator3-1",
+    "dbus-daemon",
     "pulseaudio",
     "pulseaudio-utils",
     "libasound2-plugins",

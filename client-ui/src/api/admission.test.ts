@@ -3,7 +3,8 @@ import { admissionAt } from './admission';
 
 function answering(status: number, body: BodyInit): string[] {
   const asked: string[] = [];
-  vi.stubGlobal('fetch', (url: string) => {
+  vi.stubGlobal('fetch', (target: URL) => {
+    const url = target.href;
     asked.push(url);
     return Promise.resolve(new Response(body, { status }));
   });

@@ -1,4 +1,5 @@
 import type { ApiError } from '../protocol/bindings';
+import { server } from '../server/current';
 import type { Admission } from '../session/refusal';
 import { asSentence } from '../text/format';
 
@@ -18,7 +19,10 @@ export async function admissionAt(signalingUrl: string): Promise<Admission> {
   // `ws:` to `http:`, `wss:` to `https:`.
   const url = signalingUrl.replace(/^ws/, 'http');
   try {
-    const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+    const response = await server().fetch(new URL(url), {
+      cache: 'no-store',
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
     return admissionIn(response.status, await response.json().catch(() => null));
   } catch {
     return 'unreachable';

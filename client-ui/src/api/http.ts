@@ -1,3 +1,4 @@
+import { server } from '../server/current';
 import type {
   ApiError,
   CreateSession,
@@ -19,7 +20,7 @@ function statsPath(sessionId: string): string {
 }
 
 function get(path: string): Promise<Response> {
-  return fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+  return server().fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
 }
 
 /**
@@ -105,9 +106,11 @@ async function refusalIn(response: Response): Promise<RequestRefused> {
 
 /** Sends a request. Rejects with {@link RequestRefused} unless it is granted. */
 async function request(path: string, init: RequestInit, withinMs = ANSWER_WITHIN_MS): Promise<Response> {
-  const response = await fetch(path, { ...init, signal: AbortSignal.timeout(withinMs) }).catch(() => {
-    throw new RequestRefused('unreachable', UNREACHABLE);
-  });
+  const response = await server()
+    .fetch(path, { ...init, signal: AbortSignal.timeout(withinMs) })
+    .catch(() => {
+      throw new RequestRefused('unreachable', UNREACHABLE);
+    });
   if (!response.ok) {
     throw await refusalIn(response);
   }

@@ -1,3 +1,5 @@
+import { server } from '../server/current';
+
 /** Why a WHEP request was not done. */
 export class WhepError extends Error {
   override readonly name = 'WhepError';
@@ -20,7 +22,7 @@ export function previewEndpoint(sessionId: string, origin: string): URL {
 
 /** Offers to receive (draft-ietf-wish-whep §4.2). */
 export async function postOffer(endpoint: URL, offerSdp: string, signal: AbortSignal): Promise<WhepResource> {
-  const response = await fetch(endpoint, {
+  const response = await server().fetch(endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/sdp', accept: 'application/sdp' },
     body: offerSdp,
@@ -39,5 +41,7 @@ export async function postOffer(endpoint: URL, offerSdp: string, signal: AbortSi
 
 /** Frees the resource, also while the page is being left. A server that has gone has freed it already. */
 export function deleteResource(resource: WhepResource): void {
-  fetch(resource.location, { method: 'DELETE', keepalive: true }).catch(() => undefined);
+  server()
+    .fetch(resource.location, { method: 'DELETE', keepalive: true })
+    .catch(() => undefined);
 }

@@ -1,5 +1,7 @@
 import type { ClientMessage, ServerMessage } from '../protocol/bindings';
 import { parseServerMessage } from '../protocol/parse';
+import { server } from '../server/current';
+import type { Socket } from '../server/server';
 
 /** How often the server is asked for a sign of life. */
 const PING_EVERY_MS = 5_000;
@@ -66,7 +68,7 @@ export interface Credentials {
   readonly resumeToken: string | null;
 }
 
-/** The WebSocket of `sessionId`, at the server that these pages came from. */
+/** The WebSocket of `sessionId`, at the server of `origin`. */
 export function signalingUrl(sessionId: string, origin: string, credentials: Credentials): string {
   const url = new URL(`/ws/live/${encodeURIComponent(sessionId)}`, origin);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -81,7 +83,7 @@ export function signalingUrl(sessionId: string, origin: string, credentials: Cre
 
 /** Signaling over a WebSocket. */
 export class SocketSignaling implements Signaling {
-  readonly #socket: WebSocket;
+  readonly #socket: Socket;
   readonly #events: SignalingEvents;
   readonly #pinging: ReturnType<typeof setInterval>;
   #deadline: ReturnType<typeof setTimeout>;
@@ -91,26 +93,27 @@ export class SocketSignaling implements Signaling {
 
   constructor(url: string, events: SignalingEvents) {
     this.#events = events;
-    this.#socket = new WebSocket(url);
-    this.#socket.onopen = () => {
-      this.#wasOpen = true;
-      clearTimeout(this.#deadline);
-      events.opened();
-    };
-    this.#socket.onmessage = (event: MessageEvent<unknown>) => {
-      this.#heard();
-      const message = parseServerMessage(event.data);
-      if (message !== null) {
-        events.message(message);
-      }
-    };
-    this.#socket.onclose = (event) => this.#finish(event.code);
+    this.#socket = server().openSocket(url, {
+      opened: () => {
+        this.#wasOpen = true;
+        clearTimeout(this.#deadline);
+        events.opened();
+      },
+      message: (data) => {
+        this.#heard();
+        const message = parseServerMessage(data);
+        if (message !== null) {
+          events.message(message);
+        }
+      },
+      closed: (code) => this.#finish(code),
+    });
     this.#deadline = setTimeout(() => this.#finish(), OPEN_WITHIN_MS);
     this.#pinging = setInterval(() => this.#ping(PONG_WITHIN_MS), PING_EVERY_MS);
   }
 
   send(message: ClientMessage): boolean {
-    if (this.#socket.readyState !== WebSocket.OPEN) {
+    if (!this.#socket.isOpen) {
       return false;
     }
     this.#socket.send(JSON.stringify(message));
@@ -128,7 +131,7 @@ export class SocketSignaling implements Signaling {
   }
 
   #ping(withinMs: number): void {
-    if (this.#awaitingPong || this.#socket.readyState !== WebSocket.OPEN) {
+    if (this.#awaitingPong || !this.#socket.isOpen) {
       return;
     }
     this.#awaitingPong = true;
@@ -154,7 +157,6 @@ export class SocketSignaling implements Signaling {
   #release(code?: number): void {
     clearTimeout(this.#deadline);
     clearInterval(this.#pinging);
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close(code);
   }
 }

@@ -1,14 +1,20 @@
 /**
  * The background picture as a CSS image; `null` where `path` does not lead to a file of this server. The address parser
  * escapes the quotation marks, so that nothing in a path can end the string.
+ *
+ * @param origin - of the server
+ * @param pictureUrl - where a style finds a picture of the server
  */
-export function backgroundImage(path: string | null, origin: string): string | null {
+export function backgroundImage(path: string | null, origin: string, pictureUrl = (url: URL) => url): string | null {
   if (path === null || path === '') {
     return null;
   }
   try {
     const url = new URL(path, origin);
-    return url.origin === new URL(origin).origin ? `url("${url.href.replaceAll('"', '%22')}")` : null;
+    if (url.origin !== new URL(origin).origin) {
+      return null;
+    }
+    return `url("${pictureUrl(url).href.replaceAll('"', '%22')}")`;
   } catch {
     return null;
   }

@@ -1,6 +1,7 @@
 import { deleteResource, postOffer, previewEndpoint } from '../api/whep';
 import { mediaEngine } from '../media/current';
 import type { Subscription } from '../media/engine';
+import { server } from '../server/current';
 import { TileConnection, type TilePhase } from '../session/tile-connection';
 
 /** How long a tile that was scrolled away keeps playing, for those who scroll back at once. */
@@ -14,7 +15,7 @@ export class Tile {
   #leaving: ReturnType<typeof setTimeout> | undefined;
 
   constructor(sessionId: string) {
-    const endpoint = previewEndpoint(sessionId, location.origin);
+    const endpoint = previewEndpoint(sessionId, server().origin);
     this.#connection = new TileConnection(
       {
         engine: mediaEngine(),

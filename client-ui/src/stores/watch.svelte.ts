@@ -5,6 +5,7 @@ import type { Subscription } from '../media/engine';
 import { type Figures, figuresBetween, remember } from '../media/figures';
 import type { MediaSample } from '../media/sample';
 import type { ServerMessage } from '../protocol/bindings';
+import { server } from '../server/current';
 import { keepingPlace } from '../session/kept-place';
 import type { RoomLink } from '../session/link';
 import { Listeners } from '../session/listeners';
@@ -176,7 +177,7 @@ export class Watch {
 
   /** Of the signaling, with who we are. */
   #addressOf(sessionId: string): string {
-    return signalingUrl(sessionId, location.origin, {
+    return signalingUrl(sessionId, server().origin, {
       token: this.#token,
       username: this.#username ?? displayName.chosen,
       resumeToken: this.#place.token(Date.now()),

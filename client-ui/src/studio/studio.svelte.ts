@@ -1,8 +1,9 @@
 import type { MediaKind, Participant, ServerMessage, SessionMode, Topology, TrackSource } from '../protocol/bindings';
 import type { RoomLink } from '../session/link';
+import { onAir } from '../stores/on-air.svelte';
 import { browserOf } from './browser';
 import { Camera } from './camera.svelte';
-import { type Opened, openBoth, permissionOf } from './capture';
+import { openBoth, permissionOf } from './capture';
 import type { DeviceInput } from './device-input.svelte';
 import { studioEngine } from './engine';
 import { type MeshRoom, meshOf } from './mesh-streams.svelte';
@@ -261,6 +262,7 @@ export class Studio {
     this.#apply();
     this.#publisher?.open();
     this.#awake.hold();
+    onAir.begin(this);
     addEventListener('beforeunload', this.#askFirst);
   }
 
@@ -278,6 +280,7 @@ export class Studio {
     this.refusal = '';
     this.soundBarredBy = this.pictureBarredBy = null;
     this.#awake.release();
+    onAir.end(this);
     removeEventListener('beforeunload', this.#askFirst);
   }
 
@@ -327,7 +330,8 @@ export class Studio {
   }
 
   async #openBoth(): Promise<void> {
-    this.camera.opening = this.microphone.opening = true;
+    // Who is released or chosen anew meanwhile takes nothing of this.
+    const [giveMicrophone, giveCamera] = [this.microphone.expect(), this.camera.expect()];
     // Names are told only after a permission; where there was one before, what was chosen then is found again.
     await Promise.all([this.camera.list(), this.microphone.list()]);
     const opened = await openBoth(
@@ -336,18 +340,8 @@ export class Studio {
       this.camera.constraints(this.camera.preferredId),
       async (device) => (await permissionOf(device))?.state ?? null,
     );
-    this.#give(this.microphone, opened.microphone, this.microphone.wanted);
-    this.#give(this.camera, opened.camera, this.camera.wanted && this.#mode !== 'voice');
-  }
-
-  /** Gives a device what was opened for it, unless it is wanted no more. */
-  #give(input: DeviceInput, opened: Opened, wanted: boolean): void {
-    if (wanted && !this.#closed) {
-      input.adopt(opened);
-    } else {
-      opened.track?.stop();
-      input.opening = false;
-    }
+    giveMicrophone(opened.microphone);
+    giveCamera(opened.camera);
   }
 
   #letGo(): void {

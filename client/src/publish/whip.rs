@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
 use crate::publish::address::ServerAddress;
-use crate::trust::{Trust, TrustError};
+use crate::trust::{Refusal, Trust};
 
 /// Until a connection stands. Longer than one lost SYN (RFC 6298 §2: 1 s, then 2 s more).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -216,8 +216,8 @@ impl SignalingClient {
     fn broken(&self, error: reqwest::Error) -> SignalingError {
         // The request's URL can carry names; the server's own name is enough to say where it failed.
         let error = error.without_url();
-        if let Some(untrusted) = distrust(&error) {
-            return SignalingError::Untrusted(untrusted);
+        if let Some(refusal) = Refusal::behind(&error) {
+            return SignalingError::Untrusted(refusal.to_string());
         }
         let mut innermost: &dyn std::error::Error = &error;
         while let Some(source) = innermost.source() {
@@ -238,27 +238,6 @@ fn authorize(request: RequestBuilder, bearer: Option<&str>) -> RequestBuilder {
     match bearer {
         Some(token) => request.bearer_auth(token),
         None => request,
-    }
-}
-
-/// The words of a certificate's refusal, if that is what `error` comes from.
-pub(crate) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    std::iter::successors(cause(error), |error| cause(*error)).find_map(|error| {
-        match error.downcast_ref::<rustls::Error>()? {
-            rustls::Error::Other(other) => other.0.downcast_ref::<TrustError>().map(ToString::to_string),
-            rustls::Error::InvalidCertificate(reason) => {
-                Some(format!("the server's certificate is not valid: {reason}"))
-            }
-            _ => None,
-        }
-    })
-}
-
-/// One level down. hyper and rustls wrap their errors in [`std::io::Error`], whose `source` leaves out the one wrapped.
-fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
     }
 }
 

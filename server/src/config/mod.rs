@@ -66,6 +66,8 @@ pub struct Config {
     pub ice_tcp: bool,
     /// Told to WHIP and WHEP clients, and to the participants of a mesh.
     pub ice_servers: Vec<IceServer>,
+    /// Whether the server is announced on the local network, where it can be reached from there.
+    pub mdns: bool,
     /// The data folder; `None` means the platform's data home.
     pub data_dir: Option<PathBuf>,
     /// Where the certificate comes from.
@@ -106,6 +108,7 @@ impl Default for Config {
             workers: 0,
             ice_tcp: true,
             ice_servers: Vec::new(),
+            mdns: true,
             data_dir: None,
             tls: TlsMode::SelfSigned,
             public_url: None,

@@ -39,6 +39,9 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub ice_servers: Option<Vec<IceServer>>,
+    /// Do not announce the server on the local network
+    #[arg(long, env = "FOOTLIGHT_NO_MDNS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub no_mdns: Option<bool>,
     /// Folder of the server's key and certificate [default: footlight in the platform's data home]
     #[arg(long, env = "FOOTLIGHT_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -103,6 +106,7 @@ impl Settings {
             workers: self.workers.or(other.workers),
             no_ice_tcp: self.no_ice_tcp.or(other.no_ice_tcp),
             ice_servers: self.ice_servers.or(other.ice_servers),
+            no_mdns: self.no_mdns.or(other.no_mdns),
             data_dir: self.data_dir.or(other.data_dir),
             tls,
             no_tls,
@@ -140,6 +144,7 @@ impl Settings {
             workers: self.workers.unwrap_or(default.workers),
             ice_tcp: !self.no_ice_tcp.unwrap_or(!default.ice_tcp),
             ice_servers: self.ice_servers.unwrap_or(default.ice_servers),
+            mdns: !self.no_mdns.unwrap_or(!default.mdns),
             data_dir: self.data_dir.filter(|path| !path.as_os_str().is_empty()),
             tls,
             public_url: public_url(self.public_url)?,

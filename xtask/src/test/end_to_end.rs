@@ -20,7 +20,7 @@ pub(super) fn run(report: &mut Report, checkout: &Path, filters: &[String]) -> R
     let folder = checkout.join("e2e");
     let ready = report.step("system packages for end-to-end tests", || {
         system::require_node()?;
-        system::require_packages(&[system::BUILD, system::END_TO_END].concat())
+        system::require_packages(&[system::BUILD, system::APP, system::END_TO_END].concat())
     })? && report.step("npm packages of the end-to-end tests", || pages::install(&folder))?
         && report.step("aiortc", || install_python(&folder))?
         && report.step("pages", || pages::build(checkout))?

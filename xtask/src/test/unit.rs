@@ -13,7 +13,7 @@ use crate::system;
 pub(super) fn run(report: &mut Report, checkout: &Path) -> Result<()> {
     let ready = report.step("system packages for building and testing", || {
         system::require_node()?;
-        system::require_packages(&[system::BUILD, system::CRATE_TESTS].concat())
+        system::require_packages(&[system::BUILD, system::APP, system::CRATE_TESTS].concat())
     })?;
     if !ready {
         return Ok(());

@@ -6,7 +6,7 @@ use super::connection::{self, Left, Seat};
 use super::{Command, Ends, Entrance, Over};
 use crate::publish::backoff;
 use crate::publish::status::State;
-use crate::publish::whip::distrust;
+use crate::trust::Refusal;
 
 /// Attempts to reach a room that has never been reached. After that it is more likely that the address is wrong.
 const FIRST_ATTEMPTS: u32 = 4;
@@ -108,10 +108,10 @@ fn final_refusal(error: &Error, entrance: &Entrance, seat: &Seat, attempt: u32) 
                 message: words.unwrap_or_else(|_| no_words()),
             })
         }
-        _ if was_in || attempt + 1 < FIRST_ATTEMPTS && distrust(error).is_none() => None,
+        _ if was_in || attempt + 1 < FIRST_ATTEMPTS && Refusal::behind(error).is_none() => None,
         _ => Some(Over::Unreachable {
             server: entrance.server.clone(),
-            reason: distrust(error).unwrap_or_else(|| error.to_string()),
+            reason: Refusal::behind(error).map_or_else(|| error.to_string(), |refusal| refusal.to_string()),
         }),
     }
 }

@@ -3,7 +3,8 @@
 //! One server per line, `host:port fingerprint`, in the manner of `known_hosts`. Lines that cannot be read are left
 //! alone, and do not count.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Fingerprint;
@@ -57,5 +58,26 @@ impl KnownServers {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path)?;
         // One write, so that two publishers that start together cannot mix their lines.
         file.write_all(format!("{authority} {fingerprint}\n").as_bytes())
+    }
+
+    /// Remembers another fingerprint for a server, because somebody decided that it was set up anew. All other lines stay
+    /// as they are.
+    pub fn replace(&self, authority: &str, fingerprint: Fingerprint) -> io::Result<()> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.add(authority, fingerprint),
+            Err(error) => return Err(error),
+        };
+        let is_other = |line: &&str| line.trim().split_once(' ').is_none_or(|(name, _)| name != authority);
+        let mut kept: String = text.lines().filter(is_other).flat_map(|line| [line, "\n"]).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(kept, "{authority} {fingerprint}");
+        // Beside it and renamed over it: whatever happens in between, no server is forgotten.
+        let unfinished = self.path.with_extension(format!("new-{}", std::process::id()));
+        std::fs::write(&unfinished, kept)?;
+        std::fs::rename(&unfinished, &self.path).inspect_err(|_| {
+            // It is of no use to anybody, and the failure of the renaming is what matters.
+            let _ = std::fs::remove_file(&unfinished);
+        })
     }
 }

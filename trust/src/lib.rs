@@ -5,11 +5,14 @@
 //! server on this same machine needs no proof. Whoever wants no first contact on faith gives the fingerprint
 //! beforehand.
 //!
+//! A crate of its own, because the app on a phone needs it without the capture code that the client library brings along.
+//!
 //! **The invariant to keep:** whatever is believed about a certificate, the handshake's signature is always checked, so
 //! that nobody can show a certificate whose key they do not hold.
 
 mod fingerprint;
 mod known_servers;
+mod refusal;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Other
 
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use known_servers::KnownServers;
+pub use refusal::Refusal;
 
 /// Why a server is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +68,7 @@ pub enum TrustError {
     },
 }
 
-/// What a publisher knows of its server before it has met it.
+/// What is known of a server before it is met.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
     /// Given beforehand; nothing else is then accepted.
@@ -78,7 +82,7 @@ impl Trust {
     ///
     /// The provider is named instead of taken from the process: a program that links both of rustls' providers has no
     /// default one.
-    pub(crate) fn client_config(&self, host: &str, authority: &str) -> Result<ClientConfig, Error> {
+    pub fn client_config(&self, host: &str, authority: &str) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let platform = rustls_platform_verifier::Verifier::new(Arc::clone(&provider))
             .map_err(|error| tracing::debug!(%error, "no platform certificates"))

@@ -89,3 +89,41 @@ fn a_memory_that_cannot_be_read_is_not_an_empty_one() {
         .expect_err("unreadable");
     assert!(matches!(error, TrustError::NoMemory { .. }));
 }
+
+#[test]
+fn a_replaced_fingerprint_is_believed_and_all_others_stay() {
+    let folder = Folder::new();
+    let trust = folder.trust();
+    let (first, other) = (Fingerprint::of(b"first"), Fingerprint::of(b"other"));
+    for authority in [AUTHORITY, "stage.example:8443"] {
+        trust
+            .judge_self_signed("hall.example", authority, first)
+            .expect("a first contact");
+    }
+    let known = trust.known_servers.as_ref().expect("a memory");
+    known.replace(AUTHORITY, other).expect("a writable file");
+    trust
+        .judge_self_signed("hall.example", AUTHORITY, other)
+        .expect("the new one");
+    trust
+        .judge_self_signed("hall.example", AUTHORITY, first)
+        .expect_err("the one that was replaced");
+    trust
+        .judge_self_signed("hall.example", "stage.example:8443", first)
+        .expect("the neighbour");
+    let files = std::fs::read_dir(folder.0.join("config")).expect("the folder").count();
+    assert_eq!(files, 1, "nothing unfinished is left behind");
+}
+
+#[test]
+fn a_fingerprint_can_be_replaced_before_there_is_a_file() {
+    let folder = Folder::new();
+    let known = folder.trust().known_servers.expect("a memory");
+    known
+        .replace(AUTHORITY, Fingerprint::of(b"first"))
+        .expect("a file is made");
+    assert_eq!(
+        known.find(AUTHORITY).expect("readable"),
+        Some(Fingerprint::of(b"first"))
+    );
+}

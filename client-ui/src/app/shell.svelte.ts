@@ -1,0 +1,173 @@
+import { convertFileSrc } from '@tauri-apps/api/core';
+import { tick } from 'svelte';
+import { watchPath } from '../router';
+import { useServer } from '../server/current';
+import { displayName } from '../stores/display-name.svelte';
+import { navigation } from '../stores/current-navigation';
+import { onAir } from '../stores/on-air.svelte';
+import type { AppEvent, AppLink, AppServer, Failure } from './bindings';
+import { commands, failureOf, wordsOf } from './commands';
+import { RelayedServer } from './relayed-server';
+
+/** The scheme under which the window finds pictures of the server; `src-tauri/src/pictures.rs` answers it. */
+const PICTURES = 'server';
+
+/** A certificate that is not the one of the first contact. */
+export type ChangedCertificate = Extract<Failure, { kind: 'certificate_changed' }>;
+
+/** The app around the pages: which server they talk to, and what the person has to be asked about it. */
+class Shell {
+  /** `starting` until the app has said what it remembers; then `choosing` without a server, and `ready` with one. */
+  phase = $state<'starting' | 'choosing' | 'ready'>('starting');
+  server = $state.raw<AppServer | null>(null);
+  canServe = $state(false);
+  /** Why the server of the last time is not used. */
+  problem = $state('');
+  /** Something that the person should know. */
+  notice = $state('');
+  changed = $state.raw<ChangedCertificate | null>(null);
+  /** The window is to be closed while this person is on air. */
+  closing = $state(false);
+  /** A link to a session on another server. */
+  elsewhere = $state.raw<{ session: string; server: string } | null>(null);
+  #relay: RelayedServer | null = null;
+  /** A link that waits until a server is chosen. */
+  #waiting: AppLink | null = null;
+  /** The person decided against a changed certificate, and is not asked again until something else changes. */
+  #declined: string | null = null;
+
+  /** Goes on where the app was left the last time. */
+  async start(): Promise<void> {
+    try {
+      const begun = await commands.start();
+      await commands.listen((event) => this.#heard(event));
+      if (begun.name !== null) {
+        displayName.set(begun.name);
+      }
+      this.canServe = begun.can_serve;
+      this.notice = begun.notice ?? '';
+      this.problem = begun.failure === null ? '' : wordsOf(begun.failure);
+      this.#use(begun.server);
+    } catch (error) {
+      this.problem = wordsOf(failureOf(error));
+      this.phase = 'choosing';
+    }
+  }
+
+  /** Keeps the person's name, in the pages and for the next start. */
+  async keepName(name: string): Promise<void> {
+    displayName.set(name);
+    await commands.setName(displayName.chosen ?? '');
+  }
+
+  /** Uses the server at `address`. Rejects with words where that cannot be. */
+  async connect(address: string): Promise<void> {
+    this.#use(await this.#asking(commands.connect(address)));
+  }
+
+  /** Runs everything on this computer. Rejects with words where that cannot be. */
+  async serve(): Promise<void> {
+    this.#use(await commands.serve());
+  }
+
+  /** Goes back to the choice of a server. The pages are loaded anew, so that nothing of the old one is left. */
+  async leave(): Promise<void> {
+    await commands.leave();
+    location.assign('/');
+  }
+
+  /** Hears why a server was not reached. */
+  readonly report = (failure: Failure): void => {
+    if (failure.kind === 'certificate_changed' && failure.received !== this.#declined) {
+      this.changed = failure;
+    }
+  };
+
+  /** Answers the question of {@link changed}. */
+  async decide(believed: boolean): Promise<void> {
+    const { changed } = this;
+    this.changed = null;
+    if (changed === null) {
+      return;
+    }
+    if (believed) {
+      await commands.believeCertificate(changed.server, changed.received);
+      this.#declined = null;
+    } else {
+      this.#declined = changed.received;
+    }
+  }
+
+  /** The person does not close the window after all. */
+  async stay(): Promise<void> {
+    this.closing = false;
+    await commands.stay();
+  }
+
+  /** Leaves whatever is on the stage, for good, and closes the window. */
+  async quit(): Promise<void> {
+    navigation.go('/');
+    await tick();
+    await this.#relay?.settled;
+    await commands.quit();
+  }
+
+  /** Follows a link to another server. Rejects with words where that cannot be. */
+  async follow(link: { session: string; server: string }): Promise<void> {
+    this.elsewhere = null;
+    await this.#asking(commands.connect(link.server));
+    // Loaded anew, so that nothing of the old server is left.
+    location.assign(watchPath(link.session));
+  }
+
+  #heard(event: AppEvent): void {
+    switch (event.kind) {
+      case 'close_asked':
+        this.closing = true;
+        break;
+      case 'toggle_sound':
+        onAir.studio?.toggleSound();
+        break;
+      case 'link_opened':
+        this.#open(event.link);
+    }
+  }
+
+  #open({ session, server }: AppLink): void {
+    if (server !== null && server !== this.server?.origin && this.server?.shared.includes(server) !== true) {
+      this.elsewhere = { session, server };
+    } else if (this.phase === 'ready') {
+      navigation.go(watchPath(session));
+    } else {
+      this.#waiting = { session, server };
+    }
+  }
+
+  async #asking<T>(asked: Promise<T>): Promise<T> {
+    try {
+      return await asked;
+    } catch (error) {
+      this.#declined = null;
+      this.report(failureOf(error));
+      throw error;
+    }
+  }
+
+  #use(server: AppServer | null): void {
+    this.server = server;
+    if (server === null) {
+      this.phase = 'choosing';
+      return;
+    }
+    const place = { origin: server.origin, sharedOrigin: server.shared[0] ?? server.origin };
+    this.#relay = new RelayedServer(place, commands, this.report, (path) => convertFileSrc(path.slice(1), PICTURES));
+    useServer(this.#relay);
+    this.phase = 'ready';
+    if (this.#waiting !== null) {
+      navigation.go(watchPath(this.#waiting.session));
+      this.#waiting = null;
+    }
+  }
+}
+
+export const shell = new Shell();
