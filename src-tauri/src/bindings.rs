@@ -10,7 +10,7 @@ use ts_rs::{Config, TS};
 use crate::commands::Start;
 use crate::connection::{Closed, Request, Response, SocketEvent, SocketId};
 use crate::events::{AppEvent, Live};
-use crate::failure::Failure;
+use crate::failure::{DeviceCause, Failure};
 use crate::link::Link;
 use crate::server::{NearbyServer, Server};
 use crate::settings::ServerChoice;
@@ -31,6 +31,7 @@ fn declarations() -> String {
         };
     }
     declare!(
+        DeviceCause,
         Failure,
         ServerChoice,
         Server,

@@ -10,6 +10,8 @@ use tauri::{AppHandle, Manager as _, Runtime, State};
 use crate::connection::{Request, Response, SocketEvent, SocketId};
 use crate::events::{AppEvent, Live};
 use crate::failure::Failure;
+#[cfg(desktop)]
+use crate::media;
 use crate::server::{NearbyServer, Server};
 use crate::state::AppState;
 use crate::window;
@@ -49,7 +51,47 @@ pub(crate) fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync 
         set_live,
         notify,
         stay,
-        quit
+        quit,
+        #[cfg(desktop)]
+        media::capture_devices,
+        #[cfg(desktop)]
+        media::open_source,
+        #[cfg(desktop)]
+        media::close_source,
+        #[cfg(desktop)]
+        media::turn_source,
+        #[cfg(desktop)]
+        media::studio_figures,
+        #[cfg(desktop)]
+        media::preview,
+        #[cfg(desktop)]
+        media::publish_offer,
+        #[cfg(desktop)]
+        media::publish_again,
+        #[cfg(desktop)]
+        media::publish_accept,
+        #[cfg(desktop)]
+        media::publish_candidate,
+        #[cfg(desktop)]
+        media::publish_close,
+        #[cfg(desktop)]
+        media::subscribe,
+        #[cfg(desktop)]
+        media::subscribe_again,
+        #[cfg(desktop)]
+        media::subscribe_accept,
+        #[cfg(desktop)]
+        media::slot_pictures,
+        #[cfg(desktop)]
+        media::set_volume,
+        #[cfg(desktop)]
+        media::subscription_sample,
+        #[cfg(desktop)]
+        media::unsubscribe,
+        #[cfg(desktop)]
+        media::start_recording,
+        #[cfg(desktop)]
+        media::stop_recording
     ]
 }
 

@@ -52,6 +52,14 @@ pub(crate) enum Failure {
         /// In words.
         message: String,
     },
+    /// A camera, microphone, screen or loudspeaker does not work.
+    #[error("{message}")]
+    Device {
+        /// Why, for the pages' own words.
+        cause: DeviceCause,
+        /// In words.
+        message: String,
+    },
     /// More is under way than the app takes on.
     #[error("The app is busy. Try again in a moment.")]
     Busy,
@@ -61,6 +69,21 @@ pub(crate) enum Failure {
         /// In words.
         message: String,
     },
+}
+
+/// Why a device does not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DeviceCause {
+    /// There is none, or none of that name.
+    Missing,
+    /// Another program has it.
+    Busy,
+    /// The system does not let this person have it.
+    Refused,
+    /// Anything else.
+    Failed,
 }
 
 impl Failure {

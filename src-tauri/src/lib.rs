@@ -8,11 +8,12 @@
 //!           │         └─ settings      what is remembered
 //!           ├─ events ── link            what the app tells the pages by itself
 //!           └─ failure                 what went wrong, for pages and people
+//! media                                what a web view without WebRTC cannot do, by `footlight-client`
 //! desktop                              tray, shortcut, links, notifications
 //! ```
 //!
-//! What it is not: it captures, encodes and plays nothing (that is `footlight-client`), and knows nothing of rooms (those are
-//! the pages').
+//! What it is not: it captures, encodes and plays nothing itself (that is `footlight-client`), and knows nothing of rooms
+//! (those are the pages').
 //!
 //! **The invariants to keep:**
 //! - A page reaches the server that a person chose, and no other: commands take paths.
@@ -32,6 +33,8 @@ mod events;
 mod failure;
 mod interface;
 mod link;
+#[cfg(desktop)]
+mod media;
 #[cfg(desktop)]
 mod nearby;
 mod pictures;
@@ -91,6 +94,8 @@ pub fn run() -> Result<(), AppError> {
     app.run(|app, event| {
         if let RunEvent::Exit = event {
             let state = app.state::<AppState>();
+            #[cfg(desktop)]
+            state.media.close_all();
             tauri::async_runtime::block_on(async {
                 state.sockets.drain().await;
                 state.stop_serving().await;

@@ -13,6 +13,8 @@ use crate::embedded::Embedded;
 use crate::events::Pages;
 use crate::failure::Failure;
 #[cfg(desktop)]
+use crate::media::Media;
+#[cfg(desktop)]
 use crate::nearby::Nearby;
 use crate::server::Server;
 use crate::settings::{ServerChoice, SettingsFile};
@@ -34,6 +36,8 @@ pub(crate) struct AppState {
     pub(crate) sockets: Sockets,
     pub(crate) pages: Pages,
     #[cfg(desktop)]
+    pub(crate) media: Media,
+    #[cfg(desktop)]
     pub(crate) nearby: Arc<Nearby>,
     #[cfg(desktop)]
     embedded: tokio::sync::Mutex<Option<Embedded>>,
@@ -51,6 +55,8 @@ impl AppState {
             chosen: Chosen::none(known_servers),
             sockets: Sockets::default(),
             pages: Pages::default(),
+            #[cfg(desktop)]
+            media: Media::default(),
             #[cfg(desktop)]
             nearby: Arc::default(),
             #[cfg(desktop)]

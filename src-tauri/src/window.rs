@@ -39,7 +39,10 @@ pub(crate) fn open<R: Runtime>(app: &App<R>) -> tauri::Result<WebviewWindow<R>> 
                 state.sockets.close_all();
                 state.pages.leave();
                 #[cfg(desktop)]
-                desktop::show_live(window.app_handle());
+                {
+                    state.media.close_all();
+                    desktop::show_live(window.app_handle());
+                }
             }
         })
         .on_permission_request(|webview, kind| {

@@ -37,6 +37,7 @@ export function wordsOf(failure: Failure): string {
       return 'The app is busy. Try again in a moment.';
     case 'untrusted':
       return `${failure.server} cannot be trusted: ${failure.message}`;
+    case 'device':
     case 'invalid':
     case 'system':
       return failure.message;
@@ -55,7 +56,8 @@ export function failureOf(error: unknown): Failure {
   return isFailure(error) ? error : { kind: 'system', message: String(error) };
 }
 
-async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
+/** Asks the app. Rejects with {@link CommandFailed}. */
+export async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
   try {
     return await invoke<T>(command, args);
   } catch (error) {

@@ -63,10 +63,21 @@ export abstract class DeviceInput {
     }
   }
 
-  /** Takes what somebody else has opened for it. */
-  adopt({ track, error }: Opened): void {
-    this.#attempt += 1;
-    this.#take(track, error);
+  /**
+   * Waits for what somebody else opens for it.
+   *
+   * @returns what hands that over. Where the person has chosen otherwise meanwhile, it is closed again.
+   */
+  expect(): (opened: Opened) => void {
+    const attempt = ++this.#attempt;
+    this.opening = true;
+    return ({ track, error }) => {
+      if (attempt === this.#attempt) {
+        this.#take(track, error);
+      } else {
+        track?.stop();
+      }
+    };
   }
 
   /** Goes on without it. */

@@ -14,7 +14,15 @@ export function loudness(samples: Float32Array): number {
     return 0;
   }
   const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
-  const decibels = 10 * Math.log10(power);
+  return levelOf(10 * Math.log10(power));
+}
+
+/**
+ * How loud a sound is, 0 (silence) to 1 (full scale).
+ *
+ * @param decibels - below full scale, and so negative
+ */
+export function levelOf(decibels: number): number {
   return Math.min(1, Math.max(0, 1 - decibels / FLOOR_DB));
 }
 

@@ -133,7 +133,7 @@ pub(super) struct Source {
 struct State {
     config: SourceConfig,
     /// None for a moment while it is exchanged, and after an exchange that failed altogether.
-    pipeline: Option<Arc<Pipeline>>,
+    pipeline: Option<Pipeline>,
     on: bool,
     /// What counts the packets of the connection that it is sent on.
     on_air: Option<Arc<SentCounters>>,
@@ -157,7 +157,7 @@ impl Source {
             clock,
             state: Mutex::new(State {
                 config,
-                pipeline: Some(Arc::new(pipeline)),
+                pipeline: Some(pipeline),
                 on: true,
                 on_air: None,
             }),
@@ -171,25 +171,23 @@ impl Source {
 
     /// Another device, size, frame rate or bitrate, on the same track.
     pub(super) fn change(&self, config: SourceConfig) -> Result<(), PipelineError> {
+        // Taken out for as long as a device takes to open or close, so that nobody waits at the lock for that.
         let (before, pipeline) = {
-            let state = self.lock();
-            (state.config.clone(), state.pipeline.clone())
+            let mut state = self.lock();
+            if state.config == config && state.pipeline.is_some() {
+                return Ok(());
+            }
+            (state.config.clone(), state.pipeline.take())
         };
-        if before == config && pipeline.is_some() {
-            return Ok(());
+        match (pipeline, config.device().cloned()) {
+            (Some(pipeline), Some(device)) if before.differs_in_device_alone(&config) => {
+                let switched = pipeline.switch_video(device);
+                self.put(pipeline, if switched.is_ok() { config } else { before });
+                return switched;
+            }
+            // A camera can be open once only, so that the old one goes first.
+            (pipeline, _) => drop(pipeline),
         }
-        if let (true, Some(pipeline), Some(device)) = (
-            before.differs_in_device_alone(&config),
-            &pipeline,
-            config.device().cloned(),
-        ) {
-            pipeline.switch_video(device)?;
-            self.lock().config = config;
-            return Ok(());
-        }
-        // A camera can be open once only, so that the old one goes first.
-        self.lock().pipeline = None;
-        drop(pipeline);
         match start(self.clock, &config) {
             Ok(started) => {
                 self.adopt(started, config);
@@ -206,16 +204,18 @@ impl Source {
     }
 
     fn adopt(&self, (pipeline, output): (Pipeline, MediaOutput), config: SourceConfig) {
-        {
-            let mut state = self.lock();
-            apply(&pipeline, state.on, state.on_air.is_some());
-            state.config = config;
-            state.pipeline = Some(Arc::new(pipeline));
-        }
+        self.put(pipeline, config);
         match &self.carrier {
             Carriers::Picture(carrier) => carrier.feed(output.video),
             Carriers::Sound(carrier) => carrier.feed(output.audio),
         }
+    }
+
+    fn put(&self, pipeline: Pipeline, config: SourceConfig) {
+        let mut state = self.lock();
+        apply(&pipeline, state.on, state.on_air.is_some());
+        state.config = config;
+        state.pipeline = Some(pipeline);
     }
 
     pub(super) fn set_on(&self, on: bool) {
@@ -269,9 +269,7 @@ impl Source {
     }
 
     pub(super) fn request_keyframe(&self) {
-        if let Some(pipeline) = self.pipeline() {
-            pipeline.request_keyframe();
-        }
+        self.with_pipeline(Pipeline::request_keyframe);
     }
 
     /// What it wants of the path, where it is a picture.
@@ -283,29 +281,24 @@ impl Source {
     }
 
     pub(super) fn set_target_bitrate(&self, bitrate: Bitrate) {
-        if let Some(pipeline) = self.pipeline() {
-            pipeline.set_target_bitrate(bitrate);
-        }
+        self.with_pipeline(|pipeline| pipeline.set_target_bitrate(bitrate));
     }
 
     pub(super) fn set_expected_loss(&self, percent: u8) {
-        if let Some(pipeline) = self.pipeline() {
-            pipeline.set_expected_loss(percent);
-        }
+        self.with_pipeline(|pipeline| pipeline.set_expected_loss(percent));
     }
 
     pub(super) fn preview(&self, bounds: Resolution) -> Result<Preview, StudioError> {
-        let pipeline = self.pipeline().ok_or(StudioError::NotOpen(self.place))?;
-        Ok(pipeline.preview(bounds)?)
+        let preview = self.with_pipeline(|pipeline| pipeline.preview(bounds));
+        Ok(preview.ok_or(StudioError::NotOpen(self.place))??)
     }
 
     pub(super) fn level(&self) -> f32 {
-        self.pipeline()
-            .map_or(f32::NEG_INFINITY, |pipeline| pipeline.audio_level())
+        self.with_pipeline(Pipeline::audio_level).unwrap_or(f32::NEG_INFINITY)
     }
 
     pub(super) fn stats(&self) -> SourceStats {
-        let stats = self.pipeline().map(|pipeline| pipeline.stats());
+        let stats = self.with_pipeline(Pipeline::stats);
         let (video, audio) = stats.map_or((None, None), |stats| (stats.video, stats.audio));
         SourceStats {
             place: self.place,
@@ -315,8 +308,9 @@ impl Source {
         }
     }
 
-    fn pipeline(&self) -> Option<Arc<Pipeline>> {
-        self.lock().pipeline.clone()
+    /// Nobody else ever holds the pipeline: whoever dropped it last would wait for its device.
+    fn with_pipeline<T>(&self, ask: impl FnOnce(&Pipeline) -> T) -> Option<T> {
+        self.lock().pipeline.as_ref().map(ask)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,118 @@
+import { Channel } from '@tauri-apps/api/core';
+import type { Wanted } from '../media/engine';
+import type { MediaSample } from '../media/sample';
+import type { MediaKind, TrackSource } from '../protocol/bindings';
+import { call } from './commands';
+
+/** A camera, a microphone or a screen. */
+export interface CaptureDevice {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** All that can be captured. */
+export interface CaptureDevices {
+  readonly cameras: readonly CaptureDevice[];
+  readonly microphones: readonly CaptureDevice[];
+  readonly screens: readonly CaptureDevice[];
+}
+
+/** What a source is opened with; sizes are of the encoded picture, in pixels. */
+export interface SourceWish {
+  readonly place: TrackSource;
+  /** `null` for the system's default. */
+  readonly device: string | null;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly fps: number | null;
+  readonly bitrate_bps: number | null;
+}
+
+/** How a source is doing. */
+export interface SourceStats {
+  readonly place: TrackSource;
+  readonly on: boolean;
+  readonly video?: {
+    readonly source: string;
+    readonly resolution: { readonly width: number; readonly height: number };
+  };
+  readonly audio?: { readonly source: string };
+}
+
+/** How everything is doing that is captured and sent. */
+export interface StudioFigures {
+  readonly studio: {
+    readonly sources: readonly SourceStats[];
+    /** In dB below full scale; `null` for silence. */
+    readonly level_dbfs: number | null;
+  };
+  readonly recording: Recording | null;
+}
+
+/** A recording on this computer. */
+export interface Recording {
+  readonly files: readonly string[];
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly lost: number;
+  readonly problem?: string;
+}
+
+/** What is to be sent to the server. */
+export interface PublishOffer {
+  readonly sdp: string;
+  /** The source of each media section. */
+  readonly sources: Readonly<Record<string, TrackSource>>;
+}
+
+/** How far a sending connection is. */
+export type PublishConnectionState = 'connecting' | 'connected' | 'interrupted' | 'failed';
+
+/** A place for a track of somebody's. */
+export interface NativeSlot {
+  readonly mid: string;
+  readonly kind: MediaKind;
+}
+
+/** An offer to receive. */
+export interface SlotsOffer {
+  readonly sdp: string;
+  readonly slots: readonly NativeSlot[];
+}
+
+/** The media commands of the app, each as `src-tauri/src/media/commands.rs` describes it. All reject with `CommandFailed`. */
+export const mediaCommands = {
+  captureDevices: () => call<CaptureDevices>('capture_devices'),
+  openSource: (wish: SourceWish) => call<SourceStats>('open_source', { wish }),
+  closeSource: (place: TrackSource) => call('close_source', { place }),
+  turnSource: (place: TrackSource, on: boolean) => call('turn_source', { place, on }),
+  studioFigures: () => call<StudioFigures>('studio_figures'),
+  preview: (place: TrackSource) => call<string>('preview', { place }),
+  publishOffer: (sources: readonly TrackSource[], heard: (state: PublishConnectionState) => void) =>
+    call<PublishOffer & { readonly connection: number }>('publish_offer', {
+      sources,
+      states: new Channel<PublishConnectionState>(heard),
+    }),
+  publishAgain: (connection: number, sources: readonly TrackSource[]) =>
+    call<PublishOffer>('publish_again', { connection, sources }),
+  publishAccept: (connection: number, sdp: string) => call('publish_accept', { connection, sdp }),
+  publishCandidate: (connection: number, candidate: string) => call('publish_candidate', { connection, candidate }),
+  publishClose: (connection: number) => call('publish_close', { connection }),
+  subscribe: (wanted: Wanted, heard: (state: PublishConnectionState) => void) =>
+    call<SlotsOffer & { readonly subscription: number }>('subscribe', {
+      wanted,
+      states: new Channel<PublishConnectionState>(heard),
+    }),
+  subscribeAgain: (subscription: number, wanted: Wanted) =>
+    call<SlotsOffer>('subscribe_again', { subscription, wanted }),
+  subscribeAccept: (subscription: number, sdp: string) => call('subscribe_accept', { subscription, sdp }),
+  slotPictures: (subscription: number, mid: string) => call<string>('slot_pictures', { subscription, mid }),
+  setVolume: (subscription: number, volume: number) => call('set_volume', { subscription, volume }),
+  subscriptionSample: (subscription: number) => call<MediaSample | null>('subscription_sample', { subscription }),
+  unsubscribe: (subscription: number) => call('unsubscribe', { subscription }),
+  startRecording: (title: string) => call<string>('start_recording', { title }),
+  stopRecording: () => call<Recording | null>('stop_recording'),
+};
+
+/** Tests bring their own. */
+export type MediaCommands = typeof mediaCommands;

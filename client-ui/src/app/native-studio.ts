@@ -1,0 +1,64 @@
+import { fallTo, levelOf } from '../studio/level';
+import type { StudioEngine } from '../studio/engine';
+import { type MediaCommands, mediaCommands } from './media-commands';
+import { drawPictures } from './moving-picture';
+import { NativeConnection } from './native-connection';
+import { NativeDevices, NativeTrack } from './native-devices';
+
+/** How often the level of the microphone is asked for. */
+const LEVEL_EVERY_MS = 100;
+
+/** Captures, encodes and sends in the app. */
+export function nativeStudioEngine(commands: MediaCommands = mediaCommands): StudioEngine {
+  const devices = new NativeDevices(commands);
+  return {
+    capture: devices.capture,
+    surface: 'canvas',
+    createConnection: () => new NativeConnection(commands).rtc,
+    show(surface, track) {
+      const shown: unknown = track;
+      return surface instanceof HTMLCanvasElement && shown instanceof NativeTrack
+        ? showPreview(commands, surface, shown)
+        : () => undefined;
+    },
+    measureLevel: (_, shown) => measureLevel(commands, shown),
+  };
+}
+
+function showPreview(commands: MediaCommands, surface: HTMLCanvasElement, track: NativeTrack): () => void {
+  let ended = false;
+  let end = (): void => undefined;
+  commands.preview(track.place).then(
+    (url) => {
+      if (!ended) {
+        end = drawPictures(surface, url);
+      }
+    },
+    // The source was closed meanwhile.
+    () => undefined,
+  );
+  return () => {
+    ended = true;
+    end();
+  };
+}
+
+function measureLevel(commands: MediaCommands, shown: (level: number) => void): () => void {
+  let level = 0;
+  let asking = false;
+  const timer = setInterval(() => {
+    if (asking || document.hidden) {
+      return;
+    }
+    asking = true;
+    commands
+      .studioFigures()
+      .then(({ studio }) => {
+        level = fallTo(level, studio.level_dbfs === null ? 0 : levelOf(studio.level_dbfs));
+        shown(level);
+      })
+      .catch(() => undefined)
+      .finally(() => (asking = false));
+  }, LEVEL_EVERY_MS);
+  return () => clearInterval(timer);
+}

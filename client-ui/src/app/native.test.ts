@@ -1,0 +1,232 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { TrackSource } from '../protocol/bindings';
+import { CommandFailed } from './commands';
+import type { MediaCommands, PublishConnectionState, SourceWish } from './media-commands';
+import { headerOf } from './moving-picture';
+import { NativeConnection } from './native-connection';
+import { NativeDevices, NativeTrack } from './native-devices';
+
+/** An app that notes what it is asked for. */
+function fakeApp() {
+  const asked: string[] = [];
+  let heard: (state: PublishConnectionState) => void = () => undefined;
+  let connection = 0;
+  const sections = (sources: readonly TrackSource[]) =>
+    Object.fromEntries(sources.map((source, index) => [String(index), source]));
+  const commands = {
+    captureDevices: () =>
+      Promise.resolve({
+        cameras: [
+          { id: '/dev/video0', name: 'Desk camera' },
+          { id: 'footlight:pattern', name: 'Test pattern' },
+        ],
+        microphones: [{ id: 'default', name: 'Headset' }],
+        screens: [],
+      }),
+    openSource: vi.fn((wish: SourceWish) => {
+      asked.push(`open ${wish.place} ${wish.device} ${wish.width}x${wish.height} ${wish.bitrate_bps}`);
+      return Promise.resolve({ place: wish.place, on: true });
+    }),
+    closeSource: (place: TrackSource) => note(`close ${place}`),
+    turnSource: (place: TrackSource, on: boolean) => note(`turn ${place} ${on ? 'on' : 'off'}`),
+    publishOffer: (sources: readonly TrackSource[], listener: typeof heard) => {
+      heard = listener;
+      connection += 1;
+      asked.push(`offer ${sources.join(' ')}`);
+      return Promise.resolve({ connection, sdp: `offer ${connection}`, sources: sections(sources) });
+    },
+    publishAgain: (id: number, sources: readonly TrackSource[]) => {
+      asked.push(`again ${id} ${sources.join(' ')}`);
+      return Promise.resolve({ sdp: 'again', sources: sections(sources) });
+    },
+    publishAccept: (id: number, sdp: string) => note(`accept ${id} ${sdp}`),
+    publishCandidate: (id: number, candidate: string) => note(`candidate ${id} ${candidate}`),
+    publishClose: (id: number) => note(`hang up ${id}`),
+  };
+  function note(what: string): Promise<void> {
+    asked.push(what);
+    return Promise.resolve();
+  }
+  return {
+    asked,
+    commands: commands as unknown as MediaCommands,
+    openSource: commands.openSource,
+    hear: (state: PublishConnectionState) => heard(state),
+  };
+}
+
+async function cameraOf(devices: NativeDevices, constraints: MediaTrackConstraints = {}): Promise<NativeTrack> {
+  const [track] = (await devices.getUserMedia({ video: constraints })).getVideoTracks();
+  return track as unknown as NativeTrack;
+}
+
+describe('the devices of the app', () => {
+  it('are listed as a browser lists its own', async () => {
+    const listed = await new NativeDevices(fakeApp().commands).enumerateDevices();
+    expect(listed.map(({ kind, label }) => `${kind} ${label}`)).toEqual([
+      'videoinput Desk camera',
+      'videoinput Test pattern',
+      'audioinput Headset',
+    ]);
+  });
+
+  it('open what was chosen, at the size that was asked for', async () => {
+    const { asked, commands } = fakeApp();
+    const track = await cameraOf(new NativeDevices(commands), {
+      deviceId: { exact: 'footlight:pattern' },
+      height: { ideal: 360 },
+      width: { ideal: 640 },
+    });
+    expect(asked[0]).toBe('open camera footlight:pattern 640x360 700000');
+    expect(track.label).toBe('Test pattern');
+    expect(track.getSettings()).toMatchObject({ deviceId: 'footlight:pattern', height: 360 });
+  });
+
+  it('are closed and opened in the order in which that was asked for', async () => {
+    const { asked, commands } = fakeApp();
+    const devices = new NativeDevices(commands);
+    const first = await cameraOf(devices);
+    first.stop();
+    await cameraOf(devices);
+    const order = asked.filter((what) => !what.startsWith('turn')).map((what) => what.split(' ')[0]);
+    expect(order).toEqual(['open', 'close', 'open']);
+  });
+
+  it('are closed with the last track, and until then go on with what the one that is left was opened with', async () => {
+    const { asked, commands } = fakeApp();
+    const devices = new NativeDevices(commands);
+    const [pattern, desk] = [
+      await cameraOf(devices, { deviceId: { exact: 'footlight:pattern' } }),
+      await cameraOf(devices),
+    ];
+    desk.stop();
+    await vi.waitFor(() => expect(asked.at(-1)).toBe('open camera footlight:pattern 1280x720 2500000'));
+    expect(pattern.readyState).toBe('live');
+    pattern.stop();
+    await vi.waitFor(() => expect(asked.at(-1)).toBe('close camera'));
+  });
+
+  it('are turned off and on', async () => {
+    const { asked, commands } = fakeApp();
+    const track = await cameraOf(new NativeDevices(commands));
+    track.enabled = false;
+    track.enabled = false;
+    track.enabled = true;
+    await vi.waitFor(() => expect(asked.slice(-2)).toEqual(['turn camera off', 'turn camera on']));
+  });
+
+  it('change size and bitrate without becoming another track', async () => {
+    const { asked, commands } = fakeApp();
+    const track = await cameraOf(new NativeDevices(commands));
+    await track.applyConstraints({ height: { ideal: 1080 }, width: { ideal: 1920 } });
+    await track.setBitrate(1_000_000);
+    await track.setBitrate(1_000_000);
+    expect(asked.filter((what) => what.startsWith('open')).slice(1)).toEqual([
+      'open camera /dev/video0 1920x1080 4500000',
+      'open camera /dev/video0 1920x1080 1000000',
+    ]);
+    expect(track.readyState).toBe('live');
+  });
+
+  it.each([
+    ['missing', 'NotFoundError'],
+    ['busy', 'NotReadableError'],
+    ['refused', 'NotAllowedError'],
+  ] as const)('that are %s fail as a browser’s do', async (cause, name) => {
+    const { commands, openSource } = fakeApp();
+    openSource.mockRejectedValue(new CommandFailed({ kind: 'device', cause, message: 'as the system says it' }));
+    await expect(cameraOf(new NativeDevices(commands))).rejects.toMatchObject({
+      name,
+      message: 'as the system says it',
+    });
+  });
+
+  it('that do not exist are not opened', async () => {
+    const { asked, commands } = fakeApp();
+    const wanted = cameraOf(new NativeDevices(commands), { deviceId: { exact: 'gone' } });
+    await expect(wanted).rejects.toMatchObject({ name: 'OverconstrainedError' });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('a connection of the app', () => {
+  async function connected() {
+    const app = fakeApp();
+    const connection = new NativeConnection(app.commands);
+    const camera = await cameraOf(new NativeDevices(app.commands));
+    const section = connection.addTransceiver(camera);
+    await connection.setLocalDescription();
+    await connection.setRemoteDescription({ type: 'answer', sdp: 'answer' });
+    return { ...app, connection, section };
+  }
+
+  it('offers, names its sections, and takes the answer', async () => {
+    const { asked, connection, section } = await connected();
+    expect(section.mid).toBe('0');
+    expect(connection.localDescription?.sdp).toBe('offer 1');
+    expect(connection.signalingState).toBe('stable');
+    expect(asked.slice(-2)).toEqual(['offer camera', 'accept 1 answer']);
+  });
+
+  it('tells each state once', async () => {
+    const { connection, hear } = await connected();
+    const states: RTCPeerConnectionState[] = [];
+    connection.onconnectionstatechange = () => states.push(connection.connectionState);
+    (['connected', 'connected', 'interrupted', 'failed'] as const).forEach(hear);
+    expect(states).toEqual(['connected', 'disconnected', 'failed']);
+  });
+
+  it('leaves out what is inactive, on the same connection', async () => {
+    const { asked, connection, section } = await connected();
+    section.direction = 'inactive';
+    await connection.setLocalDescription();
+    expect(asked.at(-1)).toBe('again 1 ');
+  });
+
+  it('makes another one in its place where the way is to be found anew', async () => {
+    const { asked, connection, hear } = await connected();
+    const late = hear;
+    connection.restartIce();
+    await connection.setLocalDescription();
+    expect(asked.at(-1)).toBe('offer camera');
+    expect(connection.localDescription?.sdp).toBe('offer 2');
+    late('connected');
+    connection.close();
+    expect(asked.at(-1)).toBe('hang up 2');
+  });
+
+  it('sends nothing that it did not capture', () => {
+    const connection = new NativeConnection(fakeApp().commands);
+    expect(() => connection.addTransceiver({ kind: 'video' })).toThrow(TypeError);
+  });
+
+  it('passes the encoder’s bitrate on', async () => {
+    const { asked, section } = await connected();
+    await section.sender.setParameters({ encodings: [{ maxBitrate: 900_000 }] });
+    expect(asked.at(-1)).toBe('open camera /dev/video0 1280x720 900000');
+  });
+});
+
+describe('the header of a picture', () => {
+  function message(width: number, height: number, bytes: number): ArrayBuffer {
+    const buffer = new ArrayBuffer(16 + bytes);
+    const view = new DataView(buffer);
+    view.setUint32(0, width, true);
+    view.setUint32(4, height, true);
+    view.setBigUint64(8, 1_500_000n, true);
+    return buffer;
+  }
+
+  it('says size and time', () => {
+    expect(headerOf(message(4, 2, 12))).toEqual({ width: 4, height: 2, timestampUs: 1_500_000 });
+  });
+
+  it.each([
+    ['too short', new ArrayBuffer(15)],
+    ['without planes', message(4, 2, 0)],
+    ['with more than its planes', message(4, 2, 13)],
+    ['of no size', message(0, 0, 0)],
+  ])('is refused where a message is %s', (_, buffer) => {
+    expect(headerOf(buffer)).toBeNull();
+  });
+});

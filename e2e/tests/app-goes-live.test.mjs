@@ -1,0 +1,83 @@
+// The app publishes by itself, without a browser's WebRTC: what it captures, encodes and sends arrives in a browser.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { ENTER, makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
+import { launchChromium, openPage } from '../fixtures/browsers.mjs';
+import { PEOPLE, arrive, enter, goOnStage, reads, say, withoutCodec } from '../fixtures/room.mjs';
+import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
+import { startServer } from '../fixtures/server.mjs';
+import { until } from '../fixtures/wait.mjs';
+import { assertOnlyForward, followSound, framesRead, median, movesOn, says, toneHeard, watch } from '../fixtures/watching.mjs';
+
+test('the app goes live with its own devices, is seen and heard, and talks with who watches', async (t) => {
+  const server = await startServer(t);
+  const [home, display] = [await makeHome(t), await startDisplay(t)];
+  const speaker = await startLoudspeaker(t, home);
+  const app = await openApp(t, { home, display, env: speaker.env });
+  await app.fill('#name', 'Ada');
+  await app.fill('#address', server.url);
+  await app.click('=Connect');
+  await app.click('=Go live');
+
+  await app.choose('[data-testid="camera-picker"]', 'Test pattern');
+  await app.choose('[data-testid="microphone-picker"]', 'Test tone');
+  await until('the preview is drawn', () =>
+    app.evaluate(() => document.querySelector('canvas[data-testid="self"]')?.hasAttribute('data-drawn') ?? false),
+  );
+  await until('the meter shows the tone', () =>
+    app.evaluate(() => Number(document.querySelector('[data-testid="level"]')?.getAttribute('aria-valuenow')) > 0.5),
+  );
+  await app.photograph('studio');
+  await app.click('[data-testid="go-live"]');
+  await app.element('[data-testid="live-status"][data-live="true"]');
+  const session = /** @type {string} */ (new URL(await app.url()).pathname.split('/').pop());
+
+  const browser = await launchChromium(t);
+  const page = await openPage(t, browser, { viewport: { width: 1280, height: 800 } });
+  await watch(page, `${server.url}/watch/${session}`);
+  await says(page, 'live');
+  assertOnlyForward(await framesRead(page, 60));
+  await followSound(page);
+  assert.equal(median(await toneHeard(page, 10)), 440);
+  await app.photograph('live');
+
+  await t.test('chat goes both ways', async () => {
+    await say(page, 'Good evening');
+    await app.says('Good evening');
+    await app.fill('[role="tabpanel"] textarea', `Welcome to the show${ENTER}`);
+    await reads(page, 'Welcome to the show');
+  });
+
+  await t.test('the camera off and on again keeps the picture going', async () => {
+    await movesOn(page, 30);
+    await app.click('[data-testid="camera-switch"]');
+    await app.click('[data-testid="camera-switch"]');
+    await movesOn(page, 30);
+  });
+
+  await t.test('a guest from a browser is shown and heard in the app', async () => {
+    const bea = await arrive(t, browser, 'Bea');
+    await withoutCodec(bea, 'video/VP8');
+    await enter(bea, server.url, session, 'Bea');
+    await bea.getByTestId('ask').click();
+    await app.click('[role="tab"]:nth-of-type(2)');
+    await app.click('[aria-label="Accept Bea"]');
+    await goOnStage(bea);
+    await until('the app draws the guest', () => app.evaluate(isDrawn, PEOPLE.Bea.colour), 60_000);
+    await until('the guest is heard', async () => (await speaker.share(PEOPLE.Bea.hertz)) > 0.5, 60_000);
+    await app.photograph('guest');
+  });
+});
+
+/**
+ * Whether a slot of the page shows a picture of one colour.
+ * @param {readonly number[]} colour
+ */
+function isDrawn(colour) {
+  return [...document.querySelectorAll('canvas[data-drawn]:not([data-testid="self"])')].some((canvas) => {
+    if (!(canvas instanceof HTMLCanvasElement)) return false;
+    const pixel = canvas.getContext('2d')?.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data ?? [];
+    return colour.every((value, index) => Math.abs(value - (pixel[index] ?? 0)) < 40);
+  });
+}

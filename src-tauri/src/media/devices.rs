@@ -1,0 +1,98 @@
+//! What can be captured, as the pages list it.
+
+use footlight_client::devices::{self, DeviceChoice, Devices};
+use footlight_client::pipeline::{AudioSource, VideoSource};
+use footlight_protocol::TrackSource;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// A source that needs no device. No device's name begins so: identifiers come from the system.
+const PATTERN: &str = "footlight:pattern";
+/// The same for sound.
+const TONE: &str = "footlight:tone";
+
+/// One thing to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CaptureDevice {
+    /// To be named when it is opened.
+    id: String,
+    /// For people.
+    name: String,
+}
+
+/// All that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CaptureDevices {
+    cameras: Vec<CaptureDevice>,
+    microphones: Vec<CaptureDevice>,
+    screens: Vec<CaptureDevice>,
+}
+
+impl CaptureDevices {
+    /// Asks the system. Blocks for as long as its drivers take.
+    pub(super) fn list() -> Self {
+        Self::of(devices::list())
+    }
+
+    fn of(found: Devices) -> Self {
+        let mut cameras: Vec<_> = found
+            .cameras
+            .into_iter()
+            .map(|camera| CaptureDevice {
+                id: camera.id,
+                name: camera.name,
+            })
+            .collect();
+        let mut microphones: Vec<_> = found
+            .microphones
+            .into_iter()
+            .map(|microphone| CaptureDevice {
+                id: microphone.id,
+                name: microphone.name,
+            })
+            .collect();
+        // Last: whoever has devices means them.
+        cameras.push(CaptureDevice {
+            id: PATTERN.to_owned(),
+            name: "Test pattern".to_owned(),
+        });
+        microphones.push(CaptureDevice {
+            id: TONE.to_owned(),
+            name: "Test tone".to_owned(),
+        });
+        let screens = found.screens.into_iter().map(|screen| CaptureDevice {
+            id: screen.id,
+            name: screen.name,
+        });
+        Self {
+            cameras,
+            microphones,
+            screens: screens.collect(),
+        }
+    }
+}
+
+/// The picture source that a page means by `device`, for a camera's place or a screen's.
+pub(super) fn picture_source(place: TrackSource, device: Option<&str>) -> Result<VideoSource, Failure> {
+    match (place, device) {
+        (TrackSource::Camera, Some(PATTERN)) => Ok(VideoSource::Pattern),
+        (TrackSource::Camera, device) => Ok(VideoSource::Camera(choice(device))),
+        (TrackSource::Screen, device) => Ok(VideoSource::Screen(choice(device))),
+        (TrackSource::Microphone | TrackSource::ScreenAudio, _) => {
+            Err(Failure::invalid("A picture comes from a camera or a screen."))
+        }
+    }
+}
+
+/// The sound source that a page means by `device`.
+pub(super) fn sound_source(device: Option<&str>) -> AudioSource {
+    match device {
+        Some(TONE) => AudioSource::Tone,
+        device => AudioSource::Microphone(choice(device)),
+    }
+}
+
+fn choice(device: Option<&str>) -> DeviceChoice {
+    device.map_or(DeviceChoice::Default, |id| DeviceChoice::Matching(id.to_owned()))
+}

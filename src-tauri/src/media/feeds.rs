@@ -1,0 +1,227 @@
+//! Pictures for the page, over WebSockets on the loopback interface.
+//!
+//! Each connection shows one picture source. Its address holds a secret that only the page was told, and a web page that runs in
+//! some browser on this machine is turned away by its origin (RFC 6455 §10.2).
+//!
+//! A binary message is one picture: a header of 16 bytes (width and height in pixels as `u32`, time of capture in microseconds as
+//! `u64`, little-endian) and its planes in I420, BT.601, limited range, without padding. For each the page answers with an empty
+//! text message once it has drawn it; until then no other one is sent, so that a slow page sees fewer pictures and never older ones.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use footlight_client::pipeline::Preview;
+use footlight_client::video::frame::Frame;
+use footlight_client::video::mailbox::Mailbox;
+use futures_util::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{StatusCode, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::window::is_ours;
+
+/// Pictures on one page: a stage has 21 tiles, each perhaps with a screen, and one's own.
+const MAX_FEEDS: usize = 64;
+
+/// For the handshake, by a page on the same machine.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A page answers with nothing; whatever is larger is not from ours.
+const MAX_MESSAGE: usize = 128;
+
+/// Width, height and time.
+const HEADER: usize = 16;
+
+/// Bytes of a secret: 128 bits cannot be guessed (RFC 4086 §8).
+const SECRET: usize = 16;
+
+/// Where a page's pictures come from.
+#[derive(Debug)]
+pub(super) enum Feed {
+    /// What this machine captures.
+    Preview(Preview),
+    /// What somebody else sends.
+    Slot(Arc<Mailbox>),
+}
+
+impl Feed {
+    async fn next(&self) -> Option<Frame> {
+        match self {
+            Self::Preview(preview) => preview.receive().await,
+            Self::Slot(mailbox) => mailbox.receive().await,
+        }
+    }
+
+    fn recycle(&self, frame: Frame) {
+        match self {
+            Self::Preview(preview) => preview.recycle(frame),
+            Self::Slot(mailbox) => mailbox.recycle(frame),
+        }
+    }
+}
+
+/// A small server for one page.
+#[derive(Debug)]
+pub(super) struct Feeds {
+    port: u16,
+    /// By their secrets, until the page has fetched them.
+    waiting: Mutex<HashMap<String, Feed>>,
+    shown: Mutex<Vec<AbortHandle>>,
+    places: Arc<Semaphore>,
+}
+
+impl Feeds {
+    /// Begins to listen, on a port of the system's choice.
+    pub(super) async fn serve() -> io::Result<Arc<Self>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let feeds = Arc::new(Self {
+            port: listener.local_addr()?.port(),
+            waiting: Mutex::default(),
+            shown: Mutex::default(),
+            places: Arc::new(Semaphore::new(MAX_FEEDS)),
+        });
+        tauri::async_runtime::spawn(accept(listener, Arc::downgrade(&feeds)));
+        Ok(feeds)
+    }
+
+    /// Offers a feed to the page: the address of its WebSocket, good for one connection. `None` where there are too many.
+    pub(super) fn offer(&self, feed: Feed) -> Option<String> {
+        let mut waiting = self.waiting.lock();
+        if waiting.len() >= MAX_FEEDS {
+            return None;
+        }
+        let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET]>());
+        let url = format!("ws://127.0.0.1:{}/{secret}", self.port);
+        waiting.insert(secret, feed);
+        Some(url)
+    }
+
+    /// Ends all feeds.
+    pub(super) fn close_all(&self) {
+        self.waiting.lock().clear();
+        for shown in self.shown.lock().drain(..) {
+            shown.abort();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, feeds: std::sync::Weak<Feeds>) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // The system is out of descriptors; some may be free soon.
+                tracing::warn!(%error, "no connection for a picture");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(feeds) = feeds.upgrade() else {
+            return;
+        };
+        let Ok(place) = Arc::clone(&feeds.places).try_acquire_owned() else {
+            continue;
+        };
+        let server = Arc::clone(&feeds);
+        let showing = tokio::spawn(async move {
+            let _place = place;
+            if let Err(error) = show(stream, &server).await {
+                tracing::debug!(%error, "a picture is shown no more");
+            }
+        });
+        let mut shown = feeds.shown.lock();
+        shown.retain(|task| !task.is_finished());
+        shown.push(showing.abort_handle());
+    }
+}
+
+async fn show(stream: TcpStream, feeds: &Feeds) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    stream.set_nodelay(true)?;
+    let mut fetched = None;
+    #[expect(clippy::result_large_err, reason = "the size is the WebSocket library's")]
+    let check = |request: &Request, response: Response| {
+        fetched = Some(admit(request, feeds)?);
+        Ok(response)
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let handshake = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config));
+    let Ok(socket) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await else {
+        return Ok(());
+    };
+    let mut socket = socket?;
+    let Some(feed) = fetched else {
+        return Ok(());
+    };
+    loop {
+        let frame = tokio::select! {
+            frame = feed.next() => frame,
+            // Nothing is expected now but the end.
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(_))) => continue,
+                _ => return Ok(()),
+            },
+        };
+        let Some(frame) = frame else {
+            return socket.close(None).await;
+        };
+        socket.send(Message::Binary(encode(&frame).into())).await?;
+        feed.recycle(frame);
+        // Drawn, or gone.
+        match socket.next().await {
+            Some(Ok(Message::Text(_))) => {}
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The feed that a request is for.
+#[expect(clippy::result_large_err, reason = "the size is the WebSocket library's")]
+fn admit(request: &Request, feeds: &Feeds) -> Result<Feed, ErrorResponse> {
+    let origin = request
+        .headers()
+        .get(header::ORIGIN)
+        .and_then(|origin| origin.to_str().ok());
+    let ours = origin
+        .and_then(|origin| origin.parse().ok())
+        .is_some_and(|origin| is_ours(&origin));
+    if !ours {
+        return Err(refusal(StatusCode::FORBIDDEN));
+    }
+    let secret = request.uri().path().trim_start_matches('/');
+    // A map's look-up tells by its time at most whether a hash was met; the secret behind it is random and good for one use.
+    feeds
+        .waiting
+        .lock()
+        .remove(secret)
+        .ok_or_else(|| refusal(StatusCode::NOT_FOUND))
+}
+
+fn refusal(status: StatusCode) -> ErrorResponse {
+    let mut refusal = ErrorResponse::new(None);
+    *refusal.status_mut() = status;
+    refusal
+}
+
+fn encode(frame: &Frame) -> Vec<u8> {
+    let size = frame.size();
+    let mut out = Vec::with_capacity(HEADER + frame.y.len() + frame.u.len() + frame.v.len());
+    out.extend_from_slice(&size.width.to_le_bytes());
+    out.extend_from_slice(&size.height.to_le_bytes());
+    let micros = frame.capture.as_duration().as_micros() as u64;
+    out.extend_from_slice(&micros.to_le_bytes());
+    for plane in [&frame.y, &frame.u, &frame.v] {
+        out.extend_from_slice(plane);
+    }
+    out
+}
