@@ -1,10 +1,12 @@
-//! What is generated from the `protocol` crate: the TypeScript types of the wire, for the pages, and the table of
-//! permissions, for the documentation.
+//! What is generated from the code: the TypeScript types of the wire and of the app's commands, for the pages, and the table
+//! of permissions, for the documentation.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::process::{command, succeed};
 
 /// A generated file: where it lies below the checkout, and what it holds.
 struct Generated {
@@ -41,7 +43,19 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<()> {
         } else {
             file.write(checkout)
         }
-    })
+    })?;
+    app(args, checkout)
+}
+
+/// The types of the app's commands. A test of the app compares them, because this program must not need what the app is built
+/// with; it writes them where it is told to.
+fn app(args: &Args, checkout: &Path) -> Result<()> {
+    let test = ["test", "--quiet", "--package", "footlight-app", "--lib", "bindings"];
+    let mut test = command(checkout, "cargo", test);
+    if !args.check {
+        test.env("FOOTLIGHT_WRITE_BINDINGS", "1");
+    }
+    succeed(&mut test)
 }
 
 impl Generated {
