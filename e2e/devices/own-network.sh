@@ -12,6 +12,9 @@ shift
 ip link set lo up
 # A pair of which one end has the address: the kernels of virtual machines seldom have the `dummy` device.
 ip link add own type veth peer name other
+# No address by IPv6, which comes a second or two late: Chromium takes that for another network, and drops what it loads.
+ip link set own addrgenmode none
+ip link set other addrgenmode none
 ip link set other up
 ip link set own up
 ip address add "$address/24" dev own
