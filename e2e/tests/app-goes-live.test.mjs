@@ -6,9 +6,9 @@ import { ENTER, makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
 import { launchChromium, openPage } from '../fixtures/browsers.mjs';
 import { PEOPLE, arrive, enter, goOnStage, reads, say, withoutCodec } from '../fixtures/room.mjs';
 import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
-import { startServer } from '../fixtures/server.mjs';
+import { startAgain, startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
-import { assertOnlyForward, followSound, framesRead, median, movesOn, says, toneHeard, watch } from '../fixtures/watching.mjs';
+import { assertOnlyForward, followSound, framesRead, median, movesOn, pictures, says, toneHeard, watch } from '../fixtures/watching.mjs';
 
 test('the app goes live with its own devices, is seen and heard, and talks with who watches', async (t) => {
   const server = await startServer(t);
@@ -22,6 +22,7 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
 
   await app.choose('[data-testid="camera-picker"]', 'Test pattern');
   await app.choose('[data-testid="microphone-picker"]', 'Test tone');
+  await app.fill('input[id$="-title"]', 'Ada’s evening');
   await until('the preview is drawn', () =>
     app.evaluate(() => document.querySelector('canvas[data-testid="self"]')?.hasAttribute('data-drawn') ?? false),
   );
@@ -54,6 +55,18 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
     await app.click('[data-testid="camera-switch"]');
     await app.click('[data-testid="camera-switch"]');
     await movesOn(page, 30);
+  });
+
+  await t.test('the server is killed and started again, and the stream goes on', async () => {
+    await server.program.kill();
+    await app.element('[data-testid="live-status"][data-live="false"]');
+    await says(page, 'reconnecting');
+    await startAgain(t, server);
+    await app.element('[data-testid="live-status"][data-live="true"]');
+    await says(page, 'live', 120_000);
+    await movesOn(page, 30);
+    assertOnlyForward(await pictures(page));
+    await app.says('Ada’s evening');
   });
 
   await t.test('a guest from a browser is shown and heard in the app', async () => {

@@ -150,7 +150,7 @@ describe('SocketSignaling', () => {
 });
 
 describe('signalingUrl', () => {
-  const nobody = { token: null, username: null, resumeToken: null };
+  const nobody = { token: null, username: null, resumeToken: null, title: null };
 
   it('speaks as securely as the page was served', () => {
     expect(signalingUrl('show', 'https://host:8443', nobody)).toBe('wss://host:8443/ws/live/show');
@@ -160,7 +160,12 @@ describe('signalingUrl', () => {
   });
 
   it('says who comes, and from where they were lost', () => {
-    const url = signalingUrl('show', 'https://host', { token: 'a.b.c', username: 'Ada', resumeToken: 'back' });
-    expect(url).toBe('wss://host/ws/live/show?token=a.b.c&username=Ada&resume_token=back');
+    const ada = { ...nobody, token: 'a.b.c', username: 'Ada' };
+    expect(signalingUrl('show', 'https://host', { ...ada, resumeToken: 'back' })).toBe(
+      'wss://host/ws/live/show?token=a.b.c&username=Ada&resume_token=back',
+    );
+    expect(signalingUrl('show', 'https://host', { ...ada, title: 'My show' })).toBe(
+      'wss://host/ws/live/show?token=a.b.c&username=Ada&title=My+show',
+    );
   });
 });

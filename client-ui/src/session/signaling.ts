@@ -66,14 +66,16 @@ export interface Credentials {
   readonly username: string | null;
   /** Of the connection that was lost. */
   readonly resumeToken: string | null;
+  /** Of the session, for the host who brings it back to a server that has lost it. */
+  readonly title: string | null;
 }
 
 /** The WebSocket of `sessionId`, at the server of `origin`. */
 export function signalingUrl(sessionId: string, origin: string, credentials: Credentials): string {
   const url = new URL(`/ws/live/${encodeURIComponent(sessionId)}`, origin);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const { token, username, resumeToken } = credentials;
-  for (const [name, value] of Object.entries({ token, username, resume_token: resumeToken })) {
+  const { token, username, resumeToken, title } = credentials;
+  for (const [name, value] of Object.entries({ token, username, resume_token: resumeToken, title })) {
     if (value !== null) {
       url.searchParams.set(name, value);
     }

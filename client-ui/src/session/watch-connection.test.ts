@@ -81,6 +81,7 @@ class World {
   codecs = ['H264', 'VP8'];
   codecsOnAir = ['H264'];
   works = true;
+  hosts = false;
   readonly sockets: (SignalingEvents & { sent: ClientMessage[]; left: boolean; probes: number })[] = [];
   readonly subscriptions: FakeSubscription[] = [];
   readonly phases: Phase[] = [];
@@ -90,7 +91,7 @@ class World {
   room: Room | null = null;
   readonly connection: WatchConnection;
 
-  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission'>> = {}) {
+  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission' | 'hosts'>> = {}) {
     Object.assign(this, change);
     const engine: MediaEngine = {
       surface: 'video',
@@ -115,6 +116,7 @@ class World {
             close: () => void (socket.left = true),
           };
         },
+        hosts: this.hosts,
         presenceOf: () =>
           Promise.resolve(this.admission === 'absent' || this.admission === 'unreachable' ? this.admission : 'present'),
         admissionTo: () => Promise.resolve(this.admission),
@@ -364,6 +366,29 @@ describe('losing', () => {
     await pass(5_000);
     await world.goLive();
     expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
+  });
+
+  it('brings the session back as its host, to a server that was started again', async () => {
+    const world = new World({ hosts: true });
+    await world.goLive();
+    world.admission = 'absent';
+    world.socket.closed('lost');
+    await pass(2_000);
+    expect(world.sockets).toHaveLength(2);
+    await world.goLive();
+    expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
+  });
+
+  it('leaves as it is, also as its host, what has ended or never was', async () => {
+    const stranger = new World({ hosts: true, admission: 'absent' });
+    stranger.socket.closed('refused');
+    const world = new World({ hosts: true });
+    await world.goLive();
+    world.admission = 'absent';
+    world.say({ type: 'session_ended', reason: 'ended_by_host' });
+    await pass(6 * 60_000);
+    expect(stranger.sockets).toHaveLength(1);
+    expect(world.sockets).toHaveLength(1);
   });
 
   it('says in the end that the session is not there', async () => {

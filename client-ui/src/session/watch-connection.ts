@@ -26,6 +26,8 @@ const ABSENCE_GRACE_MS = 5 * 60_000;
 export interface WatchSurroundings {
   readonly engine: MediaEngine;
   readonly openSignaling: OpenSignaling;
+  /** Whether this person's token brings back a session that the server has lost: it is the host's. */
+  readonly hosts: boolean;
   presenceOf(sessionId: string): Promise<Presence>;
   /** Why we are not let in, or whether we would be by now. */
   admissionTo(sessionId: string): Promise<Admission>;
@@ -246,7 +248,7 @@ export class WatchConnection {
       return;
     }
     clearTimeout(this.#retry);
-    if (admission === 'granted' && !refusedBefore) {
+    if (!refusedBefore && (admission === 'granted' || (admission === 'absent' && this.#bringsBack()))) {
       this.#visitNow();
       return;
     }
@@ -265,6 +267,11 @@ export class WatchConnection {
       return presence;
     }
     return refusedBefore ? this.#outside.admissionTo(this.#sessionId) : 'granted';
+  }
+
+  /** Nobody but the host can bring back what a server forgot when it was restarted; what has ended stays so. */
+  #bringsBack(): boolean {
+    return this.#outside.hosts && this.#facts.lost && this.#facts.link !== 'ended';
   }
 
   #notIn(admission: Exclude<Admission, 'absent'>): void {

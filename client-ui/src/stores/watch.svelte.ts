@@ -29,6 +29,8 @@ export interface WatchOptions {
   readonly token?: string | null;
   /** Where the person's own display name is not the one to be used. */
   readonly username?: string | null;
+  /** Whether `token` is the one that the session was made with. */
+  readonly hosts?: boolean;
 }
 
 /** One session, as the watch page shows it. */
@@ -51,6 +53,7 @@ export class Watch {
     listen: (listener) => this.#listeners.add(listener),
   };
   readonly #token: string | null;
+  readonly #hosts: boolean;
   #username: string | null;
   readonly #place: Place;
   readonly #listeners = new Listeners<ServerMessage>();
@@ -58,9 +61,10 @@ export class Watch {
   #connection: WatchConnection | null = null;
   #sample: MediaSample | null = null;
 
-  constructor(sessionId: string, { token = null, username = null }: WatchOptions = {}) {
+  constructor(sessionId: string, { token = null, username = null, hosts = false }: WatchOptions = {}) {
     this.sessionId = sessionId;
     this.#token = token;
+    this.#hosts = hosts;
     this.#username = username;
     this.nameIsFree = token === null;
     this.#place = new Place(sessionId, tabStorage());
@@ -145,6 +149,7 @@ export class Watch {
       {
         engine: mediaEngine(),
         openSignaling: open,
+        hosts: this.#hosts,
         presenceOf,
         admissionTo: (id) => admissionAt(this.#addressOf(id)),
         videoCodecsOnAir,
@@ -181,6 +186,7 @@ export class Watch {
       token: this.#token,
       username: this.#username ?? displayName.chosen,
       resumeToken: this.#place.token(Date.now()),
+      title: this.#hosts && this.room.title !== '' ? this.room.title : null,
     });
   }
 

@@ -45,6 +45,8 @@ pub struct Entrance<'a> {
     pub username: Option<&'a str>,
     /// Of a place that was lost.
     pub resume_token: Option<&'a str>,
+    /// Of the session, where its host brings it back.
+    pub title: Option<&'a str>,
     /// By which the browser is recognised.
     pub visitor: Option<&'a str>,
     /// Where the connection comes from.
@@ -96,7 +98,7 @@ impl Sessions {
     pub fn admit(&self, id: &SessionId, entrance: &Entrance<'_>) -> Result<Admission, AdmissionError> {
         let session = match self.get(id) {
             Some(session) => session,
-            None => self.take_up_again(id, entrance.token)?,
+            None => self.take_up_again(id, entrance)?,
         };
         let way = match entrance.resume_token.and_then(|token| lost_place(&session, token)) {
             Some(back) => back,
@@ -171,12 +173,12 @@ impl Sessions {
     }
 
     /// The host of a session that was lost with an earlier run of the server brings it back.
-    fn take_up_again(&self, id: &SessionId, token: Option<&str>) -> Result<Arc<Session>, AdmissionError> {
-        let known = token.and_then(|token| Some((token, self.0.key.verify(id, token)?)));
+    fn take_up_again(&self, id: &SessionId, entrance: &Entrance<'_>) -> Result<Arc<Session>, AdmissionError> {
+        let known = entrance.token.and_then(|token| Some((token, self.0.key.verify(id, token)?)));
         let (token, kind) = known.ok_or(AdmissionError::NotFound)?;
         let new = NewSession {
             id: id.clone(),
-            title: None,
+            title: entrance.title,
             kind,
             owner: Some(BearerDigest::of(token)),
         };

@@ -23,6 +23,7 @@ pub(crate) struct JoinQuery {
     token: Option<String>,
     username: Option<String>,
     resume_token: Option<String>,
+    title: Option<String>,
 }
 
 /// What is read at once, in bytes. tungstenite sets this much aside for each connection, and clears it again whenever the
@@ -76,6 +77,7 @@ pub(crate) async fn upgrade(
         token,
         username: query.username.as_deref(),
         resume_token: query.resume_token.as_deref().filter(|token| !token.is_empty()),
+        title: query.title.as_deref(),
         visitor: known.as_deref().or(new.as_deref()),
         address,
     };
