@@ -96,16 +96,28 @@ pub struct MicrophoneInfo {
     pub default: bool,
 }
 
-/// A screen.
+/// How much of a desktop is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScreenKind {
+    /// All that is on one screen.
+    Screen,
+    /// One window. What lies over it may be seen where nothing composes the desktop's windows (X11 without a compositor).
+    Window,
+}
+
+/// A screen or a window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScreenInfo {
-    /// The system's number of the screen.
+    /// The system's number of it.
     pub id: String,
-    /// What the system calls it.
+    /// What the system calls the screen; the title of the window.
     pub name: String,
+    /// Which of the two it is.
+    pub kind: ScreenKind,
     /// Its size as the system tells it; a scaled screen may have more pixels.
     pub size: Resolution,
-    /// Whether it is the primary one.
+    /// Whether it is the primary screen.
     pub primary: bool,
 }
 
@@ -116,7 +128,8 @@ pub struct Devices {
     pub cameras: Vec<CameraInfo>,
     /// Microphones, the default one first.
     pub microphones: Vec<MicrophoneInfo>,
-    /// Screens, the primary one first; empty without the `screen` feature.
+    /// Screens, the primary one first, and then windows, the topmost first; empty without the `screen` feature. Wayland names no
+    /// windows: its own dialog does.
     pub screens: Vec<ScreenInfo>,
 }
 
@@ -126,18 +139,46 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lists what can be captured. A class without a device, or whose system service does not answer in five seconds, is empty.
 pub fn list() -> Devices {
     // All at once, each on a thread of its own.
+    let screens = listing("screens", find_screens);
+    Devices {
+        screens: screens.wait(Instant::now() + LIST_TIMEOUT),
+        ..inputs()
+    }
+}
+
+/// The same without screens and windows, for whoever asks again and again.
+pub fn inputs() -> Devices {
     let cameras = listing("cameras", camera::list);
     let microphones = listing("microphones", microphone::list);
-    #[cfg(feature = "screen")]
-    let screens = listing("screens", crate::video::screen::list);
     let deadline = Instant::now() + LIST_TIMEOUT;
     Devices {
         cameras: cameras.wait(deadline),
         microphones: microphones.wait(deadline),
-        #[cfg(feature = "screen")]
-        screens: screens.wait(deadline),
-        #[cfg(not(feature = "screen"))]
         screens: Vec::new(),
+    }
+}
+
+/// Screens and windows alone.
+pub fn screens() -> Vec<ScreenInfo> {
+    listing("screens", find_screens).wait(Instant::now() + LIST_TIMEOUT)
+}
+
+fn find_screens() -> Vec<ScreenInfo> {
+    #[cfg(feature = "screen")]
+    return crate::video::screen::list();
+    #[cfg(not(feature = "screen"))]
+    Vec::new()
+}
+
+/// What a screen or window of [`screens`] looks like now, at most `size`, as JPEG. `None` where it cannot be looked at without asking
+/// (Wayland), or not at all.
+pub fn screen_picture(id: &str, size: Resolution) -> Option<Vec<u8>> {
+    #[cfg(feature = "screen")]
+    return crate::video::screen::picture(id, size);
+    #[cfg(not(feature = "screen"))]
+    {
+        let _ = (id, size);
+        None
     }
 }
 

@@ -1,19 +1,25 @@
 // The app publishes by itself, without a browser's WebRTC: what it captures, encodes and sends arrives in a browser.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { ENTER, makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
 import { launchChromium, openPage } from '../fixtures/browsers.mjs';
 import { PEOPLE, arrive, enter, goOnStage, reads, say, withoutCodec } from '../fixtures/room.mjs';
+import { E2E, PYTHON } from '../fixtures/places.mjs';
+import { run } from '../fixtures/programs.mjs';
 import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
 import { startAgain, startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 import { assertOnlyForward, followSound, framesRead, median, movesOn, pictures, says, toneHeard, watch } from '../fixtures/watching.mjs';
 
+/** What the microphone of this computer hears, in hertz. */
+const VOICE = 554;
+
 test('the app goes live with its own devices, is seen and heard, and talks with who watches', async (t) => {
   const server = await startServer(t);
   const [home, display] = [await makeHome(t), await startDisplay(t)];
-  const speaker = await startLoudspeaker(t, home);
+  const speaker = await startLoudspeaker(t, home, { voice: VOICE });
   const app = await openApp(t, { home, display, env: speaker.env });
   await app.fill('#name', 'Ada');
   await app.fill('#address', server.url);
@@ -57,6 +63,29 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
     await movesOn(page, 30);
   });
 
+  await t.test('the microphone of this computer is heard in place of the test tone', async () => {
+    await app.click('[aria-label="Devices and quality"]');
+    await app.choose('dialog [data-testid="microphone-picker"]', 'Default Audio Device');
+    await app.click('dialog [aria-label="Close"]');
+    await until('the microphone is heard', async () => Math.abs(median(await toneHeard(page, 5)) - VOICE) < 8);
+  });
+
+  await t.test('what is sent is recorded on this computer, and plays', async () => {
+    await app.click('[data-testid="record-switch"]');
+    await app.says(/Recording to .*Footlight · 0:04/);
+    await app.photograph('recording');
+    await app.click('[data-testid="record-switch"]');
+    await app.says('Recorded to');
+    const file = await app.evaluate(
+      () => /Recorded to (.*\.mp4)/.exec(document.querySelector('[data-testid="recording-news"]')?.textContent ?? '')?.[1] ?? '',
+    );
+    assert.match(file, /Footlight\/Ada s evening.*\.mp4$/);
+    const recorded = await decoded(file);
+    assert.deepEqual([recorded.width, recorded.height, recorded.rate], [1280, 720, 48_000]);
+    assert.ok(recorded.pictures >= 80, `${recorded.pictures} pictures`);
+    assert.ok(recorded.seconds >= 3, `${recorded.seconds} s of sound`);
+  });
+
   await t.test('the server is killed and started again, and the stream goes on', async () => {
     await server.program.kill();
     await app.element('[data-testid="live-status"][data-live="false"]');
@@ -82,6 +111,15 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
     await app.photograph('guest');
   });
 });
+
+/**
+ * What an independent decoder makes of a recording.
+ * @param {string} file
+ * @returns {Promise<{ pictures: number, width: number, height: number, seconds: number, rate: number }>}
+ */
+async function decoded(file) {
+  return JSON.parse(await run(PYTHON, [join(E2E, 'interop/decode.py'), file]));
+}
 
 /**
  * Whether a slot of the page shows a picture of one colour.

@@ -466,7 +466,10 @@ async fn a_session_that_comes_back_after_a_restart_is_of_the_same_kind() {
     };
     let session = Show::of(before, create).await.session;
     let after = start();
-    let path = format!("/ws/live/{}?token={}&title=My%20show", session.session_id, session.host_token);
+    let path = format!(
+        "/ws/live/{}?token={}&title=My%20show",
+        session.session_id, session.host_token
+    );
     let mut host = after.connect(&path).await;
     let welcome = host.next_of("current_participants").await;
     assert_eq!(

@@ -20,6 +20,8 @@ const COMMANDS: &[&str] = &[
     "stay",
     "quit",
     "capture_devices",
+    "capture_screens",
+    "screen_picture",
     "open_source",
     "close_source",
     "turn_source",

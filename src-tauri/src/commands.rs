@@ -54,6 +54,8 @@ pub(crate) fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync 
         quit,
         #[cfg(desktop)]
         media::capture_devices,
+        media::capture_screens,
+        media::screen_picture,
         #[cfg(desktop)]
         media::open_source,
         #[cfg(desktop)]

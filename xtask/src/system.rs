@@ -31,13 +31,17 @@ pub(crate) const APP: &[&str] = &["libwebkit2gtk-4.1-dev"];
 /// What the tests of the crates need besides: a display for screen capture.
 pub(crate) const CRATE_TESTS: &[&str] = &["xvfb"];
 
-/// What the end-to-end tests drive: browsers, the app's window, a sound server, and a virtual machine with a camera in it.
+/// What the end-to-end tests drive: browsers, the app's window among others on a desktop, a sound server, and a virtual machine
+/// with a camera in it.
 pub(crate) const END_TO_END: &[&str] = &[
     "chromium",
     "firefox-esr",
     "webkit2gtk-driver",
     "xvfb",
     "libayatana-appindicator3-1",
+    "jwm",
+    "xdotool",
+    "x11-utils",
     "dbus-daemon",
     "pulseaudio",
     "pulseaudio-utils",

@@ -14,7 +14,11 @@ export interface CaptureDevice {
 export interface CaptureDevices {
   readonly cameras: readonly CaptureDevice[];
   readonly microphones: readonly CaptureDevice[];
-  readonly screens: readonly CaptureDevice[];
+}
+
+/** A screen or a window. */
+export interface CaptureScreen extends CaptureDevice {
+  readonly kind: 'screen' | 'window';
 }
 
 /** What a source is opened with; sizes are of the encoded picture, in pixels. */
@@ -83,6 +87,8 @@ export interface SlotsOffer {
 /** The media commands of the app, each as `src-tauri/src/media/commands.rs` describes it. All reject with `CommandFailed`. */
 export const mediaCommands = {
   captureDevices: () => call<CaptureDevices>('capture_devices'),
+  captureScreens: () => call<CaptureScreen[]>('capture_screens'),
+  screenPicture: (screen: string) => call<ArrayBuffer>('screen_picture', { screen }),
   openSource: (wish: SourceWish) => call<SourceStats>('open_source', { wish }),
   closeSource: (place: TrackSource) => call('close_source', { place }),
   turnSource: (place: TrackSource, on: boolean) => call('turn_source', { place, on }),

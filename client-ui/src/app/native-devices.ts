@@ -5,19 +5,25 @@ import { CommandFailed } from './commands';
 import {
   type CaptureDevice,
   type CaptureDevices,
+  type CaptureScreen,
   type MediaCommands,
   type SourceWish,
-  mediaCommands,
 } from './media-commands';
 
 /** How often devices are looked for, while somebody wants to know of those that come and go. */
 const LOOK_EVERY_MS = 3_000;
+
+/** As `src-tauri/src/media/devices.rs` calls it. */
+const TEST_PATTERN = 'footlight:pattern';
 
 /** Of a camera or screen where nothing else is asked for. */
 const DEFAULT_FPS = 30;
 
 /** A shared screen is sent at this size: its own shape is kept within. */
 const SCREEN = { width: 1920, height: 1080 };
+
+/** Asks the person which one; `null` where they want none of them. */
+export type ChooseScreen = (screens: readonly CaptureScreen[]) => Promise<CaptureScreen | null>;
 
 /** What a track is made of. */
 interface Made {
@@ -73,6 +79,8 @@ export class NativeTrack extends EventTarget {
       ...(width !== null && { width }),
       ...(height !== null && { height }),
       ...(fps !== null && { frameRate: fps }),
+      // It has writing in it, which nobody reads in a mirror.
+      ...(device === TEST_PATTERN && { facingMode: 'environment' }),
     };
   }
 
@@ -110,6 +118,7 @@ export class NativeTrack extends EventTarget {
 /** Cameras, microphones and screens of the app's, under the names of `navigator.mediaDevices`. */
 export class NativeDevices extends EventTarget {
   readonly #commands: MediaCommands;
+  readonly #chooseScreen: ChooseScreen;
   /** One thing after another: a device that is closed and opened again is asked for in that order. */
   #last: Promise<unknown> = Promise.resolve();
   /** Those that are live, the newest last. As in a browser, one device may have several. */
@@ -117,9 +126,10 @@ export class NativeDevices extends EventTarget {
   #known = '';
   #looking: ReturnType<typeof setInterval> | undefined;
 
-  constructor(commands: MediaCommands = mediaCommands) {
+  constructor(commands: MediaCommands, chooseScreen: ChooseScreen) {
     super();
     this.#commands = commands;
+    this.#chooseScreen = chooseScreen;
   }
 
   /** The same for the studio, which uses no more of tracks and streams than there is here. */
@@ -149,12 +159,17 @@ export class NativeDevices extends EventTarget {
     return streamOf(made);
   }
 
-  /** The first screen there is. */
+  /** Where there is a choice, the person is asked. */
   async getDisplayMedia(): Promise<MediaStream> {
     try {
-      const [screen] = (await this.#commands.captureDevices()).screens;
-      if (screen === undefined) {
+      const screens = await this.#commands.captureScreens();
+      const [first] = screens;
+      if (first === undefined) {
         throw new DOMException('no screen can be captured', 'NotFoundError');
+      }
+      const screen = screens.length === 1 ? first : await this.#chooseScreen(screens);
+      if (screen === null) {
+        throw new DOMException('no screen was chosen', 'NotAllowedError');
       }
       const wish = { ...picture('screen', SCREEN, SCREEN_FPS, SCREEN_BPS), device: screen.id };
       return streamOf([await this.#make(wish, screen.name)]);
@@ -203,9 +218,15 @@ export class NativeDevices extends EventTarget {
   }
 
   async #make(wish: SourceWish, label: string): Promise<NativeTrack> {
-    await this.open(wish);
     const track = new NativeTrack(this, { wish, label });
+    // Known before it is open: another track of the same place may be stopped meanwhile, and would close what this one opens.
     this.#tracks.set(wish.place, [...(this.#tracks.get(wish.place) ?? []), track]);
+    try {
+      await this.open(wish);
+    } catch (error) {
+      track.stop();
+      throw error;
+    }
     // A source that was turned off for the track before is on for this one.
     this.turn(wish.place, true);
     return track;

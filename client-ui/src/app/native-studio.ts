@@ -1,19 +1,20 @@
 import { fallTo, levelOf } from '../studio/level';
-import type { StudioEngine } from '../studio/engine';
+import type { Recorder, StudioEngine } from '../studio/engine';
 import { type MediaCommands, mediaCommands } from './media-commands';
 import { drawPictures } from './moving-picture';
 import { NativeConnection } from './native-connection';
-import { NativeDevices, NativeTrack } from './native-devices';
+import { type ChooseScreen, NativeDevices, NativeTrack } from './native-devices';
 
 /** How often the level of the microphone is asked for. */
 const LEVEL_EVERY_MS = 100;
 
 /** Captures, encodes and sends in the app. */
-export function nativeStudioEngine(commands: MediaCommands = mediaCommands): StudioEngine {
-  const devices = new NativeDevices(commands);
+export function nativeStudioEngine(chooseScreen: ChooseScreen, commands: MediaCommands = mediaCommands): StudioEngine {
+  const devices = new NativeDevices(commands, chooseScreen);
   return {
     capture: devices.capture,
     surface: 'canvas',
+    recorder: recorderOf(commands),
     createConnection: () => new NativeConnection(commands).rtc,
     show(surface, track) {
       const shown: unknown = track;
@@ -22,6 +23,14 @@ export function nativeStudioEngine(commands: MediaCommands = mediaCommands): Stu
         : () => undefined;
     },
     measureLevel: (_, shown) => measureLevel(commands, shown),
+  };
+}
+
+function recorderOf(commands: MediaCommands): Recorder {
+  return {
+    start: (title) => commands.startRecording(title),
+    state: async () => (await commands.studioFigures()).recording,
+    stop: () => commands.stopRecording(),
   };
 }
 

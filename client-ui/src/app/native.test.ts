@@ -1,13 +1,14 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { TrackSource } from '../protocol/bindings';
 import { CommandFailed } from './commands';
-import type { MediaCommands, PublishConnectionState, SourceWish } from './media-commands';
+import type { CaptureScreen, MediaCommands, PublishConnectionState, SourceWish } from './media-commands';
 import { headerOf } from './moving-picture';
 import { NativeConnection } from './native-connection';
-import { NativeDevices, NativeTrack } from './native-devices';
+import { type ChooseScreen, NativeDevices, NativeTrack } from './native-devices';
+import { screenChoice } from './screen-choice.svelte';
 
 /** An app that notes what it is asked for. */
-function fakeApp() {
+function fakeApp(screens: readonly CaptureScreen[] = []) {
   const asked: string[] = [];
   let heard: (state: PublishConnectionState) => void = () => undefined;
   let connection = 0;
@@ -21,8 +22,8 @@ function fakeApp() {
           { id: 'footlight:pattern', name: 'Test pattern' },
         ],
         microphones: [{ id: 'default', name: 'Headset' }],
-        screens: [],
       }),
+    captureScreens: () => Promise.resolve(screens),
     openSource: vi.fn((wish: SourceWish) => {
       asked.push(`open ${wish.place} ${wish.device} ${wish.width}x${wish.height} ${wish.bitrate_bps}`);
       return Promise.resolve({ place: wish.place, on: true });
@@ -55,6 +56,14 @@ function fakeApp() {
   };
 }
 
+/** Devices of a person who takes the last of what they are asked about, unless they choose otherwise. */
+function devicesOf(
+  commands: MediaCommands,
+  choose: ChooseScreen = (screens) => Promise.resolve(screens.at(-1) ?? null),
+): NativeDevices {
+  return new NativeDevices(commands, choose);
+}
+
 async function cameraOf(devices: NativeDevices, constraints: MediaTrackConstraints = {}): Promise<NativeTrack> {
   const [track] = (await devices.getUserMedia({ video: constraints })).getVideoTracks();
   return track as unknown as NativeTrack;
@@ -62,7 +71,7 @@ async function cameraOf(devices: NativeDevices, constraints: MediaTrackConstrain
 
 describe('the devices of the app', () => {
   it('are listed as a browser lists its own', async () => {
-    const listed = await new NativeDevices(fakeApp().commands).enumerateDevices();
+    const listed = await devicesOf(fakeApp().commands).enumerateDevices();
     expect(listed.map(({ kind, label }) => `${kind} ${label}`)).toEqual([
       'videoinput Desk camera',
       'videoinput Test pattern',
@@ -72,7 +81,7 @@ describe('the devices of the app', () => {
 
   it('open what was chosen, at the size that was asked for', async () => {
     const { asked, commands } = fakeApp();
-    const track = await cameraOf(new NativeDevices(commands), {
+    const track = await cameraOf(devicesOf(commands), {
       deviceId: { exact: 'footlight:pattern' },
       height: { ideal: 360 },
       width: { ideal: 640 },
@@ -84,7 +93,7 @@ describe('the devices of the app', () => {
 
   it('are closed and opened in the order in which that was asked for', async () => {
     const { asked, commands } = fakeApp();
-    const devices = new NativeDevices(commands);
+    const devices = devicesOf(commands);
     const first = await cameraOf(devices);
     first.stop();
     await cameraOf(devices);
@@ -94,7 +103,7 @@ describe('the devices of the app', () => {
 
   it('are closed with the last track, and until then go on with what the one that is left was opened with', async () => {
     const { asked, commands } = fakeApp();
-    const devices = new NativeDevices(commands);
+    const devices = devicesOf(commands);
     const [pattern, desk] = [
       await cameraOf(devices, { deviceId: { exact: 'footlight:pattern' } }),
       await cameraOf(devices),
@@ -106,9 +115,29 @@ describe('the devices of the app', () => {
     await vi.waitFor(() => expect(asked.at(-1)).toBe('close camera'));
   });
 
+  it('stay open for the track that is being opened when the one before is stopped', async () => {
+    const { asked, commands } = fakeApp();
+    const devices = devicesOf(commands);
+    const desk = await cameraOf(devices);
+    const opening = cameraOf(devices, { deviceId: { exact: 'footlight:pattern' } });
+    await Promise.resolve();
+    await Promise.resolve();
+    desk.stop();
+    expect((await opening).readyState).toBe('live');
+    await vi.waitFor(() => expect(asked.at(-1)).toBe('turn camera on'));
+    expect(asked).not.toContain('close camera');
+  });
+
+  it('that do not open are closed, and leave nothing behind', async () => {
+    const { asked, commands, openSource } = fakeApp();
+    openSource.mockRejectedValueOnce(new CommandFailed({ kind: 'device', cause: 'busy', message: 'in use' }));
+    await expect(cameraOf(devicesOf(commands))).rejects.toMatchObject({ name: 'NotReadableError' });
+    await vi.waitFor(() => expect(asked).toEqual(['close camera']));
+  });
+
   it('are turned off and on', async () => {
     const { asked, commands } = fakeApp();
-    const track = await cameraOf(new NativeDevices(commands));
+    const track = await cameraOf(devicesOf(commands));
     track.enabled = false;
     track.enabled = false;
     track.enabled = true;
@@ -117,7 +146,7 @@ describe('the devices of the app', () => {
 
   it('change size and bitrate without becoming another track', async () => {
     const { asked, commands } = fakeApp();
-    const track = await cameraOf(new NativeDevices(commands));
+    const track = await cameraOf(devicesOf(commands));
     await track.applyConstraints({ height: { ideal: 1080 }, width: { ideal: 1920 } });
     await track.setBitrate(1_000_000);
     await track.setBitrate(1_000_000);
@@ -135,7 +164,7 @@ describe('the devices of the app', () => {
   ] as const)('that are %s fail as a browser’s do', async (cause, name) => {
     const { commands, openSource } = fakeApp();
     openSource.mockRejectedValue(new CommandFailed({ kind: 'device', cause, message: 'as the system says it' }));
-    await expect(cameraOf(new NativeDevices(commands))).rejects.toMatchObject({
+    await expect(cameraOf(devicesOf(commands))).rejects.toMatchObject({
       name,
       message: 'as the system says it',
     });
@@ -143,9 +172,46 @@ describe('the devices of the app', () => {
 
   it('that do not exist are not opened', async () => {
     const { asked, commands } = fakeApp();
-    const wanted = cameraOf(new NativeDevices(commands), { deviceId: { exact: 'gone' } });
+    const wanted = cameraOf(devicesOf(commands), { deviceId: { exact: 'gone' } });
     await expect(wanted).rejects.toMatchObject({ name: 'OverconstrainedError' });
     expect(asked).toEqual([]);
+  });
+});
+
+describe('a screen of the app', () => {
+  const desk = { id: '7', name: 'Desk', kind: 'screen' } as const;
+  const letter = { id: 'window-9', name: 'A letter', kind: 'window' } as const;
+
+  async function shared(devices: NativeDevices): Promise<string> {
+    const [track] = (await devices.getDisplayMedia()).getVideoTracks();
+    return track?.label ?? 'none';
+  }
+
+  it('is shared at once where it is the only one', async () => {
+    const choose = vi.fn();
+    expect(await shared(devicesOf(fakeApp([desk]).commands, choose))).toBe('Desk');
+    expect(choose).not.toHaveBeenCalled();
+  });
+
+  it('is the one that the person chose', async () => {
+    const { asked, commands } = fakeApp([desk, letter]);
+    expect(await shared(devicesOf(commands))).toBe('A letter');
+    expect(asked[0]).toBe('open screen window-9 1920x1080 2500000');
+  });
+
+  it('is none where the person chose none, or there is none', async () => {
+    const devices = devicesOf(fakeApp([desk, letter]).commands, () => Promise.resolve(null));
+    await expect(shared(devices)).rejects.toMatchObject({ name: 'NotAllowedError' });
+    await expect(shared(devicesOf(fakeApp().commands))).rejects.toMatchObject({ name: 'NotFoundError' });
+  });
+
+  it('is asked for once: a second question answers the first with none', async () => {
+    const first = screenChoice.ask([desk]);
+    const second = screenChoice.ask([desk, letter]);
+    expect(await first).toBeNull();
+    screenChoice.choose(letter);
+    expect(await second).toBe(letter);
+    expect(screenChoice.offered).toBeNull();
   });
 });
 
@@ -153,7 +219,7 @@ describe('a connection of the app', () => {
   async function connected() {
     const app = fakeApp();
     const connection = new NativeConnection(app.commands);
-    const camera = await cameraOf(new NativeDevices(app.commands));
+    const camera = await cameraOf(devicesOf(app.commands));
     const section = connection.addTransceiver(camera);
     await connection.setLocalDescription();
     await connection.setRemoteDescription({ type: 'answer', sdp: 'answer' });

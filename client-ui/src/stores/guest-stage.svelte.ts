@@ -7,7 +7,7 @@ import type { Watch } from './watch.svelte';
 interface Backstage {
   readonly studio: Studio;
   readonly Setup: Component<{ studio: Studio; mode: SessionMode }>;
-  readonly StudioControls: Component<{ studio: Studio; mode: SessionMode }>;
+  readonly StudioControls: Component<{ studio: Studio; mode: SessionMode; title: string }>;
   readonly SelfTile: Component<{ studio: Studio; name: string }>;
 }
 

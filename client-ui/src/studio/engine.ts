@@ -2,12 +2,36 @@ import type { Surface } from '../media/engine';
 import { type Capture, browserCapture } from './capture';
 import { measureLevel } from './level';
 
+/** How a recording is doing. */
+export interface Recorded {
+  /** The files so far, the one that is being written last. */
+  readonly files: readonly string[];
+  /** How much of it can be watched. */
+  readonly seconds: number;
+  /** Pictures and sounds that the disk was too slow for. */
+  readonly lost: number;
+  /** Why it ended before it was stopped. */
+  readonly problem?: string;
+}
+
+/** Records what is sent, as it is sent. */
+export interface Recorder {
+  /** Begins a recording named after `title`; answers the folder. Rejects with words for people. */
+  start(title: string): Promise<string>;
+  /** What there is of the recording that runs, or has broken off; `null` where there is none. */
+  state(): Promise<Recorded | null>;
+  /** Ends it, when all of it is written. */
+  stop(): Promise<Recorded | null>;
+}
+
 /** What captures, shows and sends what a person shows and says. */
 export interface StudioEngine {
   /** The devices; `null` in a page that may not know of any. */
   readonly capture: Capture | null;
   /** What one's own picture is to be shown in. */
   readonly surface: 'video' | 'canvas';
+  /** Keeps what is sent on this computer; `null` where a page cannot. */
+  readonly recorder: Recorder | null;
   /** A connection for {@link Publisher}, which uses no more of it than a `StudioConnection` has. */
   createConnection(): RTCPeerConnection;
   /** Shows a track of {@link capture} to the person it is of; `null` shows nothing. Returns what ends it. */
@@ -27,6 +51,7 @@ export const browserStudioEngine: StudioEngine = {
     return browserCapture();
   },
   surface: 'video',
+  recorder: null,
   createConnection: () => new RTCPeerConnection(),
   show(surface, track) {
     if (!(surface instanceof HTMLVideoElement)) {

@@ -12,6 +12,7 @@ import { defaultQuality } from './network';
 import { type Preferences, keepPreferences, keepTurnedOff, recallPreferences, recallTurnedOff } from './preferences';
 import { Publisher, type PublishState } from './publisher';
 import { type Quality, bitrateOf } from './quality';
+import { RecordingState } from './recording.svelte';
 import { ScreenShare } from './screen.svelte';
 import { followSight, isPocketable } from './sight';
 import { type About, type Place, problemsOf } from './trouble';
@@ -22,6 +23,8 @@ export class Studio {
   readonly camera: Camera;
   readonly microphone: Microphone;
   readonly screen: ScreenShare;
+  /** Of what is sent, on this computer. */
+  readonly recording: RecordingState;
   /** Whether the person has turned the sound off. */
   muted = $state(false);
   /** Whether the person has turned the picture off. */
@@ -70,6 +73,7 @@ export class Studio {
     );
     this.microphone = new Microphone(this.place, preferences.microphone, this.#capture);
     this.screen = new ScreenShare(this.#capture);
+    this.recording = new RecordingState(this.#engine.recorder);
     this.mirror = preferences.mirror;
     this.#chosenQuality = preferences.quality;
     const off = recallTurnedOff();
@@ -272,6 +276,7 @@ export class Studio {
       return;
     }
     this.#link.send({ action: 'update_media_status', audio_enabled: false, video_enabled: false });
+    void this.recording.stop();
     this.#publisher?.close();
     this.#mesh?.peers.silence();
     this.#publisher = this.#mesh = this.#link = null;

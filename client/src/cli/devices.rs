@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use footlight_client::devices::{self, CameraInfo, CameraMode, Devices};
+use footlight_client::devices::{self, CameraInfo, CameraMode, Devices, ScreenKind};
 
 use super::arguments::DevicesOptions;
 
@@ -34,10 +34,14 @@ fn table(devices: &Devices) -> String {
     });
     section(&mut out, "Microphones", microphones);
     let screens = devices.screens.iter().map(|screen| {
-        let mark = if screen.primary { "  (primary)" } else { "" };
+        let mark = match screen.kind {
+            ScreenKind::Window => "  (window)",
+            ScreenKind::Screen if screen.primary => "  (primary)",
+            ScreenKind::Screen => "",
+        };
         (format!("{}  {}{mark}", screen.name, screen.size), Vec::new())
     });
-    section(&mut out, "Screens", screens);
+    section(&mut out, "Screens and windows", screens);
     out
 }
 
@@ -102,7 +106,7 @@ mod tests {
         assert_eq!(
             table(&devices),
             "Cameras\n  0  Desk  (/dev/video0)\n     YUYV   640x480    15, 30 fps\n\
-             Microphones\n  0  Built-in  (default)\nScreens\n  none\n"
+             Microphones\n  0  Built-in  (default)\nScreens and windows\n  none\n"
         );
     }
 }

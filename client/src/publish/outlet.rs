@@ -41,7 +41,8 @@ impl SentCounters {
     }
 }
 
-/// One track of one connection, negotiated.
+/// One track of one connection, negotiated. A copy goes on where the other one is.
+#[derive(Clone)]
 pub(crate) struct Outlet {
     pub(super) source: TrackSource,
     pub(super) track: Arc<TrackLocalStaticRTP>,

@@ -39,8 +39,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// A server that gets media reports on it every tenth of a second. After this much silence the way is interrupted.
 const SILENCE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Tracks that wait for media to flow; there are four sources.
-const OUTLETS: usize = 4;
+/// News that wait for media to flow: what a few offers say of four sources.
+const NEWS: usize = 16;
 
 /// Why a connection could not be made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +97,8 @@ pub struct Connection {
     studio: Arc<Studio>,
     peer: Mutex<Peer>,
     sent: Arc<SentCounters>,
-    /// What goes on air once media can flow: before that, packets would be lost, a keyframe first.
-    outlets: mpsc::Sender<Outlet>,
+    /// Taken up once media can flow: before that, packets would be lost, a keyframe first.
+    news: mpsc::Sender<News>,
     feedback: Arc<Feedback>,
     estimate: watch::Receiver<f64>,
     state: watch::Receiver<ConnectionState>,
@@ -149,12 +149,14 @@ impl Connection {
         };
         let (sender, state) = watch::channel(ConnectionState::Connecting);
         let estimate = peer.estimate.clone();
-        let (outlets, new_outlets) = mpsc::channel(OUTLETS);
+        let (news, heard) = mpsc::channel(NEWS);
         let sent: Arc<SentCounters> = Arc::default();
         let watch = Watch {
             studio: Arc::clone(&studio),
             sent: Arc::clone(&sent),
-            outlets: new_outlets,
+            news: heard,
+            opened: studio.opened.subscribe(),
+            outlets: Vec::new(),
             feedback: Arc::clone(&feedback),
             transport: peer.state(),
             estimate: estimate.clone(),
@@ -166,7 +168,7 @@ impl Connection {
             studio,
             peer: Mutex::new(peer),
             sent,
-            outlets,
+            news,
             feedback,
             estimate,
             state,
@@ -179,6 +181,7 @@ impl Connection {
     pub async fn reoffer(&self, sources: &[TrackSource]) -> Result<Offer, ConnectionError> {
         let mut peer = self.peer.lock().await;
         let sdp = peer.reoffer(sources).await?;
+        self.tell(News::Only(sources.to_vec())).await;
         Ok(Offer {
             sdp,
             sources: peer.sections().await?,
@@ -189,10 +192,14 @@ impl Connection {
     pub async fn accept(&self, answer: &str) -> Result<(), ConnectionError> {
         let outlets = self.peer.lock().await.accept(answer).await?;
         for outlet in outlets {
-            // It ends with a connection that has failed, on which nothing goes on air.
-            let _ = self.outlets.send(outlet).await;
+            self.tell(News::Open(outlet)).await;
         }
         Ok(())
+    }
+
+    async fn tell(&self, news: News) {
+        // Nobody hears it any more on a connection that has failed, on which nothing goes on air.
+        let _ = self.news.send(news).await;
     }
 
     /// Takes a candidate that the server sent beside its answer (RFC 8838), in the form of `a=candidate`.
@@ -248,11 +255,23 @@ fn pictures(studio: &Studio) -> Vec<(Arc<Source>, Bitrate)> {
         .collect()
 }
 
+/// What becomes of the tracks of a connection.
+enum News {
+    /// The server takes this one.
+    Open(Outlet),
+    /// No others are offered any more.
+    Only(Vec<TrackSource>),
+}
+
 /// Looks after a connection for as long as it lasts.
 struct Watch {
     studio: Arc<Studio>,
     sent: Arc<SentCounters>,
-    outlets: mpsc::Receiver<Outlet>,
+    news: mpsc::Receiver<News>,
+    /// Sources are closed and opened again on one track, as when another microphone is chosen.
+    opened: watch::Receiver<()>,
+    /// Those that are negotiated.
+    outlets: Vec<Outlet>,
     feedback: Arc<Feedback>,
     transport: watch::Receiver<RTCPeerConnectionState>,
     estimate: watch::Receiver<f64>,
@@ -274,7 +293,9 @@ impl Watch {
             tokio::select! {
                 // An error is the end of the connection, which its last state has told.
                 Ok(()) = self.transport.changed() => self.feedback.heard(),
-                Some(outlet) = self.outlets.recv(), if transport == RTCPeerConnectionState::Connected => self.go_on_air(outlet),
+                Some(news) = self.news.recv(), if transport == RTCPeerConnectionState::Connected => self.heed(news),
+                // The studio is there for as long as this is.
+                Ok(()) = self.opened.changed() => self.outlets.iter().for_each(|outlet| self.go_on_air(outlet)),
                 _ = looks.tick() => {
                     self.share_out();
                     self.tell_loss();
@@ -283,11 +304,30 @@ impl Watch {
         }
     }
 
-    fn go_on_air(&self, outlet: Outlet) {
-        match self.studio.source(outlet.source()) {
-            Ok(source) => source.go_on_air(outlet, Arc::clone(&self.sent)),
-            // It was closed since the offer, and the next offer leaves it out.
-            Err(error) => tracing::debug!(%error, "not on air"),
+    fn heed(&mut self, news: News) {
+        match news {
+            News::Open(outlet) => {
+                self.go_on_air(&outlet);
+                self.outlets.retain(|other| other.source() != outlet.source());
+                self.outlets.push(outlet);
+            }
+            News::Only(offered) => {
+                for outlet in self
+                    .outlets
+                    .extract_if(.., |outlet| !offered.contains(&outlet.source()))
+                {
+                    if let Ok(source) = self.studio.source(outlet.source()) {
+                        source.go_off_air_from(&self.sent);
+                    }
+                }
+            }
+        }
+    }
+
+    fn go_on_air(&self, outlet: &Outlet) {
+        // One that was closed since the offer goes on air when it is opened again.
+        if let Ok(source) = self.studio.source(outlet.source()) {
+            source.go_on_air(outlet.clone(), Arc::clone(&self.sent));
         }
     }
 

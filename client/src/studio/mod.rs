@@ -25,6 +25,7 @@ use std::{
 
 use footlight_protocol::TrackSource;
 use serde::Serialize;
+use tokio::sync::watch;
 
 pub use connection::{Connection, ConnectionError, ConnectionState, ConnectionStats, Offer};
 pub use source::{SourceConfig, SourceStats};
@@ -69,6 +70,8 @@ pub struct Studio {
     clock: MediaClock,
     sources: Mutex<BTreeMap<Place, Arc<Source>>>,
     recording: Mutex<Option<Recording>>,
+    /// A source was opened where there was none.
+    opened: watch::Sender<()>,
 }
 
 /// [`TrackSource`] in the order of the sections it is offered in.
@@ -116,6 +119,7 @@ impl Studio {
             clock: MediaClock::start(),
             sources: Mutex::default(),
             recording: Mutex::default(),
+            opened: watch::Sender::new(()),
         }
     }
 
@@ -136,10 +140,11 @@ impl Studio {
             source.copy(recording.intake());
         }
         self.lock().insert(place.into(), source);
+        self.opened.send_replace(());
         Ok(stats)
     }
 
-    /// Lets a device go. On air its track falls silent; the next offer leaves it out.
+    /// Lets a device go. On air its track falls silent until another one is opened in its place, or the next offer leaves it out.
     pub fn close(&self, place: TrackSource) {
         let closed = self.lock().remove(&place.into());
         // Closing a device can take a while: not while the lock is held.

@@ -1,11 +1,33 @@
-//! Where a JPEG ends. A camera's buffer is as large as its largest picture: behind a smaller one stands what is left of older ones.
+//! JPEG: where one ends, and one of a picture.
+
+use turbojpeg::{Subsamp, YuvImage};
+
+use super::frame::Frame;
+
+/// Of a picture that is looked at once, and small.
+const QUALITY: i32 = 80;
 
 /// Start of image, end of image, start of scan (ITU-T T.81, table B.1).
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 
+/// `frame` as JPEG; none where there is no memory for it.
+pub(super) fn of(frame: &Frame) -> Option<Vec<u8>> {
+    let planes = [&frame.y[..], &frame.u, &frame.v].concat();
+    let image = YuvImage {
+        pixels: &planes[..],
+        width: frame.width(),
+        align: 1,
+        height: frame.size().height as usize,
+        subsamp: Subsamp::Sub2x2,
+    };
+    turbojpeg::compress_yuv(image, QUALITY).ok().map(|data| data.to_vec())
+}
+
 /// The picture at the start of `data`, up to and with its end marker; none when it is no JPEG or has no end.
+///
+/// A camera's buffer is as large as its largest picture: behind a smaller one stands what is left of older ones.
 ///
 /// Segments are skipped by their length, since a thumbnail in one of them has an end marker of its own.
 pub(super) fn trim(data: &[u8]) -> Option<&[u8]> {

@@ -1,7 +1,7 @@
-//! Screens by xcap: X11, Wayland, Windows, macOS.
+//! Screens and windows by xcap: X11, Wayland, Windows, macOS.
 
 use std::{
-    env,
+    env, process,
     sync::{
         Arc, OnceLock,
         mpsc::{Receiver, RecvTimeoutError},
@@ -10,17 +10,18 @@ use std::{
     time::Duration,
 };
 
-use xcap::{Monitor, VideoRecorder, XCapError};
+use xcap::{Monitor, VideoRecorder, Window, XCapError, image::RgbaImage};
 
 use super::{
     capture::{CaptureError, CaptureRequest, Open, VideoCapture},
-    convert::Converter,
-    frame::Content,
+    convert::{Converter, fitted},
+    frame::{Content, Frame},
+    jpeg,
     mailbox::Sender,
 };
 use crate::{
     clock::MediaTime,
-    devices::{DeviceChoice, ScreenInfo},
+    devices::{DeviceChoice, ScreenInfo, ScreenKind},
     units::Resolution,
 };
 
@@ -47,28 +48,85 @@ fn unavailable(error: &XCapError) -> CaptureError {
     }
 }
 
-/// The screens, the primary one first.
-fn find() -> Result<Vec<(Monitor, ScreenInfo)>, XCapError> {
+/// What is looked at.
+enum Target {
+    Screen(Monitor),
+    Window(Window),
+}
+
+impl Target {
+    fn capture_image(&self) -> Result<RgbaImage, XCapError> {
+        match self {
+            Self::Screen(monitor) => monitor.capture_image(),
+            Self::Window(window) => window.capture_image(),
+        }
+    }
+}
+
+/// The screens, the primary one first, and then the windows, the topmost first.
+fn find() -> Result<Vec<(Target, ScreenInfo)>, XCapError> {
     let mut found: Vec<_> = Monitor::all()?
         .into_iter()
         // One that is switched off in between cannot be asked any more.
-        .filter_map(|monitor| Some((info(&monitor).ok()?, monitor)))
-        .map(|(info, monitor)| (monitor, info))
+        .filter_map(|monitor| Some((of_screen(&monitor).ok()?, Target::Screen(monitor))))
         .collect();
-    found.sort_by(|(_, a), (_, b)| (b.primary, &a.id).cmp(&(a.primary, &b.id)));
-    Ok(found)
+    found.sort_by(|(a, _), (b, _)| (b.primary, &a.id).cmp(&(a.primary, &b.id)));
+    if !asks_its_user() {
+        let windows = Window::all().unwrap_or_default().into_iter();
+        found.extend(windows.filter_map(|window| Some((of_window(&window)?, Target::Window(window)))));
+    }
+    Ok(found.into_iter().map(|(info, target)| (target, info)).collect())
 }
 
-fn info(monitor: &Monitor) -> Result<ScreenInfo, XCapError> {
+fn of_screen(monitor: &Monitor) -> Result<ScreenInfo, XCapError> {
     Ok(ScreenInfo {
         id: monitor.id()?.to_string(),
         name: monitor.friendly_name().or_else(|_| monitor.name())?,
+        kind: ScreenKind::Screen,
         size: Resolution::new(monitor.width()?, monitor.height()?),
         primary: monitor.is_primary()?,
     })
 }
 
-/// Lists the screens; none where there is no desktop.
+/// A window that a person would know: one with a name that is to be seen, and not one of ours, which would show itself in itself.
+fn of_window(window: &Window) -> Option<ScreenInfo> {
+    let is_ours = window.pid().is_ok_and(|pid| pid == process::id());
+    if is_ours || window.is_minimized().unwrap_or(false) {
+        return None;
+    }
+    let title = window.title().unwrap_or_default();
+    let app = window.app_name().unwrap_or_default();
+    let name = match (title.trim(), app.trim()) {
+        ("", "") => return None,
+        ("", name) | (name, "") => name.to_owned(),
+        (title, app) if title.contains(app) => title.to_owned(),
+        (title, app) => format!("{title} ({app})"),
+    };
+    Some(ScreenInfo {
+        id: format!("window-{}", window.id().ok()?),
+        name,
+        kind: ScreenKind::Window,
+        size: Resolution::new(window.width().ok()?, window.height().ok()?),
+        primary: false,
+    })
+}
+
+/// What a screen or window looks like now, as JPEG.
+pub(crate) fn picture(id: &str, most: Resolution) -> Option<Vec<u8>> {
+    if asks_its_user() {
+        return None;
+    }
+    let (target, _) = find().ok()?.into_iter().find(|(_, info)| info.id == id)?;
+    let image = target.capture_image().ok()?;
+    let size = Resolution::new(image.width(), image.height());
+    let mut frame = Frame::black(fitted(size, most));
+    Converter::default()
+        .convert_rgba(image.as_raw(), size, &mut frame)
+        .ok()?;
+    jpeg::of(&frame)
+}
+
+/// Lists screens and windows; none where there is no desktop.
 pub(crate) fn list() -> Vec<ScreenInfo> {
     match find() {
         Ok(found) => found.into_iter().map(|(_, info)| info).collect(),
@@ -79,14 +137,27 @@ pub(crate) fn list() -> Vec<ScreenInfo> {
     }
 }
 
-/// Opens the chosen screen; after a loss that same one and no other, since another may show what nobody is meant to see.
+/// Opens the chosen screen or window; after a loss that same one and no other, since another may show what nobody is meant to see.
 pub(crate) fn opener(choice: DeviceChoice, request: CaptureRequest) -> Arc<Open> {
     let opened = OnceLock::new();
     Arc::new(move || {
         let screen = Screen::open(&choice, opened.get(), request)?;
-        opened.get_or_init(|| screen.name.clone());
+        opened.get_or_init(|| screen.known_as.clone());
         Ok(Box::new(screen) as Box<dyn VideoCapture>)
     })
+}
+
+/// What a screen or window keeps for as long as it is the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KnownAs(String);
+
+impl KnownAs {
+    fn of(info: &ScreenInfo) -> Self {
+        Self(match info.kind {
+            ScreenKind::Screen => info.name.clone(),
+            ScreenKind::Window => info.id.clone(),
+        })
+    }
 }
 
 /// How pictures come out of the system.
@@ -102,8 +173,10 @@ enum Grab {
 }
 
 struct Screen {
-    monitor: Monitor,
+    target: Target,
     name: String,
+    /// By which it is found again: a screen that was plugged in again has another number, and a window soon another title.
+    known_as: KnownAs,
     request: CaptureRequest,
     converter: Converter,
     grab: Grab,
@@ -112,36 +185,35 @@ struct Screen {
 }
 
 impl Screen {
-    /// Opens the screen called `lost`, else the chosen one.
-    fn open(choice: &DeviceChoice, lost: Option<&String>, request: CaptureRequest) -> Result<Self, CaptureError> {
-        let mut monitors = find().map_err(|error| unavailable(&error))?;
-        if monitors.is_empty() {
+    /// Opens the one that was lost, else the chosen one.
+    fn open(choice: &DeviceChoice, lost: Option<&KnownAs>, request: CaptureRequest) -> Result<Self, CaptureError> {
+        let mut found = find().map_err(|error| unavailable(&error))?;
+        if found.is_empty() {
             return Err(CaptureError::NoDevice { class: "screen" });
         }
-        let screens: Vec<(&str, &str)> = monitors
-            .iter()
-            .map(|(_, info)| (info.id.as_str(), info.name.as_str()))
-            .collect();
         let position = match lost {
-            Some(lost) => screens.iter().position(|(_, name)| name == lost),
-            None => choice.position(&screens),
+            Some(lost) => found.iter().position(|(_, info)| KnownAs::of(info) == *lost),
+            None => {
+                let names: Vec<(&str, &str)> = found.iter().map(|(_, info)| (&*info.id, &*info.name)).collect();
+                choice.position(&names)
+            }
         };
         let Some(position) = position else {
             return Err(CaptureError::NotFound {
                 class: "screen",
-                wanted: lost.cloned().unwrap_or_else(|| choice.to_string()),
-                available: screens.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+                wanted: lost.map_or_else(|| choice.to_string(), |lost| lost.0.clone()),
+                available: found.iter().map(|(_, info)| &*info.name).collect::<Vec<_>>().join(", "),
             });
         };
-        let (monitor, info) = monitors.swap_remove(position);
-        let grab = if asks_its_user() {
-            Grab::pushed(&monitor, &info.name)?
-        } else {
-            Grab::Asked
+        let (target, info) = found.swap_remove(position);
+        let grab = match &target {
+            Target::Screen(monitor) if asks_its_user() => Grab::pushed(monitor, &info.name)?,
+            Target::Screen(_) | Target::Window(_) => Grab::Asked,
         };
         tracing::info!(screen = info.name, size = %info.size, "screen opened");
         Ok(Self {
-            monitor,
+            target,
+            known_as: KnownAs::of(&info),
             name: info.name,
             request,
             converter: Converter::default(),
@@ -205,7 +277,7 @@ impl VideoCapture for Screen {
         let converted = match &mut self.grab {
             Grab::Asked => {
                 frame.capture = self.request.clock.now();
-                let picture = self.monitor.capture_image().map_err(|error| self.failed(&error))?;
+                let picture = self.target.capture_image().map_err(|error| self.failed(&error))?;
                 let size = Resolution::new(picture.width(), picture.height());
                 self.converter.convert_rgba(picture.as_raw(), size, &mut frame)
             }

@@ -143,6 +143,28 @@ async fn a_screen_comes_beside_the_camera_and_goes_on_the_same_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_closed_and_opened_again_goes_on_in_its_track() {
+    let studio = studio();
+    let (connection, mut peer, sections) = connected(&studio).await;
+    for place in [TrackSource::Microphone, TrackSource::Camera] {
+        let mid = &sections[&place];
+        let before = heard(&mut peer, |unit| unit.mid == *mid && unit.captured.is_some()).await;
+        // As when another device is chosen: it is closed before the next one is opened, and nothing is offered anew.
+        studio.close(place);
+        while peer.media.try_recv().is_ok() {}
+        let config = if place == TrackSource::Camera {
+            picture(180)
+        } else {
+            sound()
+        };
+        studio.open(place, config).expect("a source without a device");
+        let after = heard(&mut peer, |unit| unit.mid == *mid && unit.captured > before.captured).await;
+        assert_eq!(after.kind, before.kind);
+    }
+    assert_eq!(*connection.state().borrow(), ConnectionState::Connected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_size_keeps_the_track() {
     let studio = studio();
     let (_connection, mut peer, sections) = connected(&studio).await;

@@ -174,7 +174,9 @@ impl Sessions {
 
     /// The host of a session that was lost with an earlier run of the server brings it back.
     fn take_up_again(&self, id: &SessionId, entrance: &Entrance<'_>) -> Result<Arc<Session>, AdmissionError> {
-        let known = entrance.token.and_then(|token| Some((token, self.0.key.verify(id, token)?)));
+        let known = entrance
+            .token
+            .and_then(|token| Some((token, self.0.key.verify(id, token)?)));
         let (token, kind) = known.ok_or(AdmissionError::NotFound)?;
         let new = NewSession {
             id: id.clone(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use footlight_client::audio::playback::Output;
 use footlight_client::clock::MediaClock;
-use footlight_client::devices::DeviceChoice;
+use footlight_client::devices::{self, DeviceChoice};
 use footlight_client::record::RecordingState;
 use footlight_client::studio::{
     ConnectionState, ConnectionStats, Offer, SourceConfig, SourceStats, StudioError, StudioStats,
@@ -13,10 +13,10 @@ use footlight_client::subscribe::{MediaSample, SubscribeSetup, Subscription, Tra
 use footlight_client::units::{Bitrate, Resolution};
 use footlight_protocol::{MediaKind, TrackSource};
 use serde::{Deserialize, Serialize};
-use tauri::ipc::Channel;
+use tauri::ipc::{Channel, Response};
 use tauri::{AppHandle, Manager as _, Runtime, State};
 
-use super::devices::{CaptureDevices, picture_source, sound_source};
+use super::devices::{CaptureDevices, CaptureScreen, picture_source, sound_source};
 use super::feeds::Feed;
 use super::studio::PublishId;
 use super::subscriptions::SubscriptionId;
@@ -25,6 +25,9 @@ use crate::state::AppState;
 
 /// Largest sides of a preview: enough for half a window, and cheap to draw without a graphics card.
 const PREVIEW: Resolution = Resolution::new(640, 360);
+
+/// Largest sides of the picture by which a screen or window is chosen.
+const THUMBNAIL: Resolution = Resolution::new(320, 180);
 
 /// Bounds of what a page may ask an encoder for; openh264 ends at 3840 × 2160.
 const MAX_SIZE: Resolution = Resolution::new(3840, 2160);
@@ -130,6 +133,21 @@ fn slots(subscription: &Subscription) -> Vec<Slot> {
 #[tauri::command]
 pub(crate) async fn capture_devices() -> Result<CaptureDevices, Failure> {
     blocking(|| Ok(CaptureDevices::list())).await
+}
+
+#[tauri::command]
+pub(crate) async fn capture_screens() -> Result<Vec<CaptureScreen>, Failure> {
+    blocking(|| Ok(CaptureScreen::list())).await
+}
+
+/// JPEG; empty where the system shows nothing of it before the person has agreed.
+#[tauri::command]
+pub(crate) async fn screen_picture(screen: String) -> Result<Response, Failure> {
+    blocking(move || {
+        let picture = devices::screen_picture(&screen, THUMBNAIL);
+        Ok(Response::new(picture.unwrap_or_default()))
+    })
+    .await
 }
 
 #[tauri::command]

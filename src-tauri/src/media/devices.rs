@@ -1,6 +1,6 @@
 //! What can be captured, as the pages list it.
 
-use footlight_client::devices::{self, DeviceChoice, Devices};
+use footlight_client::devices::{self, DeviceChoice, Devices, ScreenKind};
 use footlight_client::pipeline::{AudioSource, VideoSource};
 use footlight_protocol::TrackSource;
 use serde::Serialize;
@@ -26,13 +26,36 @@ pub(crate) struct CaptureDevice {
 pub(crate) struct CaptureDevices {
     cameras: Vec<CaptureDevice>,
     microphones: Vec<CaptureDevice>,
-    screens: Vec<CaptureDevice>,
+}
+
+/// A screen or a window to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CaptureScreen {
+    #[serde(flatten)]
+    device: CaptureDevice,
+    kind: ScreenKind,
+}
+
+impl CaptureScreen {
+    /// Asks the system. Blocks for as long as it takes.
+    pub(super) fn list() -> Vec<Self> {
+        let found = devices::screens().into_iter();
+        found
+            .map(|screen| Self {
+                device: CaptureDevice {
+                    id: screen.id,
+                    name: screen.name,
+                },
+                kind: screen.kind,
+            })
+            .collect()
+    }
 }
 
 impl CaptureDevices {
     /// Asks the system. Blocks for as long as its drivers take.
     pub(super) fn list() -> Self {
-        Self::of(devices::list())
+        Self::of(devices::inputs())
     }
 
     fn of(found: Devices) -> Self {
@@ -61,15 +84,7 @@ impl CaptureDevices {
             id: TONE.to_owned(),
             name: "Test tone".to_owned(),
         });
-        let screens = found.screens.into_iter().map(|screen| CaptureDevice {
-            id: screen.id,
-            name: screen.name,
-        });
-        Self {
-            cameras,
-            microphones,
-            screens: screens.collect(),
-        }
+        Self { cameras, microphones }
     }
 }
 
