@@ -78,7 +78,9 @@ fn fill(values: &mut [f32], begin: usize, pitch: f32) {
     for (n, frame) in values.chunks_exact_mut(CHANNELS).enumerate() {
         let time = (begin + n) as f32 / SAMPLE_RATE as f32;
         let sine = |hertz: f32| (TAU * hertz * time).sin();
-        let voice: f32 = (1..8).map(|harmonic| sine(pitch * harmonic as f32) / harmonic as f32).sum();
+        let voice: f32 = (1..8)
+            .map(|harmonic| sine(pitch * harmonic as f32) / harmonic as f32)
+            .sum();
         frame.fill(voice * 0.1 * (0.5 + 0.5 * sine(4.0)));
     }
 }

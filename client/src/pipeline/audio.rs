@@ -61,6 +61,7 @@ impl AudioTrack {
         let name = capture.name().to_owned();
         let voice = VoiceSwitch::default();
         voice.set(config.voice);
+        #[cfg(feature = "voice-processing")]
         let capture = voice.apply(source, capture, clock, config.far_end);
         let encoder = Encoder::new(config.audio_bitrate)?;
         let shared = Arc::new(Shared {

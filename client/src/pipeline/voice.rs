@@ -5,13 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
+use crate::audio::voice::VoiceProcessing;
 #[cfg(feature = "voice-processing")]
-use crate::audio::{PACKET_VALUES, voice::VoiceProcessor};
-#[cfg(feature = "voice-processing")]
-use crate::clock::MediaTime;
 use crate::{
-    audio::{AudioCapture, voice::VoiceProcessing},
-    clock::MediaClock,
+    audio::{AudioCapture, PACKET_VALUES, voice::VoiceProcessor},
+    clock::{MediaClock, MediaTime},
     source::AudioSource,
     subscribe::FarEnd,
 };
@@ -63,18 +61,6 @@ impl VoiceSwitch {
             AudioSource::Tone => capture,
         }
     }
-
-    /// Sound comes as it is: the processing is not part of this build.
-    #[cfg(not(feature = "voice-processing"))]
-    pub(super) fn apply(
-        &self,
-        _source: &AudioSource,
-        capture: Box<dyn AudioCapture>,
-        _clock: MediaClock,
-        _far_end: FarEnd,
-    ) -> Box<dyn AudioCapture> {
-        capture
-    }
 }
 
 /// A microphone, and what its sound goes through.
@@ -111,12 +97,19 @@ impl AudioCapture for VoiceCapture {
 
 #[cfg(all(test, feature = "voice-processing"))]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
 
     use super::*;
     use crate::{
-        audio::{PACKET, playback::BLOCK_VALUES},
+        audio::{
+            self, PACKET,
+            playback::{BLOCK_VALUES, Output, SoundState, Speaker},
+        },
         devices::DeviceChoice,
+        source::StateCell,
         subscribe::{ReferenceBlock, sound::reference::tap},
     };
 
@@ -220,5 +213,65 @@ mod tests {
         play(0.1);
         hear(&mut *capture, 2);
         assert!(switch.cancels_echo());
+    }
+
+    /// Of the last packets of half a second, in decibels.
+    fn level(capture: &mut dyn AudioCapture, seconds: u32) -> f32 {
+        let mut packet = [0.0; PACKET_VALUES];
+        let mut energies = Vec::new();
+        for _ in 0..seconds * 50 {
+            capture.read(&mut packet);
+            energies.push(packet.iter().map(|value| value * value).sum::<f32>() / PACKET_VALUES as f32);
+        }
+        let last = &energies[energies.len() - 100..];
+        10.0 * (last.iter().sum::<f32>() / last.len() as f32).max(1e-12).log10()
+    }
+
+    /// Where the microphone hears the loudspeaker, as under `e2e/devices/with-echo.sh`.
+    #[test]
+    #[ignore = "needs a sound card whose microphone hears its loudspeaker"]
+    fn what_a_loudspeaker_plays_is_taken_out_of_what_a_microphone_hears() {
+        let clock = MediaClock::start();
+        let (mut tap, reference) = tap(clock);
+        let (state, _) = tokio::sync::watch::channel(SoundState::Off);
+        let over = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&over);
+        let playing = thread::spawn(move || {
+            let mut speaker = Speaker::new(Output::Device(DeviceChoice::Default), state);
+            let mut random = 1_u32;
+            let mut number = 0_usize;
+            while !ended.load(Ordering::Acquire) {
+                while speaker.wants_block(Instant::now()) {
+                    // Syllables of noise.
+                    let samples = std::array::from_fn(|_| {
+                        number += 1;
+                        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        let noise = (random >> 8) as f32 / (1_u32 << 24) as f32 - 0.5;
+                        0.4 * noise * (number as f32 * 4.0 * std::f32::consts::PI / 96_000.0).sin().powi(2)
+                    });
+                    let heard = clock.now().plus(speaker.latency());
+                    speaker.write(&samples);
+                    tap.write(&ReferenceBlock { heard, samples });
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let far_end = FarEnd::default();
+        far_end.add(reference);
+        let switch = VoiceSwitch::default();
+        let source = AudioSource::Microphone(DeviceChoice::Default);
+        let microphone = audio::start(&source, clock, &StateCell::default()).expect("a microphone");
+        let mut capture = switch.apply(&source, microphone, clock, far_end);
+        let echo = level(&mut *capture, 5);
+        switch.set(VoiceProcessing {
+            echo_cancellation: true,
+            ..VoiceProcessing::OFF
+        });
+        let left = level(&mut *capture, 15);
+        over.store(true, Ordering::Release);
+        playing.join().expect("it plays to the end");
+        println!("an echo of {echo:.1} dBFS, {left:.1} dBFS of it left");
+        assert!(echo > -50.0, "the microphone hears the loudspeaker: {echo} dBFS");
+        assert!(left < echo - 15.0, "{left} of {echo} dBFS");
     }
 }

@@ -36,6 +36,6 @@ pub use connection::TransportState;
 pub use error::SubscribeError;
 pub use sample::MediaSample;
 pub use slots::Wanted;
-pub use sound::far_end::FarEnd;
+pub use sound::far_end::{FarEnd, FarEndBlock};
 pub use sound::reference::{Reference, ReferenceBlock};
 pub use subscription::{SubscribeSetup, Subscription};

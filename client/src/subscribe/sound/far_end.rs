@@ -24,11 +24,11 @@ impl std::fmt::Debug for FarEnd {
 
 /// 10 ms of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FarEndBlock {
+pub struct FarEndBlock {
     /// When its first sample is heard.
-    pub(crate) heard: Instant,
+    pub heard: Instant,
     /// Interleaved stereo at 48 kHz.
-    pub(crate) samples: [f32; BLOCK_VALUES],
+    pub samples: [f32; BLOCK_VALUES],
 }
 
 impl FarEnd {
@@ -41,7 +41,7 @@ impl FarEnd {
     }
 
     /// Forgets what was played so far.
-    pub(crate) fn skip(&self) {
+    pub fn skip(&self) {
         for reference in self.lock().iter_mut() {
             while reference.read().is_some() {}
         }
@@ -50,7 +50,7 @@ impl FarEnd {
     /// Hands over what was played since the last time.
     ///
     /// The first subscription sets the pace: an echo canceller takes the number of blocks for the time.
-    pub(crate) fn drain(&self, mut take: impl FnMut(&FarEndBlock)) {
+    pub fn drain(&self, mut take: impl FnMut(&FarEndBlock)) {
         let mut references = self.lock();
         references.retain(|reference| !reference.ended() || reference.waiting() > 0);
         // One that stands still, because its thread does, gives way.
