@@ -55,17 +55,19 @@ fn run(wanted: VoiceProcessing, far_end: bool) -> Duration {
     let now = Instant::now();
     let mut spent = Duration::ZERO;
     for number in 0..PACKETS {
-        let begin = number as usize * PACKET_SAMPLES;
+        let place = number as usize * PACKET_SAMPLES;
         let captured = now + PACKET * number;
         let mut packet = [0.0; PACKET_VALUES];
-        fill(&mut packet, begin, 210.0);
+        fill(&mut packet, place, 210.0);
         let mut blocks = [[0.0; BLOCK_VALUES]; PACKET_SAMPLES / BLOCK_SAMPLES];
         for (part, block) in blocks.iter_mut().enumerate() {
-            fill(block, begin + part * BLOCK_SAMPLES, 120.0);
+            fill(block, place + part * BLOCK_SAMPLES, 120.0);
         }
         let began = Instant::now();
         if far_end {
-            blocks.iter().for_each(|block| processor.play(captured + BLOCK, block));
+            for block in &blocks {
+                processor.play(captured + BLOCK, block);
+            }
         }
         processor.process(&mut packet, captured);
         spent += began.elapsed();

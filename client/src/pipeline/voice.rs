@@ -215,7 +215,7 @@ mod tests {
         assert!(switch.cancels_echo());
     }
 
-    /// Of the last packets of half a second, in decibels.
+    /// Of the last two of so many seconds, in dBFS.
     fn level(capture: &mut dyn AudioCapture, seconds: u32) -> f32 {
         let mut packet = [0.0; PACKET_VALUES];
         let mut energies = Vec::new();
@@ -227,7 +227,7 @@ mod tests {
         10.0 * (last.iter().sum::<f32>() / last.len() as f32).max(1e-12).log10()
     }
 
-    /// Where the microphone hears the loudspeaker, as under `e2e/devices/with-echo.sh`.
+    /// With real devices, their buffers and their clocks. `PulseAudio` has such a microphone: the monitor of a null sink.
     #[test]
     #[ignore = "needs a sound card whose microphone hears its loudspeaker"]
     fn what_a_loudspeaker_plays_is_taken_out_of_what_a_microphone_hears() {

@@ -89,6 +89,9 @@ impl VoiceProcessor {
             self.far_end = samples.iter().any(|value| value.abs() > AUDIBLE);
             self.echo.turn(self.wanted.echo_cancellation && self.far_end);
         }
+        if self.echo.module.is_none() {
+            return;
+        }
         let mut channels = [[0.0; BLOCK_SAMPLES]; CHANNELS];
         for (n, frame) in samples.chunks_exact(CHANNELS).enumerate() {
             for (channel, value) in channels.iter_mut().zip(frame) {
