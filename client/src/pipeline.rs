@@ -12,6 +12,7 @@ mod preview;
 mod rate;
 mod stats;
 mod video;
+mod voice;
 
 use std::io;
 
@@ -24,7 +25,7 @@ pub use self::{
 };
 pub use crate::source::{AudioSource, CustomVideo, SourceState, VideoSource};
 use crate::{
-    audio::{AudioError, encoder},
+    audio::{AudioError, encoder, voice::VoiceProcessing},
     clock::MediaClock,
     units::{Bitrate, Resolution},
     video::capture::{CaptureError, CaptureRequest},
@@ -80,13 +81,13 @@ impl Pipeline {
             fps: config.fps.max(1),
             clock,
         };
-        let audio = config
-            .audio
-            .map(|source| audio::AudioTrack::start(&source, clock, config.audio_bitrate, config.encoding, audio_sender))
+        let (encoding, max_bitrate) = (config.encoding, config.max_bitrate);
+        let (video, audio) = (config.video.clone(), config.audio.clone());
+        let audio = audio
+            .map(|source| audio::AudioTrack::start(&source, clock, config, audio_sender))
             .transpose()?;
-        let video = config
-            .video
-            .map(|source| video::VideoTrack::start(source, request, config.max_bitrate, config.encoding, video_sender))
+        let video = video
+            .map(|source| video::VideoTrack::start(source, request, max_bitrate, encoding, video_sender))
             .transpose()?;
         Ok((
             Self { clock, video, audio },
@@ -145,6 +146,13 @@ impl Pipeline {
     /// the old source stays.
     pub fn switch_video(&self, source: VideoSource) -> Result<(), PipelineError> {
         self.video.as_ref().ok_or(PipelineError::NoVideo)?.switch(source)
+    }
+
+    /// What is done to a microphone's sound from now on; the track goes on. The tone stays as it is.
+    pub fn set_voice_processing(&self, voice: VoiceProcessing) {
+        if let Some(audio) = &self.audio {
+            audio.set_voice_processing(voice);
+        }
     }
 
     /// Sends silence instead of the sound source, or the sound again; the track stays alive.

@@ -21,6 +21,13 @@ export interface CaptureScreen extends CaptureDevice {
   readonly kind: 'screen' | 'window';
 }
 
+/** What is done to a microphone's sound. */
+export interface VoiceProcessing {
+  readonly echo_cancellation: boolean;
+  readonly noise_suppression: boolean;
+  readonly gain_control: boolean;
+}
+
 /** What a source is opened with; sizes are of the encoded picture, in pixels. */
 export interface SourceWish {
   readonly place: TrackSource;
@@ -30,6 +37,8 @@ export interface SourceWish {
   readonly height: number | null;
   readonly fps: number | null;
   readonly bitrate_bps: number | null;
+  /** `null` where there is no voice in it. */
+  readonly voice: VoiceProcessing | null;
 }
 
 /** How a source is doing. */

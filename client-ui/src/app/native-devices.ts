@@ -8,6 +8,7 @@ import {
   type CaptureScreen,
   type MediaCommands,
   type SourceWish,
+  type VoiceProcessing,
 } from './media-commands';
 
 /** How often devices are looked for, while somebody wants to know of those that come and go. */
@@ -73,7 +74,7 @@ export class NativeTrack extends EventTarget {
   }
 
   getSettings(): MediaTrackSettings {
-    const { device, width, height, fps } = this.#wish;
+    const { device, width, height, fps, voice } = this.#wish;
     return {
       ...(device !== null && { deviceId: device }),
       ...(width !== null && { width }),
@@ -81,6 +82,11 @@ export class NativeTrack extends EventTarget {
       ...(fps !== null && { frameRate: fps }),
       // It has writing in it, which nobody reads in a mirror.
       ...(device === TEST_PATTERN && { facingMode: 'environment' }),
+      ...(voice !== null && {
+        echoCancellation: voice.echo_cancellation,
+        noiseSuppression: voice.noise_suppression,
+        autoGainControl: voice.gain_control,
+      }),
     };
   }
 
@@ -89,8 +95,11 @@ export class NativeTrack extends EventTarget {
     return {};
   }
 
-  /** Another size, of the same device. */
+  /** Another size of the same device's picture, or something else done to its sound. */
   async applyConstraints(constraints: MediaTrackConstraints): Promise<void> {
+    if (this.kind === 'audio') {
+      return this.change({ ...this.#wish, voice: voiceOf(constraints) });
+    }
     const { width, height } = sizeOf(constraints);
     await this.change({ ...this.#wish, width, height, bitrate_bps: bitrateFor(height) });
   }
@@ -206,7 +215,8 @@ export class NativeDevices extends EventTarget {
     const { microphones } = await this.#commands.captureDevices();
     const device = chosen(microphones, constraints);
     const wish = { place: 'microphone' as const, width: null, height: null, fps: null, bitrate_bps: null };
-    return this.#make({ ...wish, device: device.id }, device.name);
+    const voice = voiceOf(constraints === true ? {} : constraints);
+    return this.#make({ ...wish, device: device.id, voice }, device.name);
   }
 
   async #camera(constraints: MediaTrackConstraints | true): Promise<NativeTrack> {
@@ -264,7 +274,7 @@ function picture(
   fps: number,
   bitrate: number,
 ): SourceWish {
-  return { place, device: null, width, height, fps, bitrate_bps: bitrate };
+  return { place, device: null, width, height, fps, bitrate_bps: bitrate, voice: null };
 }
 
 function isAsked(
@@ -291,6 +301,21 @@ function exact(constraint: ConstrainDOMString | undefined): string | null {
 function ideal(constraint: ConstrainULong | undefined, otherwise: number): number {
   const value = typeof constraint === 'object' ? (constraint.exact ?? constraint.ideal) : constraint;
   return value ?? otherwise;
+}
+
+/** As in browsers, everything is done that is not refused. */
+function voiceOf(constraints: MediaTrackConstraints): VoiceProcessing {
+  const { echoCancellation, noiseSuppression, autoGainControl } = constraints;
+  return {
+    echo_cancellation: wanted(echoCancellation),
+    noise_suppression: wanted(noiseSuppression),
+    gain_control: wanted(autoGainControl),
+  };
+}
+
+function wanted(constraint: MediaTrackConstraints['echoCancellation']): boolean {
+  const value = typeof constraint === 'object' ? (constraint.exact ?? constraint.ideal) : constraint;
+  return value !== false;
 }
 
 function sizeOf(constraints: MediaTrackConstraints): { width: number; height: number } {

@@ -144,6 +144,19 @@ describe('the devices of the app', () => {
     await vi.waitFor(() => expect(asked.slice(-2)).toEqual(['turn camera off', 'turn camera on']));
   });
 
+  it('do to a voice what a browser would', async () => {
+    const { commands, openSource } = fakeApp();
+    const devices = devicesOf(commands);
+    const [opened] = (await devices.getUserMedia({ audio: { noiseSuppression: false } })).getAudioTracks();
+    const voice = () => openSource.mock.lastCall?.[0].voice;
+    expect(voice()).toEqual({ echo_cancellation: true, noise_suppression: false, gain_control: true });
+    await opened?.applyConstraints({ echoCancellation: { ideal: false }, autoGainControl: { exact: false } });
+    expect(voice()).toEqual({ echo_cancellation: false, noise_suppression: true, gain_control: false });
+    expect(opened?.getSettings()).toMatchObject({ echoCancellation: false, noiseSuppression: true });
+    await cameraOf(devices);
+    expect(voice()).toBeNull();
+  });
+
   it('change size and bitrate without becoming another track', async () => {
     const { asked, commands } = fakeApp();
     const track = await cameraOf(devicesOf(commands));

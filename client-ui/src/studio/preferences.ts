@@ -11,10 +11,18 @@ export interface Preferences {
   readonly quality: Quality | null;
   /** Whether a camera that looks at the person is shown to them as in a mirror. */
   readonly mirror: boolean;
+  /** Whether echo, noise and uneven loudness are taken out of the voice. */
+  readonly cleanVoice: boolean;
 }
 
 /** What holds for somebody who has chosen nothing yet. */
-export const NO_PREFERENCES: Preferences = { camera: null, microphone: null, quality: null, mirror: true };
+export const NO_PREFERENCES: Preferences = {
+  camera: null,
+  microphone: null,
+  quality: null,
+  mirror: true,
+  cleanVoice: true,
+};
 
 function remembered(value: unknown): Remembered | null {
   const { id, name } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Remembered>;
@@ -39,6 +47,7 @@ export function parsePreferences(stored: string | null): Preferences {
       microphone: remembered(value?.microphone),
       quality: quality(value?.quality),
       mirror: value?.mirror !== false,
+      cleanVoice: value?.cleanVoice !== false,
     };
   } catch {
     return NO_PREFERENCES;

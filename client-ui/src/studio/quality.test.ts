@@ -69,5 +69,6 @@ describe('constraints', () => {
     expect(cameraConstraints(quality, null)).not.toHaveProperty('deviceId');
     expect(microphoneConstraints(null)).not.toHaveProperty('deviceId');
     expect(microphoneConstraints('m')).toMatchObject({ deviceId: { exact: 'm' }, echoCancellation: true });
+    expect(microphoneConstraints('m', false)).toMatchObject({ noiseSuppression: false, autoGainControl: false });
   });
 });

@@ -133,12 +133,19 @@ export function sizeConstraints(quality: Quality): MediaTrackConstraints {
   };
 }
 
-/** What `getUserMedia` is asked for: speech without echo, without the room's hum, at an even loudness. */
-export function microphoneConstraints(deviceId: string | null): MediaTrackConstraints {
+/**
+ * What is done to a voice: nothing where it is not wanted, since what helps speech spoils music.
+ *
+ * @param clean - whether it is to be without echo, without the room's hum, and at an even loudness
+ */
+export function voiceConstraints(clean: boolean): MediaTrackConstraints {
+  return { echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean };
+}
+
+/** What `getUserMedia` is asked for. */
+export function microphoneConstraints(deviceId: string | null, clean = true): MediaTrackConstraints {
   return {
-    echoCancellation: true,
-    noiseSuppression: true,
-    autoGainControl: true,
+    ...voiceConstraints(clean),
     ...(deviceId !== null && { deviceId: { exact: deviceId } }),
   };
 }

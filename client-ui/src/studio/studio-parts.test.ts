@@ -90,6 +90,7 @@ describe('preferences', () => {
       microphone: null,
       quality: { height: 1080, bitrateBps: 5_000_000 },
       mirror: false,
+      cleanVoice: false,
     };
     expect(parsePreferences(JSON.stringify(chosen))).toEqual(chosen);
   });

@@ -71,7 +71,7 @@ export class Studio {
       preferences.quality ?? defaultQuality(navigator),
       this.#capture,
     );
-    this.microphone = new Microphone(this.place, preferences.microphone, this.#capture);
+    this.microphone = new Microphone(this.place, preferences.microphone, preferences.cleanVoice, this.#capture);
     this.screen = new ScreenShare(this.#capture);
     this.recording = new RecordingState(this.#engine.recorder);
     this.mirror = preferences.mirror;
@@ -161,6 +161,12 @@ export class Studio {
   /** Uses another microphone. */
   async chooseMicrophone(deviceId: string): Promise<void> {
     await this.microphone.choose(deviceId);
+    this.#keep();
+  }
+
+  /** @param clean - whether echo, noise and uneven loudness are to be taken out of the voice */
+  async setCleanVoice(clean: boolean): Promise<void> {
+    await this.microphone.setClean(clean);
     this.#keep();
   }
 
@@ -367,6 +373,7 @@ export class Studio {
       microphone: this.microphone.remembered,
       quality: this.#chosenQuality,
       mirror: this.mirror,
+      cleanVoice: this.microphone.clean,
     };
     keepPreferences(preferences);
   }

@@ -8,6 +8,7 @@ pub mod level;
 pub mod microphone;
 pub mod playback;
 pub mod tone;
+pub mod voice;
 
 use crate::{
     clock::{MediaClock, MediaTime},

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use footlight_client::audio::voice::VoiceProcessing;
 use footlight_client::devices::DeviceChoice;
 use footlight_client::pipeline::{AudioSource, PipelineConfig, VideoSource};
 use footlight_client::publish::{PublishConfig, ServerAddress, SessionToken};
@@ -81,6 +82,10 @@ pub(super) struct PublishOptions {
     /// No sound.
     #[arg(long, group = "audio")]
     no_audio: bool,
+    /// Take steady noise out of what the microphone hears, and bring voices to the same loudness. Good for speech, not for music.
+    #[cfg(feature = "voice-processing")]
+    #[arg(long, conflicts_with_all = ["tone", "no_audio"])]
+    voice_processing: bool,
     /// Size of the picture.
     #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = size)]
     size: Resolution,
@@ -112,6 +117,18 @@ pub(super) struct PublishOptions {
 
 impl PublishOptions {
     pub(super) fn into_config(self) -> anyhow::Result<PublishConfig> {
+        #[cfg(feature = "voice-processing")]
+        let voice = if self.voice_processing {
+            // Nobody is heard here, so that there is no echo.
+            VoiceProcessing {
+                echo_cancellation: false,
+                ..VoiceProcessing::ALL
+            }
+        } else {
+            VoiceProcessing::OFF
+        };
+        #[cfg(not(feature = "voice-processing"))]
+        let voice = VoiceProcessing::OFF;
         let session = self.session.or_else(|| self.address.session().cloned());
         let resume = match (self.token, session) {
             (Some(token), Some(session)) => Some(SessionToken { session, token }),
@@ -140,6 +157,7 @@ impl PublishOptions {
                 size: self.size,
                 fps: self.fps,
                 max_bitrate: self.bitrate,
+                voice,
                 ..PipelineConfig::default()
             },
             trust: Trust {
@@ -217,6 +235,17 @@ mod tests {
         );
         assert!(refusal("https://host --pattern --camera 0").contains("cannot be used with"));
         assert!(refusal("https://host --tone --no-audio").contains("cannot be used with"));
+    }
+
+    #[test]
+    #[cfg(feature = "voice-processing")]
+    fn sound_is_left_as_it_is_unless_asked_otherwise() {
+        let voice = |arguments: &str| parse(arguments).expect("a good command line").pipeline.voice;
+        assert_eq!(voice("https://host"), VoiceProcessing::OFF);
+        let asked = voice("https://host --voice-processing --mic desk");
+        assert!(asked.noise_suppression && asked.gain_control && !asked.echo_cancellation);
+        assert!(refusal("https://host --tone --voice-processing").contains("cannot be used with"));
+        assert!(refusal("https://host --no-audio --voice-processing").contains("cannot be used with"));
     }
 
     #[test]

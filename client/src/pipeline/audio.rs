@@ -10,16 +10,16 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{PipelineError, config::EncodedAudio, stats::AudioStats};
+use super::{PipelineConfig, PipelineError, config::EncodedAudio, stats::AudioStats, voice::VoiceSwitch};
 use crate::{
     audio::{
         self, AudioCapture, PACKET_SAMPLES, PACKET_VALUES,
         encoder::{self, Encoder},
         level::LevelMeter,
+        voice::VoiceProcessing,
     },
     clock::MediaClock,
     source::{AudioSource, StateCell},
-    units::Bitrate,
 };
 
 /// Opus packets that wait for the network: a fifth of a second, as for video.
@@ -45,6 +45,7 @@ pub(super) struct AudioTrack {
     name: String,
     state: StateCell,
     shared: Arc<Shared>,
+    voice: VoiceSwitch,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -52,18 +53,21 @@ impl AudioTrack {
     pub(super) fn start(
         source: &AudioSource,
         clock: MediaClock,
-        bitrate: Bitrate,
-        encoding: bool,
+        config: PipelineConfig,
         output: mpsc::Sender<EncodedAudio>,
     ) -> Result<Self, PipelineError> {
         let state = StateCell::default();
         let capture = audio::start(source, clock, &state)?;
         let name = capture.name().to_owned();
-        let encoder = Encoder::new(bitrate)?;
+        let voice = VoiceSwitch::default();
+        voice.set(config.voice);
+        #[cfg(feature = "voice-processing")]
+        let capture = voice.apply(source, capture, clock, config.far_end);
+        let encoder = Encoder::new(config.audio_bitrate)?;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             muted: AtomicBool::new(false),
-            encoding: AtomicBool::new(encoding),
+            encoding: AtomicBool::new(config.encoding),
             expected_loss: AtomicU8::new(encoder::INITIAL_EXPECTED_LOSS),
             level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
             encoded: AtomicU64::new(0),
@@ -85,6 +89,7 @@ impl AudioTrack {
             name,
             state,
             shared,
+            voice,
             thread: Some(thread),
         })
     }
@@ -99,6 +104,10 @@ impl AudioTrack {
 
     pub(super) fn set_encoding(&self, encoding: bool) {
         self.shared.encoding.store(encoding, Ordering::Release);
+    }
+
+    pub(super) fn set_voice_processing(&self, voice: VoiceProcessing) {
+        self.voice.set(voice);
     }
 
     pub(super) fn set_expected_loss(&self, percent: u8) {
@@ -117,6 +126,8 @@ impl AudioTrack {
             packets_encoded: self.shared.encoded.load(Ordering::Acquire),
             packets_dropped: self.shared.dropped.load(Ordering::Acquire),
             overruns: self.shared.overruns.load(Ordering::Acquire),
+            voice: self.voice.wanted(),
+            cancels_echo: self.voice.cancels_echo(),
         }
     }
 }

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::{
+    audio::voice::VoiceProcessing,
     clock::MediaTime,
     devices::DeviceChoice,
     source::{AudioSource, VideoSource},
+    subscribe::FarEnd,
     units::{Bitrate, Resolution},
 };
 
@@ -52,6 +54,10 @@ pub struct PipelineConfig {
     pub max_bitrate: Bitrate,
     /// Bitrate of the Opus stream.
     pub audio_bitrate: Bitrate,
+    /// What is done to a microphone's sound.
+    pub voice: VoiceProcessing,
+    /// What is played here, for echo cancellation to know it.
+    pub far_end: FarEnd,
     /// Whether to encode from the start, and not only after [`Pipeline::set_encoding`](super::Pipeline::set_encoding).
     pub encoding: bool,
 }
@@ -65,6 +71,8 @@ impl Default for PipelineConfig {
             fps: 30,
             max_bitrate: Bitrate::from_kbps(2500),
             audio_bitrate: Bitrate::from_kbps(64),
+            voice: VoiceProcessing::OFF,
+            far_end: FarEnd::default(),
             encoding: true,
         }
     }

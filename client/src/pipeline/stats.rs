@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::{
+    audio::voice::VoiceProcessing,
     source::SourceState,
     units::{Bitrate, Resolution},
 };
@@ -61,4 +62,8 @@ pub struct AudioStats {
     pub packets_dropped: u64,
     /// Times that captured samples were lost because they were not fetched in time.
     pub overruns: u64,
+    /// What is done to a microphone's sound.
+    pub voice: VoiceProcessing,
+    /// Whether there is an echo to be cancelled: something was played here, and echo cancellation is on.
+    pub cancels_echo: bool,
 }

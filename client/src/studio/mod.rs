@@ -34,6 +34,7 @@ use crate::{
     clock::MediaClock,
     pipeline::{PipelineError, Preview},
     record::{Intake, RecordError, Recording, RecordingState},
+    subscribe::FarEnd,
     units::Resolution,
 };
 use source::Source;
@@ -68,6 +69,7 @@ pub enum StudioError {
 #[derive(Debug)]
 pub struct Studio {
     clock: MediaClock,
+    far_end: FarEnd,
     sources: Mutex<BTreeMap<Place, Arc<Source>>>,
     recording: Mutex<Option<Recording>>,
     /// A source was opened where there was none.
@@ -117,10 +119,17 @@ impl Studio {
     pub fn new() -> Self {
         Self {
             clock: MediaClock::start(),
+            far_end: FarEnd::default(),
             sources: Mutex::default(),
             recording: Mutex::default(),
             opened: watch::Sender::new(()),
         }
+    }
+
+    /// What is played where the studio is: whatever is added to it is taken out of what the microphone hears, where that
+    /// source wants it.
+    pub fn far_end(&self) -> &FarEnd {
+        &self.far_end
     }
 
     /// Opens a source, or changes what is open there, which on air is seen as a short freeze. Blocks until the device has answered, at
@@ -134,7 +143,7 @@ impl Studio {
             open.change(config)?;
             return Ok(open.stats());
         }
-        let source = Arc::new(Source::open(place, self.clock, config)?);
+        let source = Arc::new(Source::open(place, self.clock, self.far_end.clone(), config)?);
         let stats = source.stats();
         if let Some(recording) = self.recording().as_ref().filter(|_| is_recorded(place)) {
             source.copy(recording.intake());

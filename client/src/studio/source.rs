@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::StudioError;
 use crate::{
+    audio::voice::VoiceProcessing,
     clock::MediaClock,
     pipeline::{
         AudioSource, AudioStats, EncodedAudio, EncodedVideo, MediaOutput, Pipeline, PipelineConfig, PipelineError,
@@ -17,6 +18,7 @@ use crate::{
         outlet::{Outlet, Payload, SentCounters},
     },
     record::Intake,
+    subscribe::FarEnd,
     units::{Bitrate, Resolution},
 };
 
@@ -40,6 +42,8 @@ pub enum SourceConfig {
         source: AudioSource,
         /// Of the Opus stream.
         bitrate: Bitrate,
+        /// What is done to a microphone's sound.
+        voice: VoiceProcessing,
     },
 }
 
@@ -56,7 +60,7 @@ impl SourceConfig {
         }
     }
 
-    fn pipeline(&self) -> PipelineConfig {
+    fn pipeline(&self, far_end: &FarEnd) -> PipelineConfig {
         match self.clone() {
             Self::Picture {
                 source,
@@ -71,10 +75,12 @@ impl SourceConfig {
                 max_bitrate: bitrate,
                 ..PipelineConfig::default()
             },
-            Self::Sound { source, bitrate } => PipelineConfig {
+            Self::Sound { source, bitrate, voice } => PipelineConfig {
                 video: None,
                 audio: Some(source),
                 audio_bitrate: bitrate,
+                voice,
+                far_end: far_end.clone(),
                 ..PipelineConfig::default()
             },
         }
@@ -93,6 +99,21 @@ impl SourceConfig {
                 },
             ) => (size, fps, bitrate) == (other_size, other_fps, other_bitrate),
             _ => false,
+        }
+    }
+
+    /// What the running sound can be told, where nothing else is different.
+    fn differing_voice(&self, other: &Self) -> Option<VoiceProcessing> {
+        match (self, other) {
+            (
+                Self::Sound { source, bitrate, .. },
+                Self::Sound {
+                    source: other_source,
+                    bitrate: other_bitrate,
+                    voice,
+                },
+            ) => ((source, bitrate) == (other_source, other_bitrate)).then_some(*voice),
+            _ => None,
         }
     }
 
@@ -124,6 +145,7 @@ pub struct SourceStats {
 pub(super) struct Source {
     place: TrackSource,
     clock: MediaClock,
+    far_end: FarEnd,
     state: Mutex<State>,
     /// Where its media goes.
     carrier: Carriers,
@@ -146,8 +168,13 @@ enum Carriers {
 }
 
 impl Source {
-    pub(super) fn open(place: TrackSource, clock: MediaClock, config: SourceConfig) -> Result<Self, PipelineError> {
-        let (pipeline, output) = start(clock, &config)?;
+    pub(super) fn open(
+        place: TrackSource,
+        clock: MediaClock,
+        far_end: FarEnd,
+        config: SourceConfig,
+    ) -> Result<Self, PipelineError> {
+        let (pipeline, output) = start(clock, &far_end, &config)?;
         let carrier = match config {
             SourceConfig::Picture { .. } => Carriers::Picture(Carrier::of(output.video)),
             SourceConfig::Sound { .. } => Carriers::Sound(Carrier::of(output.audio)),
@@ -155,6 +182,7 @@ impl Source {
         Ok(Self {
             place,
             clock,
+            far_end,
             state: Mutex::new(State {
                 config,
                 pipeline: Some(pipeline),
@@ -177,6 +205,11 @@ impl Source {
             if state.config == config && state.pipeline.is_some() {
                 return Ok(());
             }
+            if let (Some(pipeline), Some(voice)) = (&state.pipeline, state.config.differing_voice(&config)) {
+                pipeline.set_voice_processing(voice);
+                state.config = config;
+                return Ok(());
+            }
             (state.config.clone(), state.pipeline.take())
         };
         match (pipeline, config.device().cloned()) {
@@ -188,13 +221,13 @@ impl Source {
             // A camera can be open once only, so that the old one goes first.
             (pipeline, _) => drop(pipeline),
         }
-        match start(self.clock, &config) {
+        match start(self.clock, &self.far_end, &config) {
             Ok(started) => {
                 self.adopt(started, config);
                 Ok(())
             }
             Err(error) => {
-                match start(self.clock, &before) {
+                match start(self.clock, &self.far_end, &before) {
                     Ok(started) => self.adopt(started, before),
                     Err(again) => tracing::warn!(%again, place = ?self.place, "the source of before is away as well"),
                 }
@@ -320,12 +353,12 @@ impl Source {
 }
 
 /// Until somebody connects, nothing is encoded.
-fn start(clock: MediaClock, config: &SourceConfig) -> Result<(Pipeline, MediaOutput), PipelineError> {
+fn start(clock: MediaClock, far_end: &FarEnd, config: &SourceConfig) -> Result<(Pipeline, MediaOutput), PipelineError> {
     Pipeline::start_on(
         clock,
         PipelineConfig {
             encoding: false,
-            ..config.pipeline()
+            ..config.pipeline(far_end)
         },
     )
 }

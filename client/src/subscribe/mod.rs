@@ -28,7 +28,7 @@ mod sample;
 mod sdp;
 mod sequence;
 mod slots;
-mod sound;
+pub(crate) mod sound;
 mod subscription;
 mod sync;
 
@@ -36,5 +36,6 @@ pub use connection::TransportState;
 pub use error::SubscribeError;
 pub use sample::MediaSample;
 pub use slots::Wanted;
+pub use sound::far_end::{FarEnd, FarEndBlock};
 pub use sound::reference::{Reference, ReferenceBlock};
 pub use subscription::{SubscribeSetup, Subscription};

@@ -1,5 +1,6 @@
 //! Sound: from packets of each slot to one signal.
 
+pub(crate) mod far_end;
 pub(crate) mod jitter;
 pub(crate) mod mixer;
 pub(crate) mod reference;

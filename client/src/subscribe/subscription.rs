@@ -212,7 +212,7 @@ impl Subscription {
     /// What goes to the loudspeaker from now on: for an echo canceller, which has to know it. At most four readers; a fifth
     /// takes the place of the first.
     pub fn reference(&self) -> Reference {
-        let (tap, reference) = tap();
+        let (tap, reference) = tap(self.clock);
         // It fails when the thread is gone, and nothing is played any more.
         let _ = self.sound_events.send(SoundEvent::Tap(tap));
         reference

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use footlight_client::audio::voice::VoiceProcessing;
 use footlight_client::pipeline::{AudioSource, VideoSource};
 use footlight_client::studio::{Connection, ConnectionState, SourceConfig, Studio, StudioError};
 use footlight_client::units::{Bitrate, Resolution};
@@ -27,6 +28,7 @@ fn sound() -> SourceConfig {
     SourceConfig::Sound {
         source: AudioSource::Tone,
         bitrate: Bitrate::from_kbps(64),
+        voice: VoiceProcessing::OFF,
     }
 }
 

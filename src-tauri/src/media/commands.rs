@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use footlight_client::audio::playback::Output;
+use footlight_client::audio::voice::VoiceProcessing;
 use footlight_client::clock::MediaClock;
 use footlight_client::devices::{self, DeviceChoice};
 use footlight_client::record::RecordingState;
@@ -53,6 +54,8 @@ pub(crate) struct SourceWish {
     fps: Option<u32>,
     /// Of the encoded picture, in bits per second.
     bitrate_bps: Option<u32>,
+    /// What is done to a microphone's sound; everything where the page does not say, since guests may come and be heard.
+    voice: Option<VoiceProcessing>,
 }
 
 impl SourceWish {
@@ -62,6 +65,7 @@ impl SourceWish {
             return Ok(SourceConfig::Sound {
                 source: sound_source(device),
                 bitrate: SOUND_BITRATE,
+                voice: self.voice.unwrap_or(VoiceProcessing::ALL),
             });
         }
         let bounded = |name: &str, value: Option<u32>, most: u32| match value {
@@ -254,6 +258,8 @@ pub(crate) async fn subscribe(
         clock: MediaClock::start(),
     })
     .await?;
+    // What comes out of the loudspeaker also gets into the microphone.
+    state.media.studio().far_end().add(subscription.reference());
     let (mut changes, slots) = (subscription.state(), slots(&subscription));
     let id = state.media.subscriptions.add(subscription)?;
     tauri::async_runtime::spawn(async move {

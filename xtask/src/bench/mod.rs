@@ -12,6 +12,7 @@ mod programs;
 mod rooms;
 mod server;
 mod table;
+mod voice;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -27,6 +28,8 @@ pub(crate) enum Bench {
     Join(join::Args),
     /// What a picture costs the publisher.
     Encode(encode::Args),
+    /// What the processing of a voice costs whoever talks.
+    Voice,
     /// How many receivers one server core feeds.
     Fanout(fanout::Args),
     /// How fast a room full of viewers hears a word, and what each of them costs.
@@ -46,10 +49,12 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
         Bench::Latency(args) => vec![latency::run(&args, &checkout)?],
         Bench::Join(args) => vec![join::run(&args, &checkout)?],
         Bench::Encode(args) => vec![encode::run(&args, &checkout)?],
+        Bench::Voice => vec![voice::run(&checkout)?],
         Bench::Fanout(args) => vec![fanout::run(&args, &checkout)?],
         Bench::Rooms(args) => vec![rooms::run(&args, &checkout)?],
         Bench::All => vec![
             encode::run(&encode::Args::default(), &checkout)?,
+            voice::run(&checkout)?,
             latency::run(&latency::Args::default(), &checkout)?,
             join::run(&join::Args::default(), &checkout)?,
             fanout::run(&fanout::Args::default(), &checkout)?,

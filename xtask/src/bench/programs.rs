@@ -23,6 +23,8 @@ pub(crate) enum Program {
     Load,
     /// The example `encode_bench` of the client.
     EncodeBench,
+    /// The example `voice_bench` of the client.
+    VoiceBench,
 }
 
 impl Program {
@@ -32,6 +34,7 @@ impl Program {
             Self::Publisher => ["--package", "footlight-client", "--bin", "footlight"],
             Self::Load => ["--package", "footlight-load", "--bin", "footlight-load"],
             Self::EncodeBench => ["--package", "footlight-client", "--example", "encode_bench"],
+            Self::VoiceBench => ["--package", "footlight-client", "--example", "voice_bench"],
         }
     }
 
@@ -41,6 +44,7 @@ impl Program {
             Self::Publisher => "footlight",
             Self::Load => "footlight-load",
             Self::EncodeBench => "examples/encode_bench",
+            Self::VoiceBench => "examples/voice_bench",
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::audio::playback::BLOCK_VALUES;
-use crate::clock::MediaTime;
+use crate::clock::{MediaClock, MediaTime};
 
 /// Blocks that wait for their reader: half a second. An echo canceller takes one every 10 ms.
 const BLOCKS: usize = 50;
@@ -24,6 +24,7 @@ pub struct ReferenceBlock {
 /// Reads the mix. Blocks that find no room, because they were not read, are left out and counted.
 pub struct Reference {
     blocks: HeapCons<ReferenceBlock>,
+    clock: MediaClock,
     missed: Arc<AtomicU64>,
 }
 
@@ -39,6 +40,21 @@ impl Reference {
     /// The next block, if one was played since. Neither waits nor takes a lock.
     pub fn read(&mut self) -> Option<ReferenceBlock> {
         self.blocks.try_pop()
+    }
+
+    /// Blocks that wait to be read.
+    pub fn waiting(&self) -> usize {
+        self.blocks.occupied_len()
+    }
+
+    /// Whether the subscription has ended, after which nothing more comes.
+    pub fn ended(&self) -> bool {
+        !self.blocks.write_is_held()
+    }
+
+    /// What [`ReferenceBlock::heard`] is told by.
+    pub fn clock(&self) -> MediaClock {
+        self.clock
     }
 
     /// Blocks that were left out so far.
@@ -62,7 +78,7 @@ impl Tap {
 }
 
 /// Both ends.
-pub(crate) fn tap() -> (Tap, Reference) {
+pub(crate) fn tap(clock: MediaClock) -> (Tap, Reference) {
     let (producer, consumer) = HeapRb::new(BLOCKS).split();
     let missed = Arc::new(AtomicU64::new(0));
     let tap = Tap {
@@ -73,6 +89,7 @@ pub(crate) fn tap() -> (Tap, Reference) {
         tap,
         Reference {
             blocks: consumer,
+            clock,
             missed,
         },
     )
@@ -86,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_sleeps_misses_the_newest_and_knows_it() {
-        let (mut tap, mut reference) = tap();
+        let (mut tap, mut reference) = tap(MediaClock::start());
         for number in 0..BLOCKS as u64 + 3 {
             let heard = MediaTime::from_duration(Duration::from_millis(10 * number));
             tap.write(&ReferenceBlock {
@@ -96,6 +113,10 @@ mod tests {
         }
         assert_eq!(reference.missed(), 3);
         assert_eq!(reference.read().map(|block| block.heard), Some(MediaTime::default()));
+        assert_eq!(reference.waiting(), BLOCKS - 1);
         assert_eq!(std::iter::from_fn(|| reference.read()).count(), BLOCKS - 1);
+        assert!(!reference.ended());
+        drop(tap);
+        assert!(reference.ended());
     }
 }
