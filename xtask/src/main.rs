@@ -5,12 +5,16 @@
 mod app;
 mod bench;
 mod bindings;
+mod cache;
 mod icons;
 mod pages;
 mod process;
 mod run;
 mod system;
+#[cfg(unix)]
+mod targets;
 mod test;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +37,9 @@ enum Chore {
     App(app::Args),
     /// Run the tests, and install what they need.
     Test(test::Args),
+    /// Type-check the app for Android, iOS, macOS and Windows; nothing is linked or run.
+    #[cfg(unix)]
+    CheckTargets(targets::Args),
     /// Measure what the project aims at, on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -56,6 +63,8 @@ fn main() -> ExitCode {
         Chore::Run(args) => run::run(&args, &checkout),
         Chore::App(args) => app::run(&args, &checkout),
         Chore::Test(args) => test::run(&args, &checkout),
+        #[cfg(unix)]
+        Chore::CheckTargets(args) => targets::run(&args, &checkout),
         Chore::Bench(bench) => bench::run(bench),
         Chore::Bindings(args) => bindings::run(&args, &checkout),
         Chore::Icons => icons::run(&checkout),
