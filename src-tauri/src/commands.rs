@@ -30,6 +30,8 @@ pub(crate) struct Start {
     notice: Option<String>,
     /// Whether this app can run everything on this computer.
     can_serve: bool,
+    /// Whether this is a phone: the web view captures, and the system has to be told of being on air.
+    phone: bool,
 }
 
 /// Answers the commands.
@@ -107,6 +109,7 @@ async fn start(state: State<'_, AppState>) -> Result<Start, Failure> {
         failure,
         notice: state.take_complaint(),
         can_serve: cfg!(desktop),
+        phone: cfg!(mobile),
     })
 }
 
