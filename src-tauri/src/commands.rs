@@ -6,7 +6,10 @@
 use serde::Serialize;
 use tauri::ipc::{Channel, Invoke};
 use tauri::{AppHandle, Manager as _, Runtime, State};
+#[cfg(mobile)]
+use tauri_plugin_footlight_phone::PhoneExt as _;
 
+use crate::address::Address;
 use crate::connection::{Request, Response, SocketEvent, SocketId};
 use crate::events::{AppEvent, Live};
 use crate::failure::Failure;
@@ -127,8 +130,19 @@ async fn nearby_servers(state: State<'_, AppState>) -> Result<Vec<NearbyServer>,
 }
 
 #[tauri::command]
-async fn connect(state: State<'_, AppState>, address: String) -> Result<Server, Failure> {
-    state.connect(address.parse()?).await
+async fn connect<R: Runtime>(
+    app: AppHandle<R>,
+    state: State<'_, AppState>,
+    address: String,
+) -> Result<Server, Failure> {
+    let address: Address = address.parse()?;
+    #[cfg(mobile)]
+    if address.is_on_own_network().await {
+        app.phone().ask_for_local_network().await;
+    }
+    #[cfg(desktop)]
+    let _ = app;
+    state.connect(address).await
 }
 
 #[tauri::command]

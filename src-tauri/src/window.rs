@@ -101,7 +101,7 @@ pub(crate) fn close<R: Runtime>(app: &AppHandle<R>) {
 fn end_live_service<R: Runtime>(app: &AppHandle<R>) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
-        if let Err(error) = app.live_service().stop().await {
+        if let Err(error) = app.phone().stop_live_service().await {
             tracing::warn!(%error, "the live service does not end");
         }
     });

@@ -13,9 +13,18 @@ import app.tauri.plugin.Invoke
 import app.tauri.plugin.Plugin
 
 private const val NOTIFICATIONS = "notifications"
+private const val LOCAL_NETWORK = "localNetwork"
 
-/** The commands of the Rust side, in `src/live_service.rs`. */
-@TauriPlugin(permissions = [Permission(strings = [Manifest.permission.POST_NOTIFICATIONS], alias = NOTIFICATIONS)])
+/** The first version of Android that keeps apps from the local network. */
+private const val CINNAMON_BUN = 37
+
+/** What the Rust side asks for, in `src/phone.rs`. */
+@TauriPlugin(
+    permissions = [
+        Permission(strings = [Manifest.permission.POST_NOTIFICATIONS], alias = NOTIFICATIONS),
+        Permission(strings = ["android.permission.ACCESS_LOCAL_NETWORK"], alias = LOCAL_NETWORK),
+    ],
+)
 class PhonePlugin(private val activity: Activity) : Plugin(activity) {
     @Command
     fun startLiveService(invoke: Invoke) {
@@ -24,7 +33,7 @@ class PhonePlugin(private val activity: Activity) : Plugin(activity) {
                 when {
                     refusal != null -> invoke.reject(refusal)
                     // Asked once. The service runs either way; it is only not seen.
-                    notificationsUnasked() ->
+                    unasked(NOTIFICATIONS, Build.VERSION_CODES.TIRAMISU) ->
                         requestPermissionForAlias(NOTIFICATIONS, invoke, "notificationsAnswered")
                     else -> invoke.resolve()
                 }
@@ -53,7 +62,21 @@ class PhonePlugin(private val activity: Activity) : Plugin(activity) {
         LiveService.stop(activity)
     }
 
-    private fun notificationsUnasked(): Boolean =
-        Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU &&
-            getPermissionState(NOTIFICATIONS) == PermissionState.PROMPT
+    @Command
+    fun askForLocalNetwork(invoke: Invoke) {
+        if (unasked(LOCAL_NETWORK, CINNAMON_BUN)) {
+            requestPermissionForAlias(LOCAL_NETWORK, invoke, "localNetworkAnswered")
+        } else {
+            invoke.resolve()
+        }
+    }
+
+    @PermissionCallback
+    fun localNetworkAnswered(invoke: Invoke) {
+        invoke.resolve()
+    }
+
+    /** Whether the person was never asked for a permission that exists since [version]. */
+    private fun unasked(alias: String, version: Int): Boolean =
+        Build.VERSION.SDK_INT >= version && getPermissionState(alias) == PermissionState.PROMPT
 }
