@@ -33,25 +33,32 @@ pub(crate) struct Args {
     /// Build the app without optimisation, which takes a third of the time.
     #[arg(long)]
     debug: bool,
+    /// Take the app as it was built the last time.
+    #[arg(long)]
+    built: bool,
 }
 
 /// Makes both, and prints where they are.
 pub(crate) fn run(args: &Args, checkout: &Path) -> Result<()> {
     system::require_node()?;
     system::require_packages(&[system::BUILD, system::APP, system::BUNDLE].concat())?;
-    eprintln!("building the pages");
-    pages::build(checkout)?;
     let app = checkout.join(APP);
     pages::install(&app)?;
     let profile = if args.debug { "debug" } else { "release" };
     let bundles = run::target_dir(checkout)?.join(profile).join("bundle");
     // Packages of other versions would be taken for the one that is made now.
     remove(&bundles)?;
-    eprintln!("building the app");
+    let step = if args.built {
+        "bundle"
+    } else {
+        eprintln!("building the pages and the app");
+        pages::build(checkout)?;
+        "build"
+    };
     let mut build = command(
         &app,
         "npm",
-        ["run", "--silent", "tauri", "--", "build", "--ci", "--bundles", "deb"],
+        ["run", "--silent", "tauri", "--", step, "--ci", "--bundles", "deb"],
     );
     if args.debug {
         build.arg("--debug");
