@@ -99,8 +99,8 @@ fn app_image(package: &Path, folder: &Path) -> Result<PathBuf> {
         "-no-progress",
         "-quiet",
     ]))?;
-    let name = package.file_stem().context("a package has a name")?;
-    let image = folder.join(name).with_extension("AppImage");
+    let name = package.file_stem().context("a package has a name")?.to_string_lossy();
+    let image = folder.join(format!("{name}.AppImage"));
     concatenate(&[&runtime, &squashed], &image).with_context(|| format!("cannot write {}", image.display()))?;
     remove(&content)?;
     fs::remove_file(&squashed).with_context(|| format!("cannot remove {}", squashed.display()))?;
