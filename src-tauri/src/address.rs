@@ -1,6 +1,8 @@
 //! The address of a server, as a person types or pastes it.
 
 use std::fmt;
+#[cfg(any(mobile, test))]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -54,6 +56,26 @@ impl Address {
     /// As it stands in a URL: an IPv6 address in brackets.
     pub(crate) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
+    }
+
+    /// Whether the way to the server leads no farther than the person's own network.
+    #[cfg(any(mobile, test))]
+    pub(crate) async fn is_on_own_network(&self) -> bool {
+        let name = match self.0.host() {
+            Some(url::Host::Ipv4(address)) => return is_private(address.into()),
+            Some(url::Host::Ipv6(address)) => return is_private(address.into()),
+            Some(url::Host::Domain(name)) => name,
+            None => return false,
+        };
+        // Their own names are not looked up, because that too takes the permission which this is asked for.
+        if is_local(&self.0) {
+            return true;
+        }
+        let port = self.0.port_or_known_default().unwrap_or_default();
+        match tokio::net::lookup_host((name, port)).await {
+            Ok(mut found) => found.any(|found| is_private(found.ip())),
+            Err(_) => false,
+        }
     }
 
     /// What is at `path` on this server, which must begin with a slash; `None` where it leads elsewhere.
@@ -121,6 +143,18 @@ fn is_local(url: &Url) -> bool {
     }
 }
 
+/// Whether an IP address means something on its own network alone (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6).
+#[cfg(any(mobile, test))]
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => is_private(address.into()),
+            None => address.is_unique_local() || address.is_unicast_link_local(),
+        },
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin())
@@ -179,6 +213,24 @@ mod tests {
             ("https://me:secret@host", AddressError::Credentials),
         ] {
             assert_eq!(typed.parse::<Address>(), Err(error), "{typed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_on_the_own_network_is_told_from_one_on_the_internet() {
+        let is_near = async |text: &str| text.parse::<Address>().expect("an address").is_on_own_network().await;
+        for text in [
+            "192.168.1.20",
+            "hall",
+            "hall.local",
+            "[fd00::2]",
+            "[fe80::1]",
+            "[::ffff:10.0.0.1]",
+        ] {
+            assert!(is_near(text).await, "{text}");
+        }
+        for text in ["203.0.113.7", "[2001:db8::7]", "no-such-host.invalid"] {
+            assert!(!is_near(text).await, "{text}");
         }
     }
 

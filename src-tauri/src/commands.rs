@@ -6,7 +6,10 @@
 use serde::Serialize;
 use tauri::ipc::{Channel, Invoke};
 use tauri::{AppHandle, Manager as _, Runtime, State};
+#[cfg(mobile)]
+use tauri_plugin_footlight_phone::PhoneExt as _;
 
+use crate::address::Address;
 use crate::connection::{Request, Response, SocketEvent, SocketId};
 use crate::events::{AppEvent, Live};
 use crate::failure::Failure;
@@ -30,6 +33,8 @@ pub(crate) struct Start {
     notice: Option<String>,
     /// Whether this app can run everything on this computer.
     can_serve: bool,
+    /// Whether this is a phone: the web view captures, and the system has to be told of being on air.
+    phone: bool,
 }
 
 /// Answers the commands.
@@ -109,6 +114,7 @@ async fn start(state: State<'_, AppState>) -> Result<Start, Failure> {
         failure,
         notice: state.take_complaint(),
         can_serve: cfg!(desktop),
+        phone: cfg!(mobile),
     })
 }
 
@@ -126,8 +132,19 @@ async fn nearby_servers(state: State<'_, AppState>) -> Result<Vec<NearbyServer>,
 }
 
 #[tauri::command]
-async fn connect(state: State<'_, AppState>, address: String) -> Result<Server, Failure> {
-    state.connect(address.parse()?).await
+async fn connect<R: Runtime>(
+    app: AppHandle<R>,
+    state: State<'_, AppState>,
+    address: String,
+) -> Result<Server, Failure> {
+    let address: Address = address.parse()?;
+    #[cfg(mobile)]
+    if address.is_on_own_network().await {
+        app.phone().ask_for_local_network().await;
+    }
+    #[cfg(desktop)]
+    let _ = app;
+    state.connect(address).await
 }
 
 #[tauri::command]

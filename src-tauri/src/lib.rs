@@ -9,7 +9,8 @@
 //!           ├─ events ── link            what the app tells the pages by itself
 //!           └─ failure                 what went wrong, for pages and people
 //! media                                what a web view without WebRTC cannot do, by `footlight-client`
-//! desktop                              tray, shortcut, links, notifications
+//! desktop                              tray, shortcut, notifications
+//! tauri-plugin-footlight-phone         what a phone's system is told of being on air
 //! ```
 //!
 //! What it is not: it captures, encodes and plays nothing itself (that is `footlight-client`), and knows nothing of rooms
@@ -68,7 +69,10 @@ pub fn run() -> Result<(), AppError> {
     let builder = Builder::default();
     #[cfg(desktop)]
     let builder = desktop::plugins(builder);
+    #[cfg(mobile)]
+    let builder = builder.plugin(tauri_plugin_footlight_phone::init());
     let app = with_commands(builder)
+        .plugin(tauri_plugin_deep_link::init())
         .plugin(
             tauri_plugin_opener::Builder::new()
                 .open_js_links_on_click(false)
@@ -86,6 +90,7 @@ pub fn run() -> Result<(), AppError> {
             );
             app.manage(state);
             window::open(app)?;
+            link::follow(app);
             #[cfg(desktop)]
             desktop::set_up(app);
             Ok(())

@@ -5,9 +5,14 @@
 
 use footlight_protocol::SessionId;
 use serde::Serialize;
+use tauri::{App, Manager as _, Runtime};
+use tauri_plugin_deep_link::DeepLinkExt as _;
 use url::Url;
 
 use crate::address::Address;
+use crate::events::AppEvent;
+use crate::state::AppState;
+use crate::window;
 
 /// The scheme, as `tauri.conf.json` registers it.
 const SCHEME: &str = "footlight";
@@ -37,6 +42,30 @@ impl Link {
         };
         Some(Self { session, server })
     }
+}
+
+/// Hands the links that the system opens with this app to the pages.
+pub(crate) fn follow<R: Runtime>(app: &App<R>) {
+    let links = app.deep_link();
+    #[cfg(desktop)]
+    // An installed app is registered by its package. One that is a single file has nobody else to do it.
+    if app.env().appimage.is_some()
+        && let Err(error) = links.register_all()
+    {
+        tracing::info!(%error, "links are not opened with this app");
+    }
+    let handle = app.handle().clone();
+    let open = move |urls: Vec<url::Url>| {
+        for link in urls.iter().filter_map(Link::parse) {
+            handle.state::<AppState>().pages.tell(AppEvent::LinkOpened { link });
+        }
+        window::bring_forward(&handle);
+    };
+    match links.get_current() {
+        Ok(urls) => urls.map(&open).unwrap_or_default(),
+        Err(error) => tracing::info!(%error, "links cannot be read here"),
+    }
+    links.on_open_url(move |event| open(event.urls()));
 }
 
 #[cfg(test)]

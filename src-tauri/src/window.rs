@@ -2,6 +2,8 @@
 
 use tauri::webview::{NewWindowResponse, PageLoadEvent, PermissionKind, PermissionResponse};
 use tauri::{App, AppHandle, Manager as _, Runtime, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
+#[cfg(mobile)]
+use tauri_plugin_footlight_phone::PhoneExt as _;
 use tauri_plugin_opener::OpenerExt as _;
 use url::Url;
 
@@ -43,6 +45,8 @@ pub(crate) fn open<R: Runtime>(app: &App<R>) -> tauri::Result<WebviewWindow<R>> 
                     state.media.close_all();
                     desktop::show_live(window.app_handle());
                 }
+                #[cfg(mobile)]
+                end_live_service(window.app_handle());
             }
         })
         .on_permission_request(|webview, kind| {
@@ -90,6 +94,17 @@ pub(crate) fn close<R: Runtime>(app: &AppHandle<R>) {
     {
         tracing::warn!(%error, "the window cannot be closed");
     }
+}
+
+/// Ends what a page that is gone cannot end any more.
+#[cfg(mobile)]
+fn end_live_service<R: Runtime>(app: &AppHandle<R>) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(error) = app.phone().stop_live_service().await {
+            tracing::warn!(%error, "the live service does not end");
+        }
+    });
 }
 
 /// Whether an address is one of the app's own pages.

@@ -5,12 +5,18 @@
 mod app;
 mod bench;
 mod bindings;
+#[cfg(target_os = "linux")]
+mod bundle;
+mod cache;
 mod icons;
 mod pages;
 mod process;
 mod run;
 mod system;
+#[cfg(unix)]
+mod targets;
 mod test;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +39,12 @@ enum Chore {
     App(app::Args),
     /// Run the tests, and install what they need.
     Test(test::Args),
+    /// Make a Debian package and an AppImage of the app.
+    #[cfg(target_os = "linux")]
+    Bundle(bundle::Args),
+    /// Type-check the app for Android, iOS, macOS and Windows; nothing is linked or run.
+    #[cfg(unix)]
+    CheckTargets(targets::Args),
     /// Measure what the project aims at, on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -56,6 +68,10 @@ fn main() -> ExitCode {
         Chore::Run(args) => run::run(&args, &checkout),
         Chore::App(args) => app::run(&args, &checkout),
         Chore::Test(args) => test::run(&args, &checkout),
+        #[cfg(target_os = "linux")]
+        Chore::Bundle(args) => bundle::run(&args, &checkout),
+        #[cfg(unix)]
+        Chore::CheckTargets(args) => targets::run(&args, &checkout),
         Chore::Bench(bench) => bench::run(bench),
         Chore::Bindings(args) => bindings::run(&args, &checkout),
         Chore::Icons => icons::run(&checkout),

@@ -28,6 +28,10 @@ pub(crate) const BUILD: &[&str] = &[
 /// What the app's window is built with besides: the system's web view. What it does with a tray is loaded when it runs.
 pub(crate) const APP: &[&str] = &["libwebkit2gtk-4.1-dev"];
 
+/// What packages of the app are made with besides.
+#[cfg(target_os = "linux")]
+pub(crate) const BUNDLE: &[&str] = &["dpkg", "squashfs-tools"];
+
 /// What the tests of the crates need besides: a display for screen capture.
 pub(crate) const CRATE_TESTS: &[&str] = &["xvfb"];
 

@@ -102,7 +102,11 @@ notice: string | null,
 /**
  * Whether this app can run everything on this computer.
  */
-can_serve: boolean, };
+can_serve: boolean, 
+/**
+ * Whether this is a phone: the web view captures, and the system has to be told of being on air.
+ */
+phone: boolean, };
 
 export type AppRequest = { 
 /**

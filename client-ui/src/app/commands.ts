@@ -91,6 +91,15 @@ export const commands = {
   closeSocket: (socket: number, code: number | null) => run('close_socket', { socket, code }),
 };
 
+/** The commands that a phone has besides, as `src-tauri/phone` describes them. */
+export const phoneCommands = {
+  startLiveService: () => run('plugin:footlight-phone|start_live_service'),
+  stopLiveService: () => run('plugin:footlight-phone|stop_live_service'),
+};
+
+/** See {@link phoneCommands}; tests bring their own. */
+export type PhoneCommands = typeof phoneCommands;
+
 /** The part of the commands that reaches the server; tests bring their own. */
 export type ServerCommands = Pick<
   typeof commands,

@@ -7,6 +7,8 @@ import { navigation } from '../stores/current-navigation';
 import { onAir } from '../stores/on-air.svelte';
 import type { AppEvent, AppLink, AppServer, Failure } from './bindings';
 import { commands, failureOf, wordsOf } from './commands';
+import { chooseEngine } from './engine-choice';
+import { LiveService } from './live-service';
 import { RelayedServer } from './relayed-server';
 
 /** The scheme under which the window finds pictures of the server; `src-tauri/src/pictures.rs` answers it. */
@@ -21,6 +23,8 @@ class Shell {
   phase = $state<'starting' | 'choosing' | 'ready'>('starting');
   server = $state.raw<AppServer | null>(null);
   canServe = $state(false);
+  /** What a phone's system is told by; `null` on a desktop. */
+  liveService = $state.raw<LiveService | null>(null);
   /** Why the server of the last time is not used. */
   problem = $state('');
   /** Something that the person should know. */
@@ -45,6 +49,8 @@ class Shell {
         displayName.set(begun.name);
       }
       this.canServe = begun.can_serve;
+      chooseEngine(begun.phone);
+      this.liveService = begun.phone ? new LiveService((words) => (this.notice = words)) : null;
       this.notice = begun.notice ?? '';
       this.problem = begun.failure === null ? '' : wordsOf(begun.failure);
       this.#use(begun.server);

@@ -1,4 +1,4 @@
-//! What a desktop offers besides the window: a tray, one instance, links, notifications, and a shortcut that works in any
+//! What a desktop offers besides the window: a tray, one instance, notifications, and a shortcut that works in any
 //! program.
 //!
 //! **The invariant to keep:** all of it is optional. A desktop that lacks one (no D-Bus, no tray, Wayland without global
@@ -8,11 +8,8 @@ mod mute_shortcut;
 mod tray;
 
 use tauri::{App, AppHandle, Builder, Manager as _, Runtime};
-use tauri_plugin_deep_link::DeepLinkExt as _;
 use tauri_plugin_notification::NotificationExt as _;
 
-use crate::events::AppEvent;
-use crate::link::Link;
 use crate::state::AppState;
 use crate::window;
 
@@ -26,14 +23,12 @@ pub(crate) fn plugins<R: Runtime>(builder: Builder<R>) -> Builder<R> {
         .plugin(tauri_plugin_single_instance::init(|app, _, _| {
             window::bring_forward(app);
         }))
-        .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_global_shortcut::Builder::new().build())
 }
 
 /// Sets up what there is.
 pub(crate) fn set_up<R: Runtime>(app: &App<R>) {
-    follow_links(app);
     tray::add(app.handle());
 }
 
@@ -56,26 +51,4 @@ pub(crate) fn notify<R: Runtime>(app: &AppHandle<R>, words: &str) {
     if let Err(error) = app.notification().builder().body(words).show() {
         tracing::info!(%error, "there are no notifications here");
     }
-}
-
-fn follow_links<R: Runtime>(app: &App<R>) {
-    let links = app.deep_link();
-    // An installed app is registered by its package. One that is a single file has nobody else to do it.
-    if app.env().appimage.is_some()
-        && let Err(error) = links.register_all()
-    {
-        tracing::info!(%error, "links are not opened with this app");
-    }
-    let handle = app.handle().clone();
-    let open = move |urls: Vec<url::Url>| {
-        for link in urls.iter().filter_map(Link::parse) {
-            handle.state::<AppState>().pages.tell(AppEvent::LinkOpened { link });
-        }
-        window::bring_forward(&handle);
-    };
-    match links.get_current() {
-        Ok(urls) => urls.map(&open).unwrap_or_default(),
-        Err(error) => tracing::info!(%error, "links cannot be read here"),
-    }
-    links.on_open_url(move |event| open(event.urls()));
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Report, cache};
+use super::Report;
 use crate::process::{command, succeed};
-use crate::{pages, run, system};
+use crate::{cache, pages, run, system};
 
 /// Longest that one test file may take before the runner gives up on it, in milliseconds. The slowest one boots a
 /// virtual machine without hardware support.
@@ -46,7 +46,7 @@ pub(super) fn run(report: &mut Report, checkout: &Path, filters: &[String]) -> R
     );
     node.args(files)
         .env("FOOTLIGHT_PROGRAMS", run::target_dir(checkout)?.join("debug"))
-        .env("FOOTLIGHT_CACHE", cache()?)
+        .env("FOOTLIGHT_CACHE", cache::folder()?)
         .env("FOOTLIGHT_PYTHON", python(&environment()?));
     report.tests("end-to-end tests", &mut node)?;
     Ok(())
@@ -72,7 +72,7 @@ fn test_files(folder: &Path, filters: &[String]) -> Result<Vec<PathBuf>> {
 
 /// The Python environment of the interoperability tests.
 fn environment() -> Result<PathBuf> {
-    Ok(cache()?.join("python"))
+    Ok(cache::folder()?.join("python"))
 }
 
 fn python(environment: &Path) -> PathBuf {

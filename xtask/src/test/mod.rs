@@ -2,14 +2,13 @@
 
 mod end_to_end;
 mod tally;
-mod tools;
 mod unit;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::process::{Interrupted, succeed, succeed_reading};
 use tally::{Tally, closing_line};
@@ -47,15 +46,6 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<()> {
         end_to_end::run(&mut report, checkout, &args.files)?;
     }
     report.conclude()
-}
-
-/// Where tools and downloads are kept between runs, outside the checkout.
-fn cache() -> Result<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
-    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    Ok(base.context("there is no home directory")?.join("footlight"))
 }
 
 /// What was run so far and what came of it.

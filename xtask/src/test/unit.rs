@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Report, tools};
+use super::Report;
 use crate::pages::{self, PAGES};
 use crate::process::{command, succeed};
-use crate::system;
+use crate::{system, tools};
 
 /// Cheap checks first, so that a slip is told in seconds.
 pub(super) fn run(report: &mut Report, checkout: &Path) -> Result<()> {

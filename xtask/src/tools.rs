@@ -5,33 +5,33 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::cache;
+use crate::cache;
 use crate::process::{output, succeed};
 
 /// A program from crates.io, at the version that this checkout is checked with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tool {
+pub(crate) struct Tool {
     /// The package and its program.
     name: &'static str,
     version: &'static str,
 }
 
 /// Finds dependencies that nothing uses.
-pub(super) const MACHETE: Tool = Tool {
+pub(crate) const MACHETE: Tool = Tool {
     name: "cargo-machete",
     version: "0.9.2",
 };
 
 /// Checks licences, sources and duplicates of dependencies.
-pub(super) const DENY: Tool = Tool {
+pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
 
 impl Tool {
     /// Where the program is; builds it when the cache does not have this version.
-    pub(super) fn program(self) -> Result<PathBuf> {
-        let root = cache()?.join("tools");
+    pub(crate) fn program(self) -> Result<PathBuf> {
+        let root = cache::folder()?.join("tools");
         let program = root.join("bin").join(self.name);
         if !self.is(&program) {
             // Unoptimised: it builds in half the time, and what it checks here takes a second either way.
