@@ -191,12 +191,11 @@ impl Screen {
         if found.is_empty() {
             return Err(CaptureError::NoDevice { class: "screen" });
         }
-        let position = match lost {
-            Some(lost) => found.iter().position(|(_, info)| KnownAs::of(info) == *lost),
-            None => {
-                let names: Vec<(&str, &str)> = found.iter().map(|(_, info)| (&*info.id, &*info.name)).collect();
-                choice.position(&names)
-            }
+        let position = if let Some(lost) = lost {
+            found.iter().position(|(_, info)| KnownAs::of(info) == *lost)
+        } else {
+            let names: Vec<(&str, &str)> = found.iter().map(|(_, info)| (&*info.id, &*info.name)).collect();
+            choice.position(&names)
         };
         let Some(position) = position else {
             return Err(CaptureError::NotFound {
