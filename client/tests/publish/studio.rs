@@ -230,3 +230,29 @@ async fn what_makes_no_sense_is_refused_in_words() {
         assert!(connection.accept(nonsense).await.is_err(), "{nonsense:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_a_voice_changes_on_air() {
+    let studio = studio();
+    let (_connection, mut peer, _) = connected(&studio).await;
+    for _ in 0..50 {
+        heard(&mut peer, |unit| unit.kind == MediaKind::Audio).await;
+    }
+    let audio = |studio: &Studio| studio.stats().sources.into_iter().find_map(|source| source.audio);
+    let before = audio(&studio).expect("a microphone");
+    assert_eq!(before.voice, VoiceProcessing::OFF);
+    let SourceConfig::Sound { source, bitrate, .. } = sound() else {
+        panic!("it is sound");
+    };
+    let voice = VoiceProcessing::ALL;
+    let config = SourceConfig::Sound { source, bitrate, voice };
+    studio.open(TrackSource::Microphone, config).expect("a tone");
+    let after = audio(&studio).expect("a microphone");
+    assert_eq!(after.voice, VoiceProcessing::ALL);
+    assert!(
+        after.packets_encoded >= before.packets_encoded,
+        "it was not opened anew"
+    );
+    assert!(before.packets_encoded > 20);
+    heard(&mut peer, |unit| unit.kind == MediaKind::Audio).await;
+}
