@@ -3,6 +3,7 @@
 use std::fmt;
 #[cfg(any(mobile, test))]
 use std::net::IpAddr;
+#[cfg(desktop)]
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -39,6 +40,7 @@ pub(crate) enum AddressError {
 
 impl Address {
     /// A server at an IP address.
+    #[cfg(desktop)]
     pub(crate) fn new(scheme: &str, server: SocketAddr) -> Result<Self, AddressError> {
         format!("{scheme}://{server}").parse()
     }

@@ -128,7 +128,10 @@ async fn nearby_servers(state: State<'_, AppState>) -> Result<Vec<NearbyServer>,
     #[cfg(desktop)]
     return state.nearby.servers();
     #[cfg(mobile)]
-    return Ok(Vec::new());
+    {
+        let _ = state;
+        Ok(Vec::new())
+    }
 }
 
 #[tauri::command]
@@ -152,9 +155,12 @@ async fn serve(state: State<'_, AppState>) -> Result<Server, Failure> {
     #[cfg(desktop)]
     return state.serve().await;
     #[cfg(mobile)]
-    return Err(Failure::invalid(
-        "A phone runs no server. Choose one that runs elsewhere.",
-    ));
+    {
+        let _ = state;
+        Err(Failure::invalid(
+            "A phone runs no server. Choose one that runs elsewhere.",
+        ))
+    }
 }
 
 #[tauri::command]

@@ -14,6 +14,7 @@ pub(crate) enum AppEvent {
     /// The window is to be closed while somebody is on air.
     CloseAsked,
     /// The shortcut for the microphone was pressed, or its entry in the tray's menu.
+    #[cfg_attr(mobile, expect(dead_code, reason = "a phone has neither"))]
     ToggleSound,
     /// A link was opened.
     LinkOpened {

@@ -53,6 +53,7 @@ pub(crate) enum Failure {
         message: String,
     },
     /// A camera, microphone, screen or loudspeaker does not work.
+    #[cfg_attr(mobile, expect(dead_code, reason = "a phone's pages open their devices themselves"))]
     #[error("{message}")]
     Device {
         /// Why, for the pages' own words.
@@ -75,6 +76,7 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(mobile, expect(dead_code, reason = "a phone's pages open their devices themselves"))]
 pub(crate) enum DeviceCause {
     /// There is none, or none of that name.
     Missing,
