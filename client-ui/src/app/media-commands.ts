@@ -48,6 +48,8 @@ export interface SourceStats {
   readonly video?: {
     readonly source: string;
     readonly resolution: { readonly width: number; readonly height: number };
+    /** Pictures encoded per second. */
+    readonly encode_fps: number;
   };
   readonly audio?: { readonly source: string };
 }
@@ -59,6 +61,14 @@ export interface StudioFigures {
     /** In dB below full scale; `null` for silence. */
     readonly level_dbfs: number | null;
   };
+  /** `null` while nothing is sent. */
+  readonly connection: {
+    readonly bytes_sent: number;
+    /** 0 to 1. */
+    readonly loss: number;
+    readonly round_trip_ms: number | null;
+    readonly estimate_bps: number;
+  } | null;
   readonly recording: Recording | null;
 }
 

@@ -1,6 +1,7 @@
+import type { SendSample } from '../media/sending';
 import { fallTo, levelOf } from '../studio/level';
 import type { Recorder, StudioEngine } from '../studio/engine';
-import { type MediaCommands, mediaCommands } from './media-commands';
+import { type MediaCommands, type StudioFigures, mediaCommands } from './media-commands';
 import { drawPictures } from './moving-picture';
 import { NativeConnection } from './native-connection';
 import { type ChooseScreen, NativeDevices, NativeTrack } from './native-devices';
@@ -16,6 +17,7 @@ export function nativeStudioEngine(chooseScreen: ChooseScreen, commands: MediaCo
     surface: 'canvas',
     recorder: recorderOf(commands),
     createConnection: () => new NativeConnection(commands).rtc,
+    sample: async () => sampleOf(await commands.studioFigures(), performance.now()),
     show(surface, track) {
       const shown: unknown = track;
       return surface instanceof HTMLCanvasElement && shown instanceof NativeTrack
@@ -23,6 +25,24 @@ export function nativeStudioEngine(chooseScreen: ChooseScreen, commands: MediaCo
         : () => undefined;
     },
     measureLevel: (_, shown) => measureLevel(commands, shown),
+  };
+}
+
+function sampleOf({ studio, connection }: StudioFigures, atMs: number): SendSample | null {
+  if (connection === null) {
+    return null;
+  }
+  const pictures = studio.sources.map(({ video }) => video).filter((video) => video !== undefined);
+  const [largest] = pictures.toSorted((a, b) => b.resolution.height - a.resolution.height);
+  return {
+    atMs,
+    width: largest?.resolution.width ?? 0,
+    height: largest?.resolution.height ?? 0,
+    fps: largest?.encode_fps ?? 0,
+    bytes: connection.bytes_sent,
+    loss: connection.loss,
+    roundTripMs: connection.round_trip_ms,
+    estimateBps: connection.estimate_bps,
   };
 }
 

@@ -79,6 +79,6 @@ export function qualityOf(figures: Figures): Quality {
 export const HISTORY_LENGTH = 60;
 
 /** `history` with `figures` at its end, never longer than {@link HISTORY_LENGTH}. */
-export function remember(history: readonly Figures[], figures: Figures): readonly Figures[] {
+export function remember<T>(history: readonly T[], figures: T): readonly T[] {
   return [...history.slice(-(HISTORY_LENGTH - 1)), figures];
 }

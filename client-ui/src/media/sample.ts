@@ -31,9 +31,11 @@ export interface MediaSample {
   readonly decodeMs: number;
 }
 
-type Entry = Readonly<Record<string, unknown>>;
+/** One object of a statistics report. */
+export type Entry = Readonly<Record<string, unknown>>;
 
-function numberIn(entry: Entry | undefined, key: string): number | null {
+/** A number of `entry`; `null` where it has none. */
+export function numberIn(entry: Entry | undefined, key: string): number | null {
   const value = entry?.[key];
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
@@ -43,12 +45,13 @@ function textIn(entry: Entry | undefined, key: string): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-function inMs(seconds: number | null): number | null {
+/** From seconds. */
+export function inMs(seconds: number | null): number | null {
   return seconds === null ? null : seconds * 1_000;
 }
 
 /** The pair that carries the media: named by the transport where the browser does so, else the one that is nominated. */
-function selectedPair(entries: ReadonlyMap<string, Entry>): Entry | undefined {
+export function selectedPair(entries: ReadonlyMap<string, Entry>): Entry | undefined {
   const all = [...entries.values()];
   const named = all.map((entry) => textIn(entry, 'selectedCandidatePairId')).find((id) => id !== null);
   return (
@@ -65,18 +68,24 @@ function codecName(entries: ReadonlyMap<string, Entry>, inbound: Entry | undefin
   return mimeType === null ? null : (mimeType.split('/')[1] ?? null);
 }
 
-/**
- * Reads what `RTCPeerConnection.getStats()` answers (W3C Identifiers for WebRTC's Statistics API).
- *
- * @returns `null` while there is no inbound stream
- */
-export function readStats(report: Iterable<readonly [string, unknown]>, atMs: number): MediaSample | null {
+/** The objects of a report, by their ids. */
+export function entriesOf(report: Iterable<readonly [string, unknown]>): ReadonlyMap<string, Entry> {
   const entries = new Map<string, Entry>();
   for (const [id, entry] of report) {
     if (typeof entry === 'object' && entry !== null) {
       entries.set(id, entry as Entry);
     }
   }
+  return entries;
+}
+
+/**
+ * Reads what `RTCPeerConnection.getStats()` answers (W3C Identifiers for WebRTC's Statistics API).
+ *
+ * @returns `null` while there is no inbound stream
+ */
+export function readStats(report: Iterable<readonly [string, unknown]>, atMs: number): MediaSample | null {
+  const entries = entriesOf(report);
   const inbound = (kind: string) =>
     [...entries.values()].filter((entry) => entry['type'] === 'inbound-rtp' && entry['kind'] === kind);
   const pictures = inbound('video');

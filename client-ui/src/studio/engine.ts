@@ -1,4 +1,5 @@
 import type { Surface } from '../media/engine';
+import { type SendSample, readSendStats } from '../media/sending';
 import { type Capture, browserCapture } from './capture';
 import { measureLevel } from './level';
 
@@ -34,6 +35,8 @@ export interface StudioEngine {
   readonly recorder: Recorder | null;
   /** A connection for {@link Publisher}, which uses no more of it than a `StudioConnection` has. */
   createConnection(): RTCPeerConnection;
+  /** How sending on such a connection goes; `null` where nothing is sent yet. */
+  sample(connection: RTCPeerConnection): Promise<SendSample | null>;
   /** Shows a track of {@link capture} to the person it is of; `null` shows nothing. Returns what ends it. */
   show(surface: Surface, track: MediaStreamTrack | null): () => void;
   /**
@@ -53,6 +56,10 @@ export const browserStudioEngine: StudioEngine = {
   surface: 'video',
   recorder: null,
   createConnection: () => new RTCPeerConnection(),
+  async sample(connection) {
+    const report = await connection.getStats();
+    return readSendStats(report as unknown as Iterable<readonly [string, unknown]>, performance.now());
+  },
   show(surface, track) {
     if (!(surface instanceof HTMLVideoElement)) {
       return () => undefined;

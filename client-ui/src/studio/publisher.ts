@@ -123,6 +123,11 @@ export class Publisher {
     }
   }
 
+  /** How the connection is doing, as `read` reads it; `null` where there is none. */
+  async sample<T>(read: (connection: RTCPeerConnection) => Promise<T | null>): Promise<T | null> {
+    return this.#connection === null ? null : read(this.#connection);
+  }
+
   /** The device has another address now: new candidates on the connection that is there. */
   networkChanged(): void {
     if (this.#connection !== null && this.#wasConnected) {

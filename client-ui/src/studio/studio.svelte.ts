@@ -1,5 +1,7 @@
 import type { MediaKind, Participant, ServerMessage, SessionMode, Topology, TrackSource } from '../protocol/bindings';
 import type { RoomLink } from '../session/link';
+import { remember } from '../media/figures';
+import { type SendFigures, type SendSample, sendFiguresBetween } from '../media/sending';
 import { onAir } from '../stores/on-air.svelte';
 import { browserOf } from './browser';
 import { Camera } from './camera.svelte';
@@ -17,6 +19,9 @@ import { ScreenShare } from './screen.svelte';
 import { followSight, isPocketable } from './sight';
 import { type About, type Place, problemsOf } from './trouble';
 import { AwakeScreen } from './wake-lock';
+
+/** How often what is sent is measured. */
+const MEASURE_EVERY_MS = 1_000;
 
 /** What somebody shows and says: devices, preview, and the way of both to the room. */
 export class Studio {
@@ -43,6 +48,8 @@ export class Studio {
   /** Whether the page is out of sight on a phone: its camera shows a pocket then, or nothing at all. */
   outOfSight = $state(false);
   pictureOff = $derived(this.hidden || this.outOfSight || this.pictureBarredBy !== null);
+  /** How sending went in the last minute, oldest first; empty while nothing is sent to a server. */
+  sending = $state.raw<readonly SendFigures[]>([]);
   readonly place: Place;
   /** What is wrong with camera and microphone. */
   problems = $derived.by(() => problemsOf(this.camera.trouble, this.microphone.trouble, this.place));
@@ -55,6 +62,7 @@ export class Studio {
   #link: RoomLink | null = null;
   #publisher: Publisher | null = null;
   #mesh: MeshRoom | null = null;
+  #sample: SendSample | null = null;
   readonly #endings: (() => void)[] = [];
   /** Ends what is followed for as long as the devices are in use. */
   readonly #followed: (() => void)[] = [];
@@ -268,7 +276,11 @@ export class Studio {
         },
       );
     }
-    this.#endings.push(link.listen((message) => this.#hear(message)));
+    const measuring = setInterval(() => void this.#measure(), MEASURE_EVERY_MS);
+    this.#endings.push(
+      link.listen((message) => this.#hear(message)),
+      () => clearInterval(measuring),
+    );
     this.#apply();
     this.#publisher?.open();
     this.#awake.hold();
@@ -288,6 +300,8 @@ export class Studio {
     this.#publisher = this.#mesh = this.#link = null;
     this.#endings.splice(0).forEach((end) => end());
     this.way = null;
+    this.sending = [];
+    this.#sample = null;
     this.refusal = '';
     this.soundBarredBy = this.pictureBarredBy = null;
     this.#awake.release();
@@ -303,6 +317,19 @@ export class Studio {
     this.#capture?.removeEventListener('devicechange', this.#devicesChanged);
     removeEventListener('online', this.#networkChanged);
     this.#followed.splice(0).forEach((end) => end());
+  }
+
+  async #measure(): Promise<void> {
+    const publisher = this.#publisher;
+    const sample = await publisher?.sample((connection) => this.#engine.sample(connection)).catch(() => null);
+    if (sample === null || sample === undefined || publisher !== this.#publisher) {
+      return;
+    }
+    const figures = this.#sample === null ? null : sendFiguresBetween(this.#sample, sample);
+    this.#sample = sample;
+    if (figures !== null) {
+      this.sending = remember(this.sending, figures);
+    }
   }
 
   readonly #networkChanged = (): void => this.#publisher?.networkChanged();
