@@ -81,13 +81,14 @@ impl Pipeline {
             fps: config.fps.max(1),
             clock,
         };
-        let (encoding, max_bitrate) = (config.encoding, config.max_bitrate);
-        let (video, audio) = (config.video.clone(), config.audio.clone());
-        let audio = audio
-            .map(|source| audio::AudioTrack::start(&source, clock, config, audio_sender))
+        let audio = config
+            .audio
+            .as_ref()
+            .map(|source| audio::AudioTrack::start(source, clock, &config, audio_sender))
             .transpose()?;
-        let video = video
-            .map(|source| video::VideoTrack::start(source, request, max_bitrate, encoding, video_sender))
+        let video = config
+            .video
+            .map(|source| video::VideoTrack::start(source, request, config.max_bitrate, config.encoding, video_sender))
             .transpose()?;
         Ok((
             Self { clock, video, audio },

@@ -53,7 +53,7 @@ impl AudioTrack {
     pub(super) fn start(
         source: &AudioSource,
         clock: MediaClock,
-        config: PipelineConfig,
+        config: &PipelineConfig,
         output: mpsc::Sender<EncodedAudio>,
     ) -> Result<Self, PipelineError> {
         let state = StateCell::default();
@@ -62,7 +62,7 @@ impl AudioTrack {
         let voice = VoiceSwitch::default();
         voice.set(config.voice);
         #[cfg(feature = "voice-processing")]
-        let capture = voice.apply(source, capture, clock, config.far_end);
+        let capture = voice.apply(source, capture, clock, config.far_end.clone());
         let encoder = Encoder::new(config.audio_bitrate)?;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
