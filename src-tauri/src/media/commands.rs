@@ -396,3 +396,67 @@ impl From<StudioError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is said against a wish; nothing where it is granted.
+    fn refusal(change: &Value) -> Option<String> {
+        let mut wish = json!({
+            "place": "camera", "device": "footlight:pattern",
+            "width": 1280, "height": 720, "fps": 30, "bitrate_bps": 2_500_000,
+        });
+        for (key, value) in change.as_object().expect("an object") {
+            wish[key] = value.clone();
+        }
+        let wish: SourceWish = match serde_json::from_value(wish) {
+            Ok(wish) => wish,
+            Err(error) => return Some(error.to_string()),
+        };
+        wish.config()
+            .err()
+            .map(|failure| serde_json::to_string(&failure).expect("JSON"))
+    }
+
+    #[test]
+    fn a_wish_that_makes_no_sense_is_refused_in_words_that_name_what() {
+        assert_eq!(refusal(&json!({})), None);
+        assert_eq!(
+            refusal(&json!({"place": "microphone", "width": null})),
+            None,
+            "sound has no size"
+        );
+        for (change, named) in [
+            (json!({"width": 0}), "width is 0, and has to be between 1 and 3840"),
+            (json!({"height": 2_161}), "height is 2161"),
+            (json!({"fps": 61}), "fps is 61, and has to be between 1 and 60"),
+            (json!({"bitrate_bps": 20_000_001}), "bitrate_bps is 20000001"),
+            (json!({"fps": null}), "A picture needs fps"),
+            (json!({"fps": -1}), "invalid value"),
+            (json!({"place": "pocket"}), "pocket"),
+            (json!({"place": "screen_audio"}), "comes from a camera or a screen"),
+            (json!({"shutter": 1}), "shutter"),
+        ] {
+            let refusal = refusal(&change).unwrap_or_default();
+            assert!(refusal.contains(named), "{change}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn any_title_becomes_a_name_that_every_file_system_takes() {
+        for (title, name) in [
+            ("Ada’s evening", "Ada s evening"),
+            ("../../etc/passwd", "etc passwd"),
+            ("CON: a\\b|c?", "CON a b c"),
+            ("Grüße 你好", "Grüße 你好"),
+            ("\u{202e}\n\t  ", "Footlight"),
+            ("", "Footlight"),
+        ] {
+            assert_eq!(file_name(title), name);
+        }
+        assert!(file_name(&"long ".repeat(100)).chars().count() <= MAX_FILE_NAME_CHARS);
+    }
+}

@@ -225,3 +225,127 @@ fn encode(frame: &Frame) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use footlight_client::pipeline::VideoSource;
+    use footlight_client::studio::{SourceConfig, Studio};
+    use footlight_client::units::{Bitrate, Resolution};
+    use footlight_protocol::TrackSource;
+    use tokio_tungstenite::tungstenite::Error;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+    use super::*;
+
+    const PAGE: &str = "tauri://localhost";
+
+    fn studio() -> Studio {
+        let studio = Studio::new();
+        let pattern = SourceConfig::Picture {
+            source: VideoSource::Pattern,
+            size: Resolution::new(320, 180),
+            fps: 30,
+            bitrate: Bitrate::from_kbps(300),
+        };
+        studio.open(TrackSource::Camera, pattern).expect("it needs no device");
+        studio
+    }
+
+    fn preview(studio: &Studio) -> Feed {
+        let preview = studio.preview(TrackSource::Camera, Resolution::new(160, 90));
+        Feed::Preview(preview.expect("it is open"))
+    }
+
+    /// Connects as a page of `origin` would; the status of a refusal.
+    async fn open(url: &str, origin: Option<&str>) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, u16> {
+        let mut request = url.into_client_request().expect("a request");
+        if let Some(origin) = origin {
+            let origin = origin.parse().expect("a header");
+            request.headers_mut().insert(header::ORIGIN, origin);
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
+            Err(error) => panic!("neither taken nor refused: {error}"),
+        }
+    }
+
+    /// Width, height and time of capture in microseconds.
+    async fn next(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> (u32, u32, u64) {
+        let message = socket.next().await.expect("a message").expect("a whole one");
+        let data = message.into_data();
+        let number = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"));
+        let (width, height) = (number(0), number(4));
+        assert_eq!(data.len(), HEADER + (width * height * 3 / 2) as usize);
+        let micros = u64::from_le_bytes(data[8..HEADER].try_into().expect("eight bytes"));
+        (width, height, micros)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_page_is_sent_the_next_picture_when_it_has_drawn_the_last() {
+        let (feeds, studio) = (Feeds::serve().await.expect("a port"), studio());
+        let url = feeds.offer(preview(&studio)).expect("a place");
+        let mut socket = open(&url, Some(PAGE)).await.expect("our own page");
+        let (width, height, first) = next(&mut socket).await;
+        assert_eq!((width, height), (160, 90));
+        // A page that is slow: several pictures are captured meanwhile.
+        let captured = || {
+            let video = studio.stats().sources.into_iter().find_map(|source| source.video);
+            video.expect("a picture").frames_captured
+        };
+        let enough = captured() + 8;
+        while captured() < enough {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        socket.send(Message::text("")).await.expect("an answer");
+        let (.., second) = next(&mut socket).await;
+        assert!(
+            second - first > 150_000,
+            "none was sent that would have waited: {}",
+            second - first
+        );
+        drop(studio);
+        socket.send(Message::text("")).await.expect("an answer");
+        while let Some(Ok(message)) = socket.next().await {
+            // What was captured before the end.
+            if message.is_binary() && socket.send(Message::text("")).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_our_page_gets_a_picture_and_only_once() {
+        let (feeds, studio) = (Feeds::serve().await.expect("a port"), studio());
+        let url = feeds.offer(preview(&studio)).expect("a place");
+        for origin in [
+            None,
+            Some("https://example.org"),
+            Some("null"),
+            Some("http://127.0.0.1:8443"),
+        ] {
+            assert_eq!(open(&url, origin).await.err(), Some(403), "{origin:?}");
+        }
+        let guess = format!("{}x", &url[..url.len() - 1]);
+        assert_eq!(open(&guess, Some(PAGE)).await.err(), Some(404));
+        let taken = open(&url, Some(PAGE)).await.expect("it was not used up by strangers");
+        assert_eq!(
+            open(&url, Some(PAGE)).await.err(),
+            Some(404),
+            "a secret is good for once"
+        );
+        drop(taken);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pictures_that_nobody_fetches_do_not_pile_up() {
+        let (feeds, studio) = (Feeds::serve().await.expect("a port"), studio());
+        for _ in 0..MAX_FEEDS {
+            assert!(feeds.offer(preview(&studio)).is_some());
+        }
+        assert!(feeds.offer(preview(&studio)).is_none());
+        feeds.close_all();
+        assert!(feeds.offer(preview(&studio)).is_some());
+    }
+}
