@@ -1,0 +1,450 @@
+//! What a viewer's line carries, and what of it each of its slots gets.
+
+use std::time::{Duration, Instant};
+
+use crate::allocate::{Class, Demand, allocate, cost};
+use crate::peer::Role;
+use crate::relay::{Control, Recipient, RelayMessage};
+use crate::sfu::Sfu;
+use crate::slot::Slot;
+use crate::{LayerMask, PeerId, SfuError, Source, TrackId};
+
+/// What is assumed of a line before it was measured, in bits per second: enough for the middle one of three layers, and
+/// little enough that the first second harms no line that carries video at all.
+pub(crate) const FIRST_ESTIMATE: u64 = 1_000_000;
+
+/// How long an estimate must stay below what is sent before less is sent. Far below, it need not.
+const LOW_FOR: Duration = Duration::from_millis(400);
+
+/// Far below, as a ratio of what is sent.
+const FAR_BELOW: (u64, u64) = (7, 10);
+
+/// How long it must stay low before a picture is left out: a frozen one is the worst of all.
+const LEFT_OUT_AFTER: Duration = Duration::from_secs(2);
+
+/// How long after a fall nothing rises; and at the most, where it has turned out each time to be too early.
+const LEAST_HOLD: Duration = Duration::from_secs(2);
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+
+/// A rise that was followed by a fall within this time was too early.
+const TOO_EARLY: Duration = Duration::from_secs(10);
+
+/// How often a line is probed for what the next better layers take, while it is thought to carry less.
+const PROBE_EVERY: Duration = Duration::from_secs(3);
+
+/// What is desired beyond the best, as a ratio: a layer is taken with headroom only, and the estimate must be able to get
+/// there.
+const DESIRED: (u64, u64) = (3, 2);
+
+/// Headers and retransmissions, as a part of a picture's payload, and bits per second of a sound's.
+const PICTURE_OVERHEAD: u64 = 20;
+const SOUND_OVERHEAD: u64 = 16_000;
+
+/// What a viewer wants of one of its slots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Of the tile that shows it, in device pixels. 0: it is out of sight, and gets nothing. `None`: the best there is.
+    pub height: Option<u32>,
+    /// Where there is not room for all, more goes first among the same: screens, whoever speaks, the rest.
+    pub priority: u8,
+}
+
+/// What is known of one viewer's line.
+#[derive(Debug)]
+pub(crate) struct Bandwidth {
+    /// `None`: nobody measures it, and the viewer gets all.
+    estimate: Option<u64>,
+    /// Whether the estimate is more than an assumption.
+    is_measured: bool,
+    /// Since when the estimate has been below what is sent.
+    low_since: Option<Instant>,
+    held_until: Option<Instant>,
+    hold: Duration,
+    risen_at: Option<Instant>,
+    /// What the engine was last told.
+    told: u64,
+    probe_at: Option<Instant>,
+    /// It was told to desire less, so that it probes when it is told to desire more.
+    is_lowered: bool,
+    /// The best of all that is wanted, and what was chosen of it.
+    best: u64,
+    chosen: u64,
+}
+
+impl Default for Bandwidth {
+    fn default() -> Self {
+        Self {
+            estimate: None,
+            is_measured: false,
+            low_since: None,
+            held_until: None,
+            hold: LEAST_HOLD,
+            risen_at: None,
+            told: 0,
+            probe_at: None,
+            is_lowered: false,
+            best: 0,
+            chosen: 0,
+        }
+    }
+}
+
+impl Bandwidth {
+    pub(crate) fn estimate(&self) -> Option<u64> {
+        self.estimate
+    }
+
+    /// Takes in what the line is thought to carry, in bits per second.
+    pub(crate) fn observe(&mut self, estimate: u64) {
+        self.is_measured |= estimate != FIRST_ESTIMATE;
+        self.estimate = Some(estimate);
+    }
+
+    fn is_held(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| now < until)
+    }
+
+    /// Which of its layers each demand gets, beside `sound` bits per second.
+    fn share(&mut self, demands: &[Demand], sound: u64, now: Instant) -> Vec<Option<usize>> {
+        let best: Vec<_> = demands.iter().map(|demand| demand.rates.len().checked_sub(1)).collect();
+        self.best = sound + cost(demands, &best);
+        let Some(estimate) = self.estimate else {
+            self.chosen = self.best;
+            return best;
+        };
+        let now_shown: Vec<_> = demands.iter().map(|demand| demand.current).collect();
+        let needed = sound + cost(demands, &now_shown);
+        let mut budget = estimate;
+        if !self.is_measured {
+            let worst = demands.iter().filter_map(|demand| demand.rates.first());
+            budget = budget.max(sound + worst.sum::<u64>());
+        }
+        let mut low_for = Duration::ZERO;
+        if budget < needed {
+            low_for = now.saturating_duration_since(*self.low_since.get_or_insert(now));
+            let (part, of) = FAR_BELOW;
+            if low_for < LOW_FOR && budget * of >= needed * part {
+                budget = needed;
+            }
+        } else {
+            self.low_since = None;
+        }
+        let mut chosen = allocate(budget.saturating_sub(sound), demands, self.is_held(now));
+        if low_for < LEFT_OUT_AFTER {
+            for (demand, level) in demands.iter().zip(&mut chosen) {
+                if level.is_none() && demand.current.is_some() {
+                    *level = Some(0);
+                }
+            }
+        }
+        let moves = || now_shown.iter().zip(&chosen);
+        if moves().any(|(before, after)| after < before) {
+            let was_too_early = self
+                .risen_at
+                .is_some_and(|at| now.saturating_duration_since(at) < TOO_EARLY);
+            self.hold = if was_too_early {
+                (self.hold * 2).min(LONGEST_HOLD)
+            } else {
+                LEAST_HOLD
+            };
+            self.held_until = Some(now + self.hold);
+        }
+        let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;
+        let rises = demands.iter().zip(&chosen);
+        if rises
+            .filter(|(demand, _)| !is_new(demand))
+            .any(|(demand, after)| *after > demand.current)
+        {
+            self.risen_at = Some(now);
+        }
+        self.chosen = sound + cost(demands, &chosen);
+        chosen
+    }
+
+    /// What the engine is to desire, in bits per second, if that is news. `is_turn`: a second has passed.
+    fn desire(&mut self, is_turn: bool, now: Instant) -> Option<u64> {
+        let (times, of) = DESIRED;
+        let all = self.best * times / of;
+        if is_turn {
+            let lacks = self.estimate.is_some_and(|estimate| estimate < all) && self.chosen < self.best;
+            let is_time = self.probe_at.is_none_or(|at| at <= now);
+            // Only more than before is probed for.
+            if std::mem::take(&mut self.is_lowered) {
+                self.probe_at = Some(now + PROBE_EVERY);
+            } else if lacks && is_time && !self.is_held(now) && self.is_measured {
+                self.is_lowered = true;
+            }
+        }
+        let desired = if self.is_lowered { self.chosen.min(all) } else { all };
+        let is_news = desired.abs_diff(self.told) > self.told / 16;
+        if is_news {
+            self.told = desired;
+        }
+        is_news.then_some(desired)
+    }
+}
+
+/// A slot and what it could get.
+struct Candidate {
+    slot: usize,
+    track: TrackId,
+    /// The layers that the demand's rates belong to.
+    layers: Vec<u8>,
+    demand: Demand,
+}
+
+impl Sfu {
+    /// A viewer wants something else of one of its slots.
+    pub fn wish(&mut self, id: PeerId, mid: &str, wish: Wish, now: Instant) -> Result<(), SfuError> {
+        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
+            return Err(SfuError::UnknownPeer(id));
+        };
+        let slot = slots.iter_mut().find(|slot| slot.mid.to_string() == mid);
+        let slot = slot.ok_or_else(|| SfuError::UnknownSlot(mid.to_owned()))?;
+        if std::mem::replace(&mut slot.wish, wish) != wish {
+            self.allocate(id, now);
+            self.process(now);
+        }
+        Ok(())
+    }
+
+    /// The estimate of a viewer's line has changed.
+    pub(crate) fn on_estimate(&mut self, id: PeerId, bits_per_second: u64, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.bandwidth.observe(bits_per_second);
+            self.allocate(id, now);
+        }
+    }
+
+    /// A viewer's turn has come, once a second.
+    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, now: Instant) {
+        if let Some(peer) = self.peers.get(&id)
+            && matches!(peer.role, Role::Subscribe(_))
+        {
+            self.allocate(id, now);
+            self.tell_desired(id, true, now);
+        }
+    }
+
+    /// Decides which layers the slots of a viewer show, and asks for their keyframes.
+    pub(crate) fn allocate(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let Role::Subscribe(slots) = &peer.role else { return };
+        let speaking = self.sessions.get(&peer.session).map(|session| &session.speaking);
+        let mut sound = 0;
+        let mut candidates = Vec::new();
+        let mut hidden = Vec::new();
+        for (at, slot) in slots.iter().enumerate() {
+            let Some(track) = slot.track.and_then(|track| self.tracks.get(&track)) else {
+                continue;
+            };
+            if slot.kind.is_audio() {
+                let rate = track.layers.0.first().map_or(0, |layer| layer.bits_per_second);
+                sound += rate + SOUND_OVERHEAD;
+                continue;
+            }
+            let useful = track.layers.useful(slot.wish.height);
+            if slot.wish.height == Some(0) || useful == 0 || !slot.is_decodable() {
+                hidden.push((at, track.info.id));
+                continue;
+            }
+            let speaks = speaking.is_some_and(|users| users.contains(&track.info.user));
+            candidates.push(candidate(at, slot, track, useful, speaks));
+        }
+        let demands: Vec<_> = candidates.iter().map(|candidate| candidate.demand.clone()).collect();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let chosen = peer.bandwidth.share(&demands, sound, now);
+        for (at, track) in hidden {
+            self.aim(id, (at, track), None, false, now);
+        }
+        for (candidate, level) in candidates.iter().zip(chosen) {
+            let layer = level.and_then(|level| candidate.layers.get(level)).copied();
+            self.aim(id, (candidate.slot, candidate.track), layer, layer.is_none(), now);
+        }
+        self.tell_desired(id, false, now);
+    }
+
+    fn tell_desired(&mut self, id: PeerId, is_turn: bool, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&id)
+            && let Some(desired) = peer.bandwidth.desire(is_turn, now)
+        {
+            peer.desire(desired, now, &mut self.out);
+            self.touch(id, now);
+        }
+    }
+
+    fn aim(&mut self, id: PeerId, (at, track): (usize, TrackId), layer: Option<u8>, is_left_out: bool, now: Instant) {
+        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
+            return;
+        };
+        let Some(slot) = slots.get_mut(at) else { return };
+        slot.is_left_out = is_left_out;
+        if slot.target() == layer {
+            return;
+        }
+        let asks = slot.aim(layer, now);
+        let (mid, takes) = (slot.mid, slot.takes());
+        if let Some(track) = self.tracks.get_mut(&track) {
+            let viewers = track.viewers.iter_mut();
+            for viewer in viewers.filter(|viewer| (viewer.peer, viewer.mid) == (id, mid)) {
+                viewer.takes = takes;
+            }
+        }
+        self.renew_subscription(track);
+        if asks && let Some(layer) = layer {
+            self.request_keyframe(track, layer, now);
+        }
+    }
+
+    /// Tells the worker that a track is published to which of its layers are taken here, if that has changed.
+    pub(crate) fn renew_subscription(&mut self, id: TrackId) {
+        let Some(home) = self.home_of(id) else { return };
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let taken = track.taken();
+        if std::mem::replace(&mut track.subscribed, taken) != taken {
+            let message = RelayMessage::Control(Control::Subscribe(id, self.worker, taken));
+            self.relays.push_back((Recipient::Worker(home), message));
+        }
+    }
+
+    /// Some slots have come to another layer: what they took before they take no more.
+    pub(crate) fn settle_takes(&mut self, id: TrackId, switched: &[(PeerId, str0m::media::Mid, LayerMask)]) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        for viewer in &mut track.viewers {
+            let found = switched
+                .iter()
+                .find(|(peer, mid, _)| (*peer, *mid) == (viewer.peer, viewer.mid));
+            if let Some((_, _, takes)) = found {
+                viewer.takes = *takes;
+            }
+        }
+        self.renew_subscription(id);
+    }
+}
+
+fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize, speaks: bool) -> Candidate {
+    let layers = track.layers.0.iter().take(useful);
+    let with_overhead = |rate: u64| rate + rate / PICTURE_OVERHEAD;
+    let current = track
+        .layers
+        .0
+        .iter()
+        .position(|layer| Some(layer.index) == slot.target());
+    Candidate {
+        slot: at,
+        track: track.info.id,
+        layers: layers.clone().map(|layer| layer.index).collect(),
+        demand: Demand {
+            class: match track.info.source {
+                Source::Screen => Class::Screen,
+                _ if speaks => Class::Speaker,
+                _ => Class::Other,
+            },
+            priority: slot.wish.priority,
+            rates: layers.map(|layer| with_overhead(layer.bits_per_second)).collect(),
+            // What is more than of use is given up without being missed.
+            current: current.map(|current| current.min(useful - 1)),
+            is_left_out: slot.is_left_out,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(current: Option<usize>) -> Demand {
+        Demand {
+            class: Class::Other,
+            priority: 0,
+            rates: vec![150_000, 500_000, 1_700_000],
+            current,
+            is_left_out: false,
+        }
+    }
+
+    /// A line that shows one track, at an estimate; what it gets, second by second.
+    fn run(line: &mut Bandwidth, current: &mut Option<usize>, start: Instant, estimates: &[u64]) -> Vec<Option<usize>> {
+        let mut levels = Vec::new();
+        for (second, estimate) in estimates.iter().enumerate() {
+            let now = start + Duration::from_secs(second as u64);
+            line.observe(*estimate);
+            *current = line.share(&[demand(*current)], 40_000, now)[0];
+            levels.push(*current);
+        }
+        levels
+    }
+
+    #[test]
+    fn a_line_that_nobody_measures_gets_all() {
+        let mut line = Bandwidth::default();
+        assert_eq!(line.share(&[demand(None)], 40_000, Instant::now()), [Some(2)]);
+    }
+
+    #[test]
+    fn a_fall_is_quick_where_it_is_deep_and_a_rise_waits() {
+        let start = Instant::now();
+        let (mut line, mut current) = (Bandwidth::default(), None);
+        let levels = run(
+            &mut line,
+            &mut current,
+            start,
+            &[5_000_000, 300_000, 5_000_000, 5_000_000, 5_000_000],
+        );
+        assert_eq!(levels, [Some(2), Some(0), Some(0), Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn a_short_dip_changes_nothing_and_a_longer_one_does() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        line.observe(5_000_000);
+        assert_eq!(line.share(&[demand(None)], 0, start), [Some(2)]);
+        line.observe(1_500_000);
+        assert_eq!(line.share(&[demand(Some(2))], 0, start), [Some(2)]);
+        assert_eq!(line.share(&[demand(Some(2))], 0, start + LOW_FOR / 2), [Some(2)]);
+        assert_eq!(line.share(&[demand(Some(2))], 0, start + LOW_FOR), [Some(1)]);
+    }
+
+    #[test]
+    fn each_rise_that_was_too_early_makes_the_next_one_wait_longer() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        let (mut current, mut now) = (None, start);
+        let mut rises = Vec::new();
+        // The estimate falls whenever the best layer is sent.
+        while now < start + Duration::from_secs(120) {
+            line.observe(if current == Some(2) { 600_000 } else { 5_000_000 });
+            let after = line.share(&[demand(current)], 0, now)[0];
+            if after > current {
+                rises.push(now);
+            }
+            current = after;
+            now += Duration::from_millis(500);
+        }
+        let pauses: Vec<_> = rises.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+        assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1]), "{pauses:?}");
+        assert!(pauses.last().is_some_and(|last| *last >= 16), "{pauses:?}");
+    }
+
+    #[test]
+    fn a_picture_is_left_out_only_after_a_while() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        line.observe(100_000);
+        let one = Demand {
+            rates: vec![1_500_000],
+            ..demand(Some(0))
+        };
+        let mut at = |millis: u64| {
+            line.share(
+                std::slice::from_ref(&one),
+                40_000,
+                start + Duration::from_millis(millis),
+            )
+        };
+        assert_eq!(at(0), [Some(0)]);
+        assert_eq!(at(1_900), [Some(0)]);
+        assert_eq!(at(2_100), [None]);
+    }
+}
