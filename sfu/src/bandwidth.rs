@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::allocate::{Class, Demand, allocate, cost};
 use crate::peer::Role;
 use crate::relay::{Control, Recipient, RelayMessage};
-use crate::sfu::Sfu;
+use crate::sfu::{LEAST_SLEEP, Sfu};
 use crate::slot::Slot;
 use crate::{LayerMask, PeerId, SfuError, Source, TrackId};
 
@@ -13,8 +13,12 @@ use crate::{LayerMask, PeerId, SfuError, Source, TrackId};
 /// little enough that the first second harms no line that carries video at all.
 pub(crate) const FIRST_ESTIMATE: u64 = 1_000_000;
 
+/// What a line is thought to carry at the least: an estimate that falls below that falls for loss, and the worst layer of
+/// one picture, with sound, is better than none.
+const LEAST_ESTIMATE: u64 = 250_000;
+
 /// How long an estimate must stay below what is sent before less is sent. Far below, it need not.
-const LOW_FOR: Duration = Duration::from_millis(400);
+const LOW_FOR: Duration = Duration::from_millis(1_500);
 
 /// Far below, as a ratio of what is sent.
 const FAR_BELOW: (u64, u64) = (7, 10);
@@ -29,12 +33,24 @@ const LONGEST_HOLD: Duration = Duration::from_secs(30);
 /// A rise that was followed by a fall within this time was too early.
 const TOO_EARLY: Duration = Duration::from_secs(10);
 
-/// How often a line is probed for what the next better layers take, while it is thought to carry less.
+/// How often a line is probed for what is desired, while it is thought to carry less and better layers wait for it.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
 
-/// What is desired beyond the best, as a ratio: a layer is taken with headroom only, and the estimate must be able to get
-/// there.
-const DESIRED: (u64, u64) = (3, 2);
+/// What is desired for tiles that are small or out of sight now, at the most, and for any picture, at the least: they may
+/// grow, one that stands still may move, and an engine that desires less also believes in less.
+const DESIRED_IN_RESERVE: u64 = 4_000_000;
+const LEAST_DESIRED: u64 = 1_000_000;
+
+/// How long a line is filled with padding to what a rise would take, before the rise. The estimator takes a jump of the
+/// rate for congestion, and falls back to what was sent before it.
+const RAMP: Duration = Duration::from_millis(500);
+
+/// How soon after a rise a fall of the estimate is taken for the burst of the keyframe, once: the estimator begins anew
+/// from where it was. A line that is too narrow shows itself again at once.
+const STARTLED_FOR: Duration = Duration::from_millis(1_500);
+
+/// For how long the engine averages what it reports of its estimates.
+const AVERAGED_OVER: Duration = Duration::from_secs(3);
 
 /// Headers and retransmissions, as a part of a picture's payload, and bits per second of a sound's.
 const PICTURE_OVERHEAD: u64 = 20;
@@ -58,14 +74,26 @@ pub(crate) struct Bandwidth {
     is_measured: bool,
     /// Since when the estimate has been below what is sent.
     low_since: Option<Instant>,
+    /// It is so far below that every packet more makes it worse.
+    is_far_below: bool,
     held_until: Option<Instant>,
     hold: Duration,
     risen_at: Option<Instant>,
+    /// Of the last rise: what the estimate was, until a fall of it was taken for a burst.
+    before_rise: Option<u64>,
+    /// Until when averages have something in them of before the estimator began anew.
+    stale_until: Option<Instant>,
+    /// When to look again.
+    look_at: Option<Instant>,
+    /// Since when the line has been filled up for a rise, and to what.
+    ramp_since: Option<Instant>,
+    ramp: u64,
     /// What the engine was last told.
-    told: u64,
-    probe_at: Option<Instant>,
-    /// It was told to desire less, so that it probes when it is told to desire more.
+    told: (u64, u64),
+    probed_at: Option<Instant>,
+    /// It was told to desire no more than there is: only what is more than before is probed for.
     is_lowered: bool,
+    has_pictures: bool,
     /// The best of all that is wanted, and what was chosen of it.
     best: u64,
     chosen: u64,
@@ -77,12 +105,19 @@ impl Default for Bandwidth {
             estimate: None,
             is_measured: false,
             low_since: None,
+            is_far_below: false,
             held_until: None,
             hold: LEAST_HOLD,
             risen_at: None,
-            told: 0,
-            probe_at: None,
+            before_rise: None,
+            stale_until: None,
+            look_at: None,
+            ramp_since: None,
+            ramp: 0,
+            told: (0, 0),
+            probed_at: None,
             is_lowered: false,
+            has_pictures: false,
             best: 0,
             chosen: 0,
         }
@@ -90,6 +125,14 @@ impl Default for Bandwidth {
 }
 
 impl Bandwidth {
+    /// Of a line, which is measured or not.
+    pub(crate) fn new(is_estimated: bool) -> Self {
+        Self {
+            estimate: is_estimated.then_some(FIRST_ESTIMATE),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn estimate(&self) -> Option<u64> {
         self.estimate
     }
@@ -100,6 +143,27 @@ impl Bandwidth {
         self.estimate = Some(estimate);
     }
 
+    /// Whether an estimate, which is an average if it `is_average`, says nothing of the line; and what the estimator is to
+    /// begin anew from, if it is.
+    fn is_astray(&mut self, estimate: u64, is_average: bool, now: Instant) -> (bool, Option<u64>) {
+        let just_risen = self
+            .risen_at
+            .is_some_and(|at| now.saturating_duration_since(at) < STARTLED_FOR);
+        if just_risen
+            && estimate < self.chosen
+            && let Some(before) = self.before_rise.take()
+        {
+            self.stale_until = Some(now + AVERAGED_OVER);
+            return (true, Some(before));
+        }
+        (is_average && self.stale_until.is_some_and(|until| now < until), None)
+    }
+
+    /// When [`Sfu::allocate`] is to look again.
+    pub(crate) fn look_at(&self) -> Option<Instant> {
+        self.look_at
+    }
+
     fn is_held(&self, now: Instant) -> bool {
         self.held_until.is_some_and(|until| now < until)
     }
@@ -108,13 +172,21 @@ impl Bandwidth {
     fn share(&mut self, demands: &[Demand], sound: u64, now: Instant) -> Vec<Option<usize>> {
         let best: Vec<_> = demands.iter().map(|demand| demand.rates.len().checked_sub(1)).collect();
         self.best = sound + cost(demands, &best);
+        self.has_pictures = !demands.is_empty();
+        self.look_at = None;
         let Some(estimate) = self.estimate else {
             self.chosen = self.best;
             return best;
         };
         let now_shown: Vec<_> = demands.iter().map(|demand| demand.current).collect();
-        let needed = sound + cost(demands, &now_shown);
-        let mut budget = estimate;
+        // What is new is given a try: what it takes is only assumed yet.
+        let is_tried = |demand: &Demand| demand.current.is_some() || !demand.is_left_out;
+        let tried = demands.iter().filter(|demand| is_tried(demand)).map(|demand| {
+            let level = demand.current.unwrap_or(0);
+            demand.rates.get(level).copied().unwrap_or(0)
+        });
+        let needed = sound + tried.sum::<u64>();
+        let mut budget = estimate.max(LEAST_ESTIMATE);
         if !self.is_measured {
             let worst = demands.iter().filter_map(|demand| demand.rates.first());
             budget = budget.max(sound + worst.sum::<u64>());
@@ -123,17 +195,40 @@ impl Bandwidth {
         if budget < needed {
             low_for = now.saturating_duration_since(*self.low_since.get_or_insert(now));
             let (part, of) = FAR_BELOW;
-            if low_for < LOW_FOR && budget * of >= needed * part {
+            self.is_far_below = budget * of < needed * part;
+            if low_for < LOW_FOR && !self.is_far_below {
                 budget = needed;
+                self.look_at = self.low_since.map(|since| since + LOW_FOR);
             }
         } else {
             self.low_since = None;
+            self.is_far_below = false;
         }
-        let mut chosen = allocate(budget.saturating_sub(sound), demands, self.is_held(now));
+        let room = budget.saturating_sub(sound);
+        let mut chosen = allocate(room, demands, self.is_held(now));
+        let rises = |chosen: &[Option<usize>]| {
+            let mut moves = demands.iter().zip(chosen);
+            let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;
+            moves.any(|(demand, after)| *after > demand.current && !is_new(demand))
+        };
+        self.ramp = 0;
+        if rises(&chosen) {
+            if now.saturating_duration_since(*self.ramp_since.get_or_insert(now)) < RAMP {
+                self.ramp = sound + cost(demands, &chosen);
+                self.look_at = self.ramp_since.map(|since| since + RAMP);
+                chosen = allocate(room, demands, true);
+            } else {
+                self.ramp_since = None;
+            }
+        } else {
+            self.ramp_since = None;
+        }
         if low_for < LEFT_OUT_AFTER {
             for (demand, level) in demands.iter().zip(&mut chosen) {
-                if level.is_none() && demand.current.is_some() {
+                if level.is_none() && is_tried(demand) {
                     *level = Some(0);
+                    let at = self.low_since.map(|since| since + LEFT_OUT_AFTER);
+                    self.look_at = self.look_at.or(at);
                 }
             }
         }
@@ -149,38 +244,42 @@ impl Bandwidth {
             };
             self.held_until = Some(now + self.hold);
         }
-        let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;
-        let rises = demands.iter().zip(&chosen);
-        if rises
-            .filter(|(demand, _)| !is_new(demand))
-            .any(|(demand, after)| *after > demand.current)
-        {
+        if rises(&chosen) {
             self.risen_at = Some(now);
+            self.before_rise = Some(estimate);
         }
         self.chosen = sound + cost(demands, &chosen);
         chosen
     }
 
-    /// What the engine is to desire, in bits per second, if that is news. `is_turn`: a second has passed.
-    fn desire(&mut self, is_turn: bool, now: Instant) -> Option<u64> {
-        let (times, of) = DESIRED;
-        let all = self.best * times / of;
-        if is_turn {
-            let lacks = self.estimate.is_some_and(|estimate| estimate < all) && self.chosen < self.best;
-            let is_time = self.probe_at.is_none_or(|at| at <= now);
-            // Only more than before is probed for.
-            if std::mem::take(&mut self.is_lowered) {
-                self.probe_at = Some(now + PROBE_EVERY);
-            } else if lacks && is_time && !self.is_held(now) && self.is_measured {
-                self.is_lowered = true;
-            }
+    /// Half a second has passed: whether it is time to have the line probed.
+    fn pass(&mut self, now: Instant) {
+        let is_time = self
+            .probed_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= PROBE_EVERY);
+        let waits = self.is_measured && self.chosen < self.best && self.ramp_since.is_none() && !self.is_held(now);
+        self.is_lowered = !self.is_lowered && waits && is_time;
+        if self.is_lowered {
+            self.probed_at = Some(now);
         }
-        let desired = if self.is_lowered { self.chosen.min(all) } else { all };
-        let is_news = desired.abs_diff(self.told) > self.told / 16;
+    }
+
+    /// What the engine is to fill the line to and what it is to desire, in bits per second, if that is news, where all
+    /// that could be shown would take `all`.
+    fn desire(&mut self, all: u64) -> Option<(u64, u64)> {
+        let mut desired = self.best.max(all.min(DESIRED_IN_RESERVE));
+        if self.has_pictures {
+            desired = desired.max(LEAST_DESIRED);
+        }
+        if self.is_lowered {
+            desired = self.estimate.map_or(desired, |estimate| desired.min(estimate));
+        }
+        let (told_ramp, told) = self.told;
+        let is_news = desired.abs_diff(told) > told / 8 || self.ramp != told_ramp;
         if is_news {
-            self.told = desired;
+            self.told = (self.ramp, desired);
         }
-        is_news.then_some(desired)
+        is_news.then_some(self.told)
     }
 }
 
@@ -210,19 +309,46 @@ impl Sfu {
 
     /// The estimate of a viewer's line has changed.
     pub(crate) fn on_estimate(&mut self, id: PeerId, bits_per_second: u64, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.bandwidth.observe(bits_per_second);
+        if self.take_estimate(id, bits_per_second, true, now) {
             self.allocate(id, now);
         }
     }
 
-    /// A viewer's turn has come, once a second.
-    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, now: Instant) {
+    fn take_estimate(&mut self, id: PeerId, bits_per_second: u64, is_average: bool, now: Instant) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        let (is_astray, anew) = peer.bandwidth.is_astray(bits_per_second, is_average, now);
+        if let Some(estimate) = anew {
+            peer.estimate_anew(estimate, now, &mut self.out);
+            self.touch(id, now);
+        } else if !is_astray {
+            peer.bandwidth.observe(bits_per_second);
+        }
+        !is_astray
+    }
+
+    /// Looks at a viewer again for which it was time.
+    pub(crate) fn look_again(&mut self, id: PeerId, now: Instant) {
+        let bandwidth = self.peers.get(&id).map(|peer| &peer.bandwidth);
+        if bandwidth.is_some_and(|bandwidth| bandwidth.look_at.is_some_and(|at| at <= now)) {
+            self.allocate(id, now);
+        }
+    }
+
+    /// A viewer's turn has come, twice a second. What the engine reports of its changes is an average over the last three;
+    /// this is its `latest` estimate.
+    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, latest: Option<u64>, now: Instant) {
         if let Some(peer) = self.peers.get(&id)
             && matches!(peer.role, Role::Subscribe(_))
         {
+            if let Some(latest) = latest.filter(|_| peer.bandwidth.is_measured) {
+                self.take_estimate(id, latest, false, now);
+            }
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.bandwidth.pass(now);
+            }
             self.allocate(id, now);
-            self.tell_desired(id, true, now);
         }
     }
 
@@ -231,7 +357,7 @@ impl Sfu {
         let Some(peer) = self.peers.get(&id) else { return };
         let Role::Subscribe(slots) = &peer.role else { return };
         let speaking = self.sessions.get(&peer.session).map(|session| &session.speaking);
-        let mut sound = 0;
+        let (mut sound, mut all) = (0, 0);
         let mut candidates = Vec::new();
         let mut hidden = Vec::new();
         for (at, slot) in slots.iter().enumerate() {
@@ -243,6 +369,7 @@ impl Sfu {
                 sound += rate + SOUND_OVERHEAD;
                 continue;
             }
+            all += track.layers.0.last().map_or(0, |layer| layer.bits_per_second);
             let useful = track.layers.useful(slot.wish.height);
             if slot.wish.height == Some(0) || useful == 0 || !slot.is_decodable() {
                 hidden.push((at, track.info.id));
@@ -254,26 +381,37 @@ impl Sfu {
         let demands: Vec<_> = candidates.iter().map(|candidate| candidate.demand.clone()).collect();
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let chosen = peer.bandwidth.share(&demands, sound, now);
+        let is_far_below = peer.bandwidth.is_far_below;
+        if let Some(at) = peer.bandwidth.look_at() {
+            self.timers.set(id, peer.wakes_at().min(at).max(now + LEAST_SLEEP));
+        }
         for (at, track) in hidden {
-            self.aim(id, (at, track), None, false, now);
+            self.aim(id, (at, track), None, (false, true), now);
         }
         for (candidate, level) in candidates.iter().zip(chosen) {
             let layer = level.and_then(|level| candidate.layers.get(level)).copied();
-            self.aim(id, (candidate.slot, candidate.track), layer, layer.is_none(), now);
+            let has_fallen = level < candidate.demand.current;
+            let how = (layer.is_none(), has_fallen && is_far_below);
+            self.aim(id, (candidate.slot, candidate.track), layer, how, now);
         }
-        self.tell_desired(id, false, now);
-    }
-
-    fn tell_desired(&mut self, id: PeerId, is_turn: bool, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&id)
-            && let Some(desired) = peer.bandwidth.desire(is_turn, now)
-        {
-            peer.desire(desired, now, &mut self.out);
+        let desired = self
+            .peers
+            .get_mut(&id)
+            .and_then(|peer| peer.bandwidth.desire(sound + all));
+        if let (Some((least, desired)), Some(peer)) = (desired, self.peers.get_mut(&id)) {
+            peer.desire(least, desired.max(least), now, &mut self.out);
             self.touch(id, now);
         }
     }
 
-    fn aim(&mut self, id: PeerId, (at, track): (usize, TrackId), layer: Option<u8>, is_left_out: bool, now: Instant) {
+    fn aim(
+        &mut self,
+        id: PeerId,
+        (at, track): (usize, TrackId),
+        layer: Option<u8>,
+        (is_left_out, is_cut): (bool, bool),
+        now: Instant,
+    ) {
         let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
             return;
         };
@@ -282,7 +420,7 @@ impl Sfu {
         if slot.target() == layer {
             return;
         }
-        let asks = slot.aim(layer, now);
+        let asks = slot.aim(layer, is_cut, now);
         let (mid, takes) = (slot.mid, slot.takes());
         if let Some(track) = self.tracks.get_mut(&track) {
             let viewers = track.viewers.iter_mut();
@@ -391,7 +529,8 @@ mod tests {
             start,
             &[5_000_000, 300_000, 5_000_000, 5_000_000, 5_000_000],
         );
-        assert_eq!(levels, [Some(2), Some(0), Some(0), Some(2), Some(2)]);
+        // First the hold, then the ramp.
+        assert_eq!(levels, [Some(2), Some(0), Some(0), Some(0), Some(2)]);
     }
 
     #[test]

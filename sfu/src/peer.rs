@@ -27,6 +27,9 @@ use crate::{PeerId, SessionId, SfuError, UserId, codec, sdp};
 /// How often the engine reports statistics; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The same for viewers, whose line is looked at in between.
+const VIEWER_STATS_INTERVAL: Duration = Duration::from_millis(500);
+
 /// How often a viewer gets sender reports. It cannot line up sound and picture before it has one of each, so audio's
 /// usual five seconds are too long.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -98,6 +101,8 @@ pub(crate) struct Peer {
     pub(crate) figures: HashMap<Mid, EgressFigures>,
     pub(crate) grade: Grade,
     pub(crate) bandwidth: Bandwidth,
+    /// Half of a second's figures are in.
+    pub(crate) is_halfway: bool,
     /// When the last datagram came from it.
     pub(crate) heard_at: Instant,
     /// The audio and video slots that it was last told it lacks.
@@ -138,7 +143,10 @@ impl Peer {
             .set_extension_map(extensions())
             .set_rtcp_report_interval_audio(REPORT_INTERVAL)
             .set_rtcp_report_interval_video(REPORT_INTERVAL)
-            .set_stats_interval(Some(STATS_INTERVAL))
+            .set_stats_interval(Some(match role {
+                Role::Publish(_) => STATS_INTERVAL,
+                Role::Subscribe(_) => VIEWER_STATS_INTERVAL,
+            }))
             .enable_bwe(is_estimated.then_some(Bitrate::bps(FIRST_ESTIMATE)));
         let mut rtc = config.build(now);
         for candidate in &setup.candidates {
@@ -154,7 +162,8 @@ impl Peer {
             is_congested: false,
             figures: HashMap::new(),
             grade: Grade::default(),
-            bandwidth: Bandwidth::default(),
+            bandwidth: Bandwidth::new(is_estimated),
+            is_halfway: false,
             heard_at: now,
             slots_wanted: None,
             deadline: now,
@@ -279,9 +288,24 @@ impl Peer {
         sent
     }
 
-    /// What the line should come to carry, in bits per second: it is probed for up to that.
-    pub(crate) fn desire(&mut self, bits_per_second: u64, now: Instant, out: &mut Outbox) {
-        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second));
+    /// When it has something to do next, by itself.
+    pub(crate) fn wakes_at(&self) -> Instant {
+        self.bandwidth
+            .look_at()
+            .map_or(self.deadline, |at| self.deadline.min(at))
+    }
+
+    /// Begins to estimate the line anew, from so many bits per second.
+    pub(crate) fn estimate_anew(&mut self, from: u64, now: Instant, out: &mut Outbox) {
+        self.rtc.bwe().reset(Bitrate::bps(from));
+        self.advance(now, out);
+    }
+
+    /// What the line is to be filled to with padding, and what it should come to carry, in bits per second: it is probed
+    /// for up to twice that.
+    pub(crate) fn desire(&mut self, least: u64, desired: u64, now: Instant, out: &mut Outbox) {
+        let (least, desired) = (Bitrate::bps(least), Bitrate::bps(desired));
+        self.rtc.bwe().set_bitrate(least, desired);
         self.advance(now, out);
     }
 

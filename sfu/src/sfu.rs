@@ -366,6 +366,7 @@ impl Sfu {
                 continue;
             }
             peer.handle_timeout(now, &mut self.out);
+            self.look_again(id, now);
             self.process(now);
             self.touch(id, now);
         }
@@ -419,10 +420,12 @@ impl Sfu {
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
                 Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),
                 Event::RtpPacket(packet) => self.on_packet(id, packet, now),
-                // Comes first of a second's figures: what is graded are those of the second before.
-                Event::PeerStats(_) => {
-                    self.grade(id, now);
-                    self.look_at_bandwidth(id, now);
+                // Comes first of all figures: what is graded are those before.
+                Event::PeerStats(stats) => {
+                    if self.is_full_second(id) {
+                        self.grade(id, now);
+                    }
+                    self.look_at_bandwidth(id, stats.bwe_tx.map(|estimate| estimate.as_u64()), now);
                 }
                 Event::EgressBitrateEstimate(
                     BweKind::Twcc {
@@ -436,6 +439,15 @@ impl Sfu {
                 _ => {}
             }
         }
+    }
+
+    /// A viewer's figures come twice a second.
+    fn is_full_second(&mut self, id: PeerId) -> bool {
+        self.peers.get_mut(&id).is_some_and(|peer| {
+            let is_viewer = matches!(peer.role, Role::Subscribe(_));
+            peer.is_halfway = is_viewer && !peer.is_halfway;
+            !peer.is_halfway
+        })
     }
 
     fn on_connected(&mut self, id: PeerId, now: Instant) {
@@ -458,9 +470,9 @@ impl Sfu {
         let Some(peer) = self.peers.get(&id) else { return };
         if peer.is_alive() {
             let deadline = if peer.is_connected {
-                peer.deadline
+                peer.wakes_at()
             } else {
-                peer.deadline.min(peer.created_at + CONNECT_TIMEOUT)
+                peer.wakes_at().min(peer.created_at + CONNECT_TIMEOUT)
             };
             self.timers.set(id, deadline.max(now + LEAST_SLEEP));
         } else {

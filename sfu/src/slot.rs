@@ -109,16 +109,15 @@ impl Slot {
         self.payload_type_for(track).is_some()
     }
 
-    /// Shows `layer` from its next keyframe on, and until then what it shows now; with `None`, nothing from now on.
-    /// Whether that is to be asked for.
-    pub(crate) fn aim(&mut self, layer: Option<u8>, now: Instant) -> bool {
+    /// Shows `layer` from its next keyframe on, and until then what it shows now, or nothing if it `is_cut`; with `None`,
+    /// nothing from now on. Whether that keyframe is to be asked for.
+    pub(crate) fn aim(&mut self, layer: Option<u8>, is_cut: bool, now: Instant) -> bool {
         if layer == self.target {
             return false;
         }
         self.target = layer;
         self.asked_at = now;
-        if layer.is_none() {
-            self.current = None;
+        if layer.is_none() || is_cut {
             self.await_keyframe(now);
         }
         layer.is_some() && layer != self.current
@@ -329,7 +328,7 @@ mod tests {
         let now = Instant::now();
         let (mut slot, track) = (slot(now), track(1, Codec::Vp8));
         assert!(slot.show(&track, now));
-        slot.aim(Some(0), now);
+        slot.aim(Some(0), false, now);
         assert_eq!(sent(slot.plan(&track, &packet(500, false), now)), None);
         assert_eq!(sent(slot.plan(&track, &packet(501, true), now)), Some(1));
         assert_eq!(sent(slot.plan(&track, &packet(502, false), now)), Some(2));
@@ -341,7 +340,7 @@ mod tests {
         let start = Instant::now();
         let (mut slot, track) = (slot(start), track(1, Codec::Vp8));
         slot.show(&track, start);
-        slot.aim(Some(0), start);
+        slot.aim(Some(0), false, start);
         let mut asked = 0;
         let mut first = None;
         for frame in 0..100_u64 {
@@ -365,10 +364,10 @@ mod tests {
         let mut slot = slot(now);
         let (first, second) = (track(1, Codec::Vp8), track(2, Codec::Vp8));
         slot.show(&first, now);
-        slot.aim(Some(0), now);
+        slot.aim(Some(0), false, now);
         slot.plan(&first, &packet(9, true), now);
         slot.show(&second, now);
-        slot.aim(Some(0), now);
+        slot.aim(Some(0), false, now);
         assert_eq!(sent(slot.plan(&second, &packet(70, false), now)), None);
         assert_eq!(sent(slot.plan(&second, &packet(71, true), now)), Some(2));
     }

@@ -58,7 +58,7 @@ impl Sfu {
                         self.counters.forwarded += 1;
                     }
                     // A dead one is found when its timer comes up.
-                    self.timers.set(viewer.peer, peer.deadline.max(now + LEAST_SLEEP));
+                    self.timers.set(viewer.peer, peer.wakes_at().max(now + LEAST_SLEEP));
                 }
                 Plan::Drop => self.counters.dropped += 1,
                 Plan::Wait { ask } => {
