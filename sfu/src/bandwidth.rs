@@ -23,7 +23,8 @@ const LOW_FOR: Duration = Duration::from_millis(1_500);
 /// Far below, as a ratio of what is sent.
 const FAR_BELOW: (u64, u64) = (7, 10);
 
-/// How long it must stay low before a picture is left out: a frozen one is the worst of all.
+/// How long it must stay low before a picture is left out, and even then only where it is far below: a frozen one is the
+/// worst of all.
 const LEFT_OUT_AFTER: Duration = Duration::from_secs(2);
 
 /// How long after a fall nothing rises; and at the most, where it has turned out each time to be too early.
@@ -223,12 +224,12 @@ impl Bandwidth {
         } else {
             self.ramp_since = None;
         }
-        if low_for < LEFT_OUT_AFTER {
+        if low_for < LEFT_OUT_AFTER || !self.is_far_below {
             for (demand, level) in demands.iter().zip(&mut chosen) {
                 if level.is_none() && is_tried(demand) {
                     *level = Some(0);
                     let at = self.low_since.map(|since| since + LEFT_OUT_AFTER);
-                    self.look_at = self.look_at.or(at);
+                    self.look_at = self.look_at.or(at.filter(|at| *at > now));
                 }
             }
         }

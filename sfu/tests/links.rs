@@ -44,6 +44,15 @@ fn three_viewers_with_different_lines_watch_three_layers() {
         network.run(30 * SECOND);
         let heights = viewers.map(|viewer| network.seen(viewer, 0).mostly_from(10 * SECOND));
         assert_eq!(heights, [180, 360, 720]);
+        // The figures say the same.
+        for (viewer, (rid, height)) in viewers.iter().zip([("c", 180), ("a", 360), ("b", 720)]) {
+            let stats = network.stats(*viewer);
+            assert!(stats.estimate.is_some());
+            let slot = stats.slots.iter().find(|slot| slot.kind.is_video()).expect("a picture");
+            assert_eq!((slot.rid.as_deref(), slot.is_left_out), (Some(rid), false));
+            // Of VP8 in pixels, of H.264 in whole macroblocks.
+            assert_eq!(slot.height, Some(height));
+        }
         for viewer in viewers {
             let seen = network.seen(viewer, 0);
             assert!(seen.is_one_line());
@@ -261,4 +270,36 @@ fn one_viewer_on_a_bad_line_changes_nothing_for_the_others() {
     assert_eq!(seen.heights_from(3 * SECOND), [720]);
     assert!(seen.longest_freeze() < Duration::from_millis(400), "{seen:?}");
     assert!(network.sound(viewer, 3 * SECOND) > 0.99);
+}
+
+#[test]
+fn however_often_viewers_change_their_minds_a_layer_is_asked_for_a_keyframe_twice_a_second() {
+    let mut network = Network::new(2, 13);
+    network.publish(0, "anna", &Stage::camera(3));
+    let viewers: Vec<_> = (0..6)
+        .map(|number| network.watch(number % 2, "guest", 1, good()))
+        .collect();
+    network.run(5 * SECOND);
+    let before: Vec<_> = network.asked(0).iter().map(Vec::len).collect();
+    for round in 0..100 {
+        for (number, viewer) in viewers.iter().enumerate() {
+            let tile = [Some(180), Some(360), None][number / 2];
+            let height = if (round + number) % 2 == 0 { Some(0) } else { tile };
+            network.wish(*viewer, 0, Wish { height, priority: 0 });
+        }
+        network.run(Duration::from_millis(100));
+    }
+    for (asked, before) in network.asked(0).iter().zip(before) {
+        let pauses = asked.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(pauses.min().is_none_or(|least| least >= Duration::from_millis(500)));
+        assert!((5..=21).contains(&(asked.len() - before)), "{}", asked.len() - before);
+    }
+    for viewer in viewers {
+        network.wish(viewer, 0, Wish::default());
+        let at = network.elapsed(viewer);
+        network.run(5 * SECOND);
+        let seen = network.seen(viewer, 0);
+        assert!(seen.first_of(720, at) - at < 3 * SECOND, "{seen:?}");
+        assert!(seen.is_one_line());
+    }
 }
