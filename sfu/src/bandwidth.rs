@@ -94,7 +94,8 @@ pub(crate) struct Bandwidth {
     probed_at: Option<Instant>,
     /// It was told to desire no more than there is: only what is more than before is probed for.
     is_lowered: bool,
-    has_pictures: bool,
+    /// [`LEAST_DESIRED`], where it gets pictures.
+    least_desired: u64,
     /// The best of all that is wanted, and what was chosen of it.
     best: u64,
     chosen: u64,
@@ -118,7 +119,7 @@ impl Default for Bandwidth {
             told: (0, 0),
             probed_at: None,
             is_lowered: false,
-            has_pictures: false,
+            least_desired: 0,
             best: 0,
             chosen: 0,
         }
@@ -173,7 +174,7 @@ impl Bandwidth {
     fn share(&mut self, demands: &[Demand], sound: u64, now: Instant) -> Vec<Option<usize>> {
         let best: Vec<_> = demands.iter().map(|demand| demand.rates.len().checked_sub(1)).collect();
         self.best = sound + cost(demands, &best);
-        self.has_pictures = !demands.is_empty();
+        self.least_desired = if demands.is_empty() { 0 } else { LEAST_DESIRED };
         self.look_at = None;
         let Some(estimate) = self.estimate else {
             self.chosen = self.best;
@@ -269,9 +270,7 @@ impl Bandwidth {
     /// that could be shown would take `all`.
     fn desire(&mut self, all: u64) -> Option<(u64, u64)> {
         let mut desired = self.best.max(all.min(DESIRED_IN_RESERVE));
-        if self.has_pictures {
-            desired = desired.max(LEAST_DESIRED);
-        }
+        desired = desired.max(self.least_desired);
         if self.is_lowered {
             desired = self.estimate.map_or(desired, |estimate| desired.min(estimate));
         }
@@ -553,7 +552,7 @@ mod tests {
         let (mut current, mut now) = (None, start);
         let mut rises = Vec::new();
         // The estimate falls whenever the best layer is sent.
-        while now < start + Duration::from_secs(120) {
+        while now < start + Duration::from_mins(2) {
             line.observe(if current == Some(2) { 600_000 } else { 5_000_000 });
             let after = line.share(&[demand(current)], 0, now)[0];
             if after > current {

@@ -285,15 +285,15 @@ mod tests {
         }
     }
 
-    fn size(width: u32, height: u32) -> Option<Size> {
-        Some(Size { width, height })
+    const fn size(width: u32, height: u32) -> Size {
+        Size { width, height }
     }
 
     #[test]
     fn the_size_of_a_picture_is_read_from_its_keyframe() {
         // 640 by 360.
         let vp8 = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 0];
-        assert_eq!(picture_size(Codec::Vp8, &vp8), size(640, 360));
+        assert_eq!(picture_size(Codec::Vp8, &vp8), Some(size(640, 360)));
         assert_eq!(
             picture_size(
                 Codec::Vp8,
@@ -303,11 +303,11 @@ mod tests {
         );
         // Constrained baseline, 1280 by 720, as openh264 and browsers write it.
         let sps = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdd, 0x80];
-        assert_eq!(picture_size(Codec::H264, &sps), size(1280, 720));
+        assert_eq!(picture_size(Codec::H264, &sps), Some(size(1280, 720)));
         let mut packed = vec![0x78, 0, sps.len() as u8];
         packed.extend_from_slice(&sps);
         packed.extend_from_slice(&[0, 2, 0x68, 0xce]);
-        assert_eq!(picture_size(Codec::H264, &packed), size(1280, 720));
+        assert_eq!(picture_size(Codec::H264, &packed), Some(size(1280, 720)));
         assert_eq!(picture_size(Codec::H264, &[0x65, 1, 2]), None);
     }
 

@@ -308,8 +308,8 @@ mod tests {
         set.map(|layer| layer.rid.expect("named").to_string()).collect()
     }
 
-    fn size(width: u32, height: u32) -> Option<Size> {
-        Some(Size { width, height })
+    const fn size(width: u32, height: u32) -> Size {
+        Size { width, height }
     }
 
     const ALL: [(&str, usize); 3] = [("b", 1_200), ("c", 100), ("a", 400)];
@@ -327,7 +327,7 @@ mod tests {
     fn the_larger_picture_is_better_even_where_it_takes_fewer_bits() {
         let start = Instant::now();
         let mut layers = Layers::default();
-        let pixels = [size(320, 180), size(1280, 720)];
+        let pixels = [Some(size(320, 180)), Some(size(1280, 720))];
         second(&mut layers, &[("x", 900), ("y", 500)], &pixels, start);
         assert_eq!(names(&mut layers, start + Duration::from_millis(990)), ["x", "y"]);
         second(
@@ -375,7 +375,7 @@ mod tests {
         let layer = |index: u8, height: u32| LayerInfo {
             index,
             rid: None,
-            size: size(height * 16 / 9, height),
+            size: Some(size(height * 16 / 9, height)),
             bits_per_second: 1,
         };
         let set = LayerSet(vec![layer(2, 180), layer(0, 360), layer(1, 720)]);

@@ -73,13 +73,13 @@ fn a_line_that_narrows_gets_less_within_three_seconds_and_all_again_within_fifte
         let narrowed = network.elapsed(viewer);
         network.run(20 * SECOND);
         let seen = network.seen(viewer, 0);
-        let down = seen.last_of(720) - narrowed;
+        let down = seen.last_of(720).saturating_sub(narrowed);
         assert!(down < 3 * SECOND, "{delay} ms: {down:?}");
         let lower = [180, 360]
             .map(|height| seen.first_of(height, narrowed))
             .into_iter()
             .min();
-        let settled = lower.map_or(Duration::MAX, |at| at - narrowed);
+        let settled = lower.map_or(Duration::MAX, |at| at.saturating_sub(narrowed));
         // The keyframe has to pass the queue before the line, and what was lost is asked for over its delay.
         let bound = 3 * SECOND + 5 * Duration::from_millis(delay);
         assert!(settled < bound, "{delay} ms: {settled:?}");
@@ -88,7 +88,7 @@ fn a_line_that_narrows_gets_less_within_three_seconds_and_all_again_within_fifte
         let widened = network.elapsed(viewer);
         network.run(25 * SECOND);
         let seen = network.seen(viewer, 0);
-        let up = seen.first_of(720, widened) - widened;
+        let up = seen.first_of(720, widened).saturating_sub(widened);
         assert!(up < 15 * SECOND, "{delay} ms: {up:?}");
         assert!(seen.is_one_line());
         println!(
@@ -134,7 +134,7 @@ fn a_tile_wants_no_more_than_fills_it_and_one_out_of_sight_costs_nothing() {
         let at = network.elapsed(viewer);
         network.run(2 * SECOND);
         let seen = network.seen(viewer, 0);
-        assert!(seen.first_of(720, at) - at < SECOND, "{seen:?}");
+        assert!(seen.first_of(720, at).saturating_sub(at) < SECOND, "{seen:?}");
         assert!(seen.is_one_line());
     }
 }
@@ -206,9 +206,9 @@ fn loss_bursts_jitter_and_reordering_stop_no_picture() {
         let mut network = Network::new(1, seed);
         network.publish(0, "anna", &Stage::camera(3));
         let line = Line {
+            jitter,
             loss,
             burst,
-            jitter,
             ..Line::new(5_000_000, 40)
         };
         let viewer = network.watch(0, "guest", 1, line);
@@ -299,7 +299,7 @@ fn however_often_viewers_change_their_minds_a_layer_is_asked_for_a_keyframe_twic
         let at = network.elapsed(viewer);
         network.run(5 * SECOND);
         let seen = network.seen(viewer, 0);
-        assert!(seen.first_of(720, at) - at < 3 * SECOND, "{seen:?}");
+        assert!(seen.first_of(720, at).saturating_sub(at) < 3 * SECOND, "{seen:?}");
         assert!(seen.is_one_line());
     }
 }

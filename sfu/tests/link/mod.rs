@@ -597,7 +597,7 @@ impl Network {
     /// The share of what was said since then that was heard.
     pub(crate) fn sound(&self, viewer: usize, since: Duration) -> f64 {
         let heard = self.viewers[viewer].sounds.iter().filter(|at| **at >= since).count();
-        let time = self.elapsed(viewer) - since;
+        let time = self.elapsed(viewer).saturating_sub(since);
         heard as f64 / (time.as_secs_f64() * 50.0 * self.publishers.len() as f64)
     }
 
@@ -605,7 +605,7 @@ impl Network {
     pub(crate) fn used(&self, viewer: usize, since: Duration) -> f64 {
         let v = &self.viewers[viewer];
         let bytes: u64 = v.delivered.iter().filter(|(at, _)| *at >= since).map(|(_, b)| b).sum();
-        bytes as f64 * 8.0 / (v.line.rate as f64 * (self.elapsed(viewer) - since).as_secs_f64())
+        bytes as f64 * 8.0 / (v.line.rate as f64 * self.elapsed(viewer).saturating_sub(since).as_secs_f64())
     }
 
     /// Packets that a publisher has sent: of each layer of its first section, the worst first, and of sound last.

@@ -81,7 +81,7 @@ pub(crate) struct Picture {
     frame: u32,
     number: u64,
     timestamp: u32,
-    picture_id: u16,
+    id: u16,
     base_layer: u8,
 }
 
@@ -98,7 +98,7 @@ impl Picture {
             frame: 0,
             number: chance.number() & 0x7fff,
             timestamp: chance.number() as u32,
-            picture_id: chance.number() as u16 & 0x7fff,
+            id: chance.number() as u16 & 0x7fff,
             base_layer: chance.number() as u8,
         }
     }
@@ -118,7 +118,7 @@ impl Picture {
         let size = (bytes / parts).max(FACTS_AT + 16);
         let packets = (0..parts).map(|part| {
             let mut payload = vec![0; size];
-            let [high, low] = self.picture_id.to_be_bytes();
+            let [high, low] = self.id.to_be_bytes();
             payload[..6].copy_from_slice(&[
                 if part == 0 { 0x90 } else { 0x80 },
                 0xe0,
@@ -153,7 +153,7 @@ impl Picture {
         self.number += parts as u64;
         self.packets += parts as u64;
         self.timestamp = self.timestamp.wrapping_add(3_000);
-        self.picture_id = self.picture_id.wrapping_add(1) & 0x7fff;
+        self.id = self.id.wrapping_add(1) & 0x7fff;
         self.base_layer = self.base_layer.wrapping_add(1);
         self.frame += 1;
         packets
