@@ -12,6 +12,9 @@ pub enum SfuError {
     /// The peer was closed, or never was.
     #[error("no such peer: {0}")]
     UnknownPeer(PeerId),
+    /// The subscriber has no media section of that name that receives.
+    #[error("no such slot: {0}")]
+    UnknownSlot(String),
     /// Not an ICE candidate line (RFC 8839 §5.1).
     #[error("the ICE candidate cannot be used: {0}")]
     BadCandidate(String),

@@ -80,14 +80,30 @@ fn vp8_frame(payload: &[u8]) -> Option<&[u8]> {
     payload.get(header_at..)
 }
 
-/// Pixels of the picture that a keyframe starts, where its first packet says.
-pub(crate) fn picture_size(codec: Codec, payload: &[u8]) -> Option<u32> {
+/// Of a picture, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+impl Size {
+    pub(crate) fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+/// The size of the picture that a keyframe starts, where its first packet says.
+pub(crate) fn picture_size(codec: Codec, payload: &[u8]) -> Option<Size> {
     match codec {
         // RFC 6386 §9.1: after the frame tag and the start code, two times 14 bits.
         Codec::Vp8 => match vp8_frame(payload)? {
             [tag, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..] if tag & 0x01 == 0 => {
                 let of = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
-                Some(of(*w0, *w1) * of(*h0, *h1))
+                Some(Size {
+                    width: of(*w0, *w1),
+                    height: of(*h0, *h1),
+                })
             }
             _ => None,
         },
@@ -124,7 +140,7 @@ const MAX_SPS: usize = 64;
 const HIGH_PROFILES: [u8; 12] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134];
 
 /// ITU-T H.264 §7.3.2.1.1, up to the size in macroblocks.
-fn sps_size(sps: &[u8]) -> Option<u32> {
+fn sps_size(sps: &[u8]) -> Option<Size> {
     let [profile, _, _, rest @ ..] = sps else { return None };
     if HIGH_PROFILES.contains(profile) {
         return None;
@@ -153,9 +169,11 @@ fn sps_size(sps: &[u8]) -> Option<u32> {
     }
     bits.exp_golomb()?; // max_num_ref_frames
     bits.bit()?; // gaps_in_frame_num_value_allowed_flag
-    let width = bits.exp_golomb()?.checked_add(1)?;
-    let height = bits.exp_golomb()?.checked_add(1)?;
-    width.checked_mul(height)?.checked_mul(256)
+    let mut macroblocks = || bits.exp_golomb()?.checked_add(1)?.checked_mul(16);
+    Some(Size {
+        width: macroblocks()?,
+        height: macroblocks()?,
+    })
 }
 
 struct Bits<'a> {
@@ -267,11 +285,15 @@ mod tests {
         }
     }
 
+    const fn size(width: u32, height: u32) -> Size {
+        Size { width, height }
+    }
+
     #[test]
     fn the_size_of_a_picture_is_read_from_its_keyframe() {
         // 640 by 360.
         let vp8 = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 0];
-        assert_eq!(picture_size(Codec::Vp8, &vp8), Some(640 * 360));
+        assert_eq!(picture_size(Codec::Vp8, &vp8), Some(size(640, 360)));
         assert_eq!(
             picture_size(
                 Codec::Vp8,
@@ -281,11 +303,11 @@ mod tests {
         );
         // Constrained baseline, 1280 by 720, as openh264 and browsers write it.
         let sps = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdd, 0x80];
-        assert_eq!(picture_size(Codec::H264, &sps), Some(1280 * 720));
+        assert_eq!(picture_size(Codec::H264, &sps), Some(size(1280, 720)));
         let mut packed = vec![0x78, 0, sps.len() as u8];
         packed.extend_from_slice(&sps);
         packed.extend_from_slice(&[0, 2, 0x68, 0xce]);
-        assert_eq!(picture_size(Codec::H264, &packed), Some(1280 * 720));
+        assert_eq!(picture_size(Codec::H264, &packed), Some(size(1280, 720)));
         assert_eq!(picture_size(Codec::H264, &[0x65, 1, 2]), None);
     }
 

@@ -1,16 +1,19 @@
-//! Which of a publisher's simulcast layers (RFC 8853) is taken: the best of those that arrive.
+//! A publisher's simulcast layers (RFC 8853): which there are, in which order, and what each costs.
 //!
 //! The layers' names say nothing of their order. The size of the picture does, which the first packet of a keyframe tells;
 //! where the codec hides it, the rate has to: of one picture at one time, the one with more pixels takes more bits.
 
 use std::time::{Duration, Instant};
 
-use str0m::media::Rid;
+use str0m::media::{MediaKind, Pt, Rid};
+use str0m::rtp::Ssrc;
 
-use crate::track::Meter;
+use crate::clock::StreamClock;
+use crate::keyframe::Size;
+use crate::track::{Meter, Reception};
 
-/// Layers that are looked at. Browsers send three.
-const MAX_LAYERS: usize = 4;
+/// Layers of one track that are looked at. Browsers send three.
+pub(crate) const MAX_LAYERS: usize = 4;
 
 /// A layer of unknown size is better than another where it takes this many times its bits. From one layer to the next it is
 /// three or four times; less is the encoder's whim.
@@ -19,219 +22,367 @@ const CLEARLY_MORE: (u64, u64) = (3, 2);
 /// A layer that nothing came of for this long is off: browsers turn the upper ones off where the way up is too narrow.
 const OFF_AFTER: Duration = Duration::from_millis(700);
 
-/// How often the layers are compared, and how long a keyframe that was asked for is waited for: as long as their rates are
-/// measured over.
-const COMPARE_EVERY: Duration = Duration::from_secs(1);
+/// Frames of other layers in the meantime without which it is not off: where a picture stands still, all layers pause.
+const OFF_AFTER_FRAMES: u32 = 8;
 
-#[derive(Debug)]
-struct Layer {
-    rid: Rid,
-    /// Pixels of its last keyframe.
-    size: Option<u32>,
-    meter: Meter,
-    heard_at: Instant,
+/// How often the layers are compared.
+const COMPARE_EVERY: Duration = Duration::from_millis(500);
+
+/// What is left of a rate at the next comparison where less came: encoders save where nothing moves, and spend again at
+/// once when it does.
+const FADE: (u64, u64) = (7, 8);
+
+/// A change of rate that is worth telling to the other workers, as one part in so many. Sound takes next to nothing
+/// where somebody is silent.
+const NEWS: u64 = 8;
+const SOUND_NEWS: u64 = 2;
+
+/// What is assumed of a layer before its rate was measured: bits per second of a pixel, and of a picture of unknown size.
+const BITS_PER_PIXEL: u64 = 2;
+const UNKNOWN_RATE: u64 = 300_000;
+const UNKNOWN_SOUND: u64 = 48_000;
+
+/// Some of a track's layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LayerMask(u8);
+
+impl LayerMask {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn of(layers: impl IntoIterator<Item = u8>) -> Self {
+        Self(layers.into_iter().fold(0, |mask, layer| mask | 1 << (layer & 7)))
+    }
+
+    pub(crate) fn has(self, layer: u8) -> bool {
+        self.0 & (1 << (layer & 7)) != 0
+    }
+
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn layers(self) -> impl Iterator<Item = u8> {
+        (0..MAX_LAYERS as u8).filter(move |layer| self.has(*layer))
+    }
 }
 
-/// What is to be done after a packet.
+/// A layer as every worker knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Nothing.
-    Stay,
-    /// Ask for a keyframe of this layer, with which it is taken.
-    Ask(Rid),
-    /// Take the layer of this packet from this packet on.
-    Take,
+pub(crate) struct LayerInfo {
+    /// What its packets are marked with, for as long as the track lives.
+    pub(crate) index: u8,
+    pub(crate) rid: Option<Rid>,
+    pub(crate) size: Option<Size>,
+    /// What it takes.
+    pub(crate) bits_per_second: u64,
+}
+
+/// The layers of a track that are on, the worst first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LayerSet(pub(crate) Vec<LayerInfo>);
+
+impl LayerSet {
+    /// How many of them, from the worst on, are of use in a tile of `height` pixels: up to the first that fills it. A
+    /// picture that is enlarged by a tenth looks no worse.
+    pub(crate) fn useful(&self, height: Option<u32>) -> usize {
+        let Some(height) = height else { return self.0.len() };
+        let fills = |layer: &LayerInfo| {
+            layer
+                .size
+                .is_some_and(|size| u64::from(size.height) * 11 >= u64::from(height) * 10)
+        };
+        self.0.iter().position(fills).map_or(self.0.len(), |at| at + 1)
+    }
+
+    /// Whether `other` has the same layers in the same order and sizes.
+    pub(crate) fn is_shaped_like(&self, other: &Self) -> bool {
+        let shape = |layer: &LayerInfo| (layer.index, layer.size);
+        self.0.iter().map(shape).eq(other.0.iter().map(shape))
+    }
+
+    /// Whether it differs from `told` in more than the whims of the encoder.
+    pub(crate) fn is_news_after(&self, told: &Self, kind: MediaKind) -> bool {
+        let part = if kind.is_video() { NEWS } else { SOUND_NEWS };
+        let mut pairs = self.0.iter().zip(&told.0);
+        !self.is_shaped_like(told)
+            || pairs.any(|(a, b)| a.bits_per_second.abs_diff(b.bits_per_second) > b.bits_per_second / part)
+    }
+}
+
+/// One layer where it comes in.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) rid: Option<Rid>,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) payload_type: Pt,
+    pub(crate) clock: StreamClock,
+    /// The newest packet that came in while the track was muted, in its own numbering. What is older and comes after
+    /// all, as a retransmission does, is muted as well.
+    pub(crate) muted_until: Option<u64>,
+    pub(crate) reception: Reception,
+    size: Option<Size>,
+    meter: Meter,
+    /// Of the last comparisons, fading.
+    rate: u64,
+    since: Instant,
+    heard_at: Instant,
+    /// Frames of other layers since.
+    missed: u32,
+}
+
+impl Layer {
+    fn is_on(&self, now: Instant) -> bool {
+        self.missed < OFF_AFTER_FRAMES || now.saturating_duration_since(self.heard_at) < OFF_AFTER
+    }
 }
 
 /// A packet of a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heard {
-    pub(crate) rid: Rid,
     pub(crate) bytes: usize,
-    /// Whether it starts a keyframe.
-    pub(crate) starts_keyframe: bool,
-    /// The pixels of that, where they can be read.
-    pub(crate) size: Option<u32>,
+    /// Whether it is the last of its frame.
+    pub(crate) ends_frame: bool,
+    /// The size of the picture that it starts, where it starts one that can be read.
+    pub(crate) size: Option<Size>,
 }
 
-/// The layers of one track.
+/// The layers of one track where it comes in.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    known: Vec<Layer>,
-    /// The one that is taken with its next keyframe.
-    next: Option<Rid>,
+    pub(crate) known: Vec<Layer>,
+    /// Indices into `known`, the worst first.
+    order: Vec<u8>,
     compared_at: Option<Instant>,
 }
 
 impl Layers {
-    /// Notes a packet, while the layer `taken` is taken.
-    pub(crate) fn hear(&mut self, heard: Heard, taken: Rid, now: Instant) -> Step {
-        self.note(heard, now);
-        if self.next == Some(heard.rid) && heard.rid != taken && heard.starts_keyframe {
-            self.next = None;
-            return Step::Take;
+    /// The layer called `rid`, which is new where it was not known. `None` for one more than anybody has.
+    pub(crate) fn index_of(&mut self, rid: Option<Rid>, (ssrc, payload_type): (Ssrc, Pt), now: Instant) -> Option<u8> {
+        if let Some(at) = self.known.iter().position(|layer| layer.rid == rid) {
+            return Some(at as u8);
         }
-        let is_due = |at: Instant| now.saturating_duration_since(at) >= COMPARE_EVERY;
-        if !is_due(*self.compared_at.get_or_insert(now)) {
-            return Step::Stay;
+        if self.known.len() >= MAX_LAYERS {
+            return None;
         }
+        self.known.push(Layer {
+            rid,
+            ssrc,
+            payload_type,
+            clock: StreamClock::default(),
+            muted_until: None,
+            reception: Reception::default(),
+            size: None,
+            meter: Meter::new(now),
+            rate: 0,
+            since: now,
+            heard_at: now,
+            missed: 0,
+        });
+        let index = (self.known.len() - 1) as u8;
+        self.order.push(index);
+        self.compared_at = None;
+        Some(index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: u8) -> Option<&mut Layer> {
+        self.known.get_mut(usize::from(index))
+    }
+
+    /// Notes a packet. Whether it is time to look at [`Self::set`].
+    pub(crate) fn hear(&mut self, index: u8, heard: Heard, now: Instant) -> bool {
+        let mut is_due = self
+            .compared_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= COMPARE_EVERY);
+        for (at, layer) in self.known.iter_mut().enumerate() {
+            if at == usize::from(index) {
+                layer.meter.add(heard.bytes, now);
+                layer.heard_at = now;
+                is_due |= layer.missed >= OFF_AFTER_FRAMES;
+                layer.missed = 0;
+                if heard.size.is_some() && layer.size != heard.size {
+                    layer.size = heard.size;
+                    is_due = true;
+                }
+            } else if heard.ends_frame {
+                layer.missed = layer.missed.saturating_add(1);
+            }
+        }
+        is_due
+    }
+
+    /// Compares the layers.
+    pub(crate) fn set(&mut self, kind: MediaKind, now: Instant) -> LayerSet {
         self.compared_at = Some(now);
-        self.next = self.better_than(taken, now);
-        self.next.map_or(Step::Stay, Step::Ask)
-    }
-
-    fn note(&mut self, heard: Heard, now: Instant) {
-        let at = self.known.iter().position(|layer| layer.rid == heard.rid);
-        let layer = match at {
-            Some(at) => &mut self.known[at],
-            None if self.known.len() < MAX_LAYERS => {
-                self.known.push(Layer {
-                    rid: heard.rid,
-                    size: None,
-                    meter: Meter::new(now),
-                    heard_at: now,
-                });
-                let last = self.known.len() - 1;
-                &mut self.known[last]
-            }
-            None => return,
-        };
-        layer.meter.add(heard.bytes, now);
-        layer.heard_at = now;
-        if heard.starts_keyframe {
-            layer.size = heard.size;
+        let unknown = if kind.is_video() { UNKNOWN_RATE } else { UNKNOWN_SOUND };
+        for layer in &mut self.known {
+            let measured = layer.meter.bits_per_second(now);
+            let (left, of) = FADE;
+            layer.rate = if now.saturating_duration_since(layer.since) < Meter::WINDOW {
+                layer.size.map_or(unknown, |size| size.pixels() * BITS_PER_PIXEL)
+            } else {
+                measured.max(layer.rate.min(measured.saturating_mul(4)) * left / of)
+            };
         }
+        // From the order of before on, in which a layer only moves past another that it clearly beats.
+        for _ in 0..self.order.len() {
+            for at in 1..self.order.len() {
+                let [worse, better] = [self.order[at - 1], self.order[at]].map(|index| &self.known[usize::from(index)]);
+                if beats(worse, better) {
+                    self.order.swap(at - 1, at);
+                }
+            }
+        }
+        let on = self.order.iter().filter_map(|index| {
+            let layer = self.known.get(usize::from(*index)).filter(|layer| layer.is_on(now))?;
+            Some(LayerInfo {
+                index: *index,
+                rid: layer.rid,
+                size: layer.size,
+                bits_per_second: layer.rate,
+            })
+        });
+        LayerSet(on.collect())
     }
 
-    fn better_than(&mut self, taken: Rid, now: Instant) -> Option<Rid> {
-        let mut on: Vec<_> = self
-            .known
+    /// Received in the last second, in bits per second of payload.
+    pub(crate) fn bits_per_second(&mut self, now: Instant) -> u64 {
+        self.known
             .iter_mut()
-            .filter(|layer| now.saturating_duration_since(layer.heard_at) < OFF_AFTER)
-            .map(|layer| (layer.rid, layer.size, layer.meter.bits_per_second(now)))
-            .collect();
-        let current = on
-            .iter()
-            .position(|(rid, ..)| *rid == taken)
-            .map(|at| on.swap_remove(at));
-        let (rid, size, rate) = on.into_iter().max_by_key(|(_, size, rate)| (*size, *rate))?;
-        let is_better = match current {
-            None => true,
-            Some((_, current_size, current_rate)) => {
-                let (times, of) = CLEARLY_MORE;
-                size.zip(current_size)
-                    .map_or(rate * of > current_rate * times, |(size, current)| size > current)
-            }
-        };
-        is_better.then_some(rid)
+            .map(|layer| layer.meter.bits_per_second(now))
+            .sum()
     }
+
+    /// How all of them came in.
+    pub(crate) fn reception(&self) -> Reception {
+        let mut all = Reception::default();
+        let mut lost = 0.0;
+        for reception in self.known.iter().map(|layer| &layer.reception) {
+            let had_none = all.recent == 0;
+            all.packets += reception.packets;
+            if reception.recent == 0 {
+                continue;
+            }
+            all.recent += reception.recent;
+            lost += f64::from(reception.loss) * reception.recent as f64;
+            all.jitter = if had_none {
+                reception.jitter
+            } else {
+                all.jitter.min(reception.jitter)
+            };
+        }
+        all.loss = (lost / all.recent.max(1) as f64) as f32;
+        all
+    }
+}
+
+fn beats(a: &Layer, b: &Layer) -> bool {
+    let (times, of) = CLEARLY_MORE;
+    a.size
+        .zip(b.size)
+        .map_or(a.rate * of > b.rate * times, |(a, b)| a.pixels() > b.pixels())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Three layers at 30 packets a second, of which `sizes` says how large they are; a second's worth, from `start` on.
-    fn second(
-        layers: &mut Layers,
-        taken: &mut Rid,
-        sizes: &[(&str, usize)],
-        keyframes: bool,
-        start: Instant,
-    ) -> Vec<Step> {
-        let mut steps = Vec::new();
+    /// Layers at 30 packets a second, of which `sizes` says how large they are; a second's worth, from `start` on.
+    fn second(layers: &mut Layers, sizes: &[(&str, usize)], pixels: &[Option<Size>], start: Instant) {
         for packet in 0..30 {
             let now = start + Duration::from_millis(packet * 33);
-            for (rid, size) in sizes {
+            for (at, (rid, bytes)) in sizes.iter().enumerate() {
                 let rid = Rid::from(*rid);
+                let index = layers.index_of(Some(rid), (1.into(), 96.into()), now).expect("few");
                 let heard = Heard {
-                    rid,
-                    bytes: *size,
-                    starts_keyframe: keyframes,
-                    size: None,
+                    bytes: *bytes,
+                    ends_frame: true,
+                    size: pixels.get(at).copied().flatten().filter(|_| packet == 0),
                 };
-                let step = layers.hear(heard, *taken, now);
-                if step == Step::Take {
-                    *taken = rid;
-                }
-                if step != Step::Stay {
-                    steps.push(step);
-                }
+                layers.hear(index, heard, now);
             }
         }
-        steps
     }
 
-    const ALL: [(&str, usize); 3] = [("q", 100), ("h", 400), ("f", 1_200)];
-
-    #[test]
-    fn the_best_is_taken_from_its_keyframe_on() {
-        let start = Instant::now();
-        let (mut layers, mut taken) = (Layers::default(), Rid::from("q"));
-        assert_eq!(second(&mut layers, &mut taken, &ALL, false, start), []);
-        let steps = second(&mut layers, &mut taken, &ALL, false, start + Duration::from_secs(1));
-        assert_eq!(steps, [Step::Ask(Rid::from("f"))]);
-        assert_eq!(taken, Rid::from("q"), "not without a keyframe");
-        let steps = second(&mut layers, &mut taken, &ALL, true, start + Duration::from_secs(2));
-        assert!(steps.contains(&Step::Take));
-        assert_eq!(taken, Rid::from("f"));
-        let steps = second(&mut layers, &mut taken, &ALL, true, start + Duration::from_secs(3));
-        assert_eq!(steps, [], "the best is not left");
+    fn names(layers: &mut Layers, now: Instant) -> Vec<String> {
+        let set = layers.set(MediaKind::Video, now).0.into_iter();
+        set.map(|layer| layer.rid.expect("named").to_string()).collect()
     }
 
-    #[test]
-    fn a_layer_that_is_turned_off_gives_way_to_the_next_and_gets_its_place_back() {
-        let start = Instant::now();
-        let (mut layers, mut taken) = (Layers::default(), Rid::from("f"));
-        let mut at = start;
-        let mut pass = |layers: &mut Layers, taken: &mut Rid, sizes: &[(&str, usize)]| {
-            for _ in 0..4 {
-                second(layers, taken, sizes, true, at);
-                at += Duration::from_secs(1);
-            }
-        };
-        pass(&mut layers, &mut taken, &ALL);
-        assert_eq!(taken, Rid::from("f"));
-        pass(&mut layers, &mut taken, &ALL[..2]);
-        assert_eq!(taken, Rid::from("h"));
-        pass(&mut layers, &mut taken, &ALL);
-        assert_eq!(taken, Rid::from("f"));
+    const fn size(width: u32, height: u32) -> Size {
+        Size { width, height }
     }
 
+    const ALL: [(&str, usize); 3] = [("b", 1_200), ("c", 100), ("a", 400)];
+
     #[test]
-    fn a_rate_that_wavers_changes_nothing() {
+    fn their_rates_tell_their_order_whatever_their_names() {
         let start = Instant::now();
-        let (mut layers, mut taken) = (Layers::default(), Rid::from("a"));
-        for pass in 0..6 {
-            let sizes = if pass % 2 == 0 {
-                [("a", 500), ("b", 700)]
-            } else {
-                [("a", 700), ("b", 500)]
-            };
-            let steps = second(&mut layers, &mut taken, &sizes, true, start + Duration::from_secs(pass));
-            assert_eq!(steps, []);
-        }
+        let mut layers = Layers::default();
+        second(&mut layers, &ALL, &[], start);
+        second(&mut layers, &ALL, &[], start + Duration::from_secs(1));
+        assert_eq!(names(&mut layers, start + Duration::from_secs(2)), ["c", "a", "b"]);
     }
 
     #[test]
     fn the_larger_picture_is_better_even_where_it_takes_fewer_bits() {
         let start = Instant::now();
         let mut layers = Layers::default();
-        let mut steps = Vec::new();
-        for packet in 0..60 {
-            let now = start + Duration::from_millis(packet * 33);
-            for (name, pixels, bytes) in [("q", 320 * 180, 900), ("f", 1280 * 720, 500)] {
-                let heard = Heard {
-                    rid: Rid::from(name),
-                    bytes,
-                    starts_keyframe: packet == 0,
-                    size: Some(pixels),
-                };
-                steps.push(layers.hear(heard, Rid::from("q"), now));
-            }
+        let pixels = [Some(size(320, 180)), Some(size(1280, 720))];
+        second(&mut layers, &[("x", 900), ("y", 500)], &pixels, start);
+        assert_eq!(names(&mut layers, start + Duration::from_millis(990)), ["x", "y"]);
+        second(
+            &mut layers,
+            &[("x", 900), ("y", 500)],
+            &pixels,
+            start + Duration::from_secs(1),
+        );
+        assert_eq!(names(&mut layers, start + Duration::from_secs(2)), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_rate_that_wavers_changes_no_order() {
+        let start = Instant::now();
+        let mut layers = Layers::default();
+        for pass in 0..6 {
+            let sizes = if pass % 2 == 0 {
+                [("a", 500), ("b", 700)]
+            } else {
+                [("a", 700), ("b", 500)]
+            };
+            second(&mut layers, &sizes, &[], start + Duration::from_secs(pass));
+            assert_eq!(names(&mut layers, start + Duration::from_secs(pass + 1)), ["a", "b"]);
         }
-        steps.retain(|step| *step != Step::Stay);
-        assert_eq!(steps, [Step::Ask(Rid::from("f"))]);
+    }
+
+    #[test]
+    fn a_layer_that_is_turned_off_is_not_offered_until_it_is_back() {
+        let start = Instant::now();
+        let mut layers = Layers::default();
+        let at = |second: u64| start + Duration::from_secs(second);
+        for pass in 0..2 {
+            second(&mut layers, &ALL, &[], at(pass));
+        }
+        second(&mut layers, &ALL[1..], &[], at(2));
+        assert_eq!(names(&mut layers, at(3)), ["c", "a"]);
+        second(&mut layers, &ALL, &[], at(3));
+        assert_eq!(names(&mut layers, at(4)), ["c", "a", "b"]);
+        // All of them pause: nothing is off.
+        assert_eq!(names(&mut layers, at(60)), ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn a_tile_has_no_use_for_more_than_fills_it() {
+        let layer = |index: u8, height: u32| LayerInfo {
+            index,
+            rid: None,
+            size: Some(size(height * 16 / 9, height)),
+            bits_per_second: 1,
+        };
+        let set = LayerSet(vec![layer(2, 180), layer(0, 360), layer(1, 720)]);
+        for (height, useful) in [(100, 1), (180, 1), (195, 1), (200, 2), (360, 2), (500, 3), (4000, 3)] {
+            assert_eq!(set.useful(Some(height)), useful, "{height}");
+        }
+        assert_eq!(set.useful(None), 3);
     }
 
     #[test]
@@ -239,14 +390,7 @@ mod tests {
         let now = Instant::now();
         let mut layers = Layers::default();
         for n in 0..1000 {
-            let name = format!("r{n}");
-            let heard = Heard {
-                rid: Rid::from(&name[..]),
-                bytes: 100,
-                starts_keyframe: true,
-                size: None,
-            };
-            layers.hear(heard, Rid::from("q"), now);
+            layers.index_of(Some(Rid::from(&format!("r{n}")[..])), (1.into(), 96.into()), now);
         }
         assert_eq!(layers.known.len(), MAX_LAYERS);
     }

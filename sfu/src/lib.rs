@@ -16,7 +16,9 @@
 //! - A slot's SSRC, sequence numbers and timestamps are one line for life (`rewriter.rs`).
 //! - Nothing that comes from the network can panic or grow without bound.
 
+mod allocate;
 mod assign;
+mod bandwidth;
 mod clock;
 mod codec;
 mod egress;
@@ -44,16 +46,19 @@ mod subscribe;
 mod throttle;
 mod timers;
 mod track;
+mod vp8;
 
+pub use bandwidth::Wish;
 pub use error::SfuError;
 pub use event::{CloseReason, SfuEvent};
 pub use id::{PeerId, SessionId, TrackId, UserId, WorkerId};
+pub use layers::{LayerMask, LayerSet};
 pub use mute::Muted;
 pub use relay::{Control, Publisher, Recipient, RelayMessage};
 pub use route::requested_worker;
 pub use sfu::{CONNECT_TIMEOUT, Direction, Identity, MAX_PEERS, PeerRequest, Routed, Sfu, SfuConfig};
 pub use source::Source;
-pub use stats::{Counters, IngestStats, TrackStats, ViewerStats};
+pub use stats::{Counters, IngestStats, SlotStats, TrackStats, ViewerStats};
 pub use track::{TrackInfo, TrackPacket};
 
 // Parts of the engine that appear in this crate's interface.

@@ -51,14 +51,17 @@ impl Sfu {
                 continue;
             }
             if is_muted {
-                self.hush(track);
+                self.hush(track, now);
                 // A new epoch turns away what is still on its way to other workers, and makes the slots wait for the
                 // keyframe and number what comes then without a gap.
                 let mut info = info;
                 info.epoch = info.epoch.wrapping_add(1);
                 self.announce(Control::TrackOpened(info), now);
-            } else if kind.is_video() && self.is_wanted(track) {
-                self.request_keyframe(track, now);
+            } else if kind.is_video() {
+                let wanted = self.tracks.get(&track).map(crate::track::Track::wanted);
+                for layer in wanted.into_iter().flat_map(crate::LayerMask::layers) {
+                    self.request_keyframe(track, layer, now);
+                }
             }
         }
         self.process(now);

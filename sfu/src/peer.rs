@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
@@ -16,6 +17,7 @@ use str0m::net::{Receive, Transmit};
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
 
+use crate::bandwidth::{Bandwidth, FIRST_ESTIMATE};
 use crate::egress::{Egress, Forward};
 use crate::publish::Publishing;
 use crate::quality::Grade;
@@ -24,6 +26,9 @@ use crate::{PeerId, SessionId, SfuError, UserId, codec, sdp};
 
 /// How often the engine reports statistics; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The same for viewers, whose line is looked at in between.
+const VIEWER_STATS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often a viewer gets sender reports. It cannot line up sound and picture before it has one of each, so audio's
 /// usual five seconds are too long.
@@ -38,6 +43,13 @@ const HISTORY_AGE: Duration = Duration::from_secs(2);
 
 /// Share of a stream that may be retransmissions, so that a viewer on a bad line cannot multiply its own traffic.
 const RETRANSMISSION_SHARE: f32 = 0.25;
+
+/// Most datagrams that one call of [`Peer::advance`] paces out. A burst of the pacer's is 63 KB.
+const MAX_BURST: usize = 256;
+
+/// Times in a row that an engine may want time moved without sending anything. One with something to say and nowhere to
+/// send it wants it again and again.
+const MAX_IDLE: u32 = 3;
 
 /// Errors of the engine in a row after which a connection is given up.
 const MAX_ERRORS: u32 = 16;
@@ -88,6 +100,9 @@ pub(crate) struct Peer {
     pub(crate) is_congested: bool,
     pub(crate) figures: HashMap<Mid, EgressFigures>,
     pub(crate) grade: Grade,
+    pub(crate) bandwidth: Bandwidth,
+    /// Half of a second's figures are in.
+    pub(crate) is_halfway: bool,
     /// When the last datagram came from it.
     pub(crate) heard_at: Instant,
     /// The audio and video slots that it was last told it lacks.
@@ -113,9 +128,12 @@ impl Peer {
         (session, user): (SessionId, UserId),
         role: Role,
         credentials: IceCreds,
+        offer: &str,
         setup: &Setup,
         now: Instant,
     ) -> Self {
+        // Without feedback the engine would pace by its first estimate for ever.
+        let is_estimated = matches!(role, Role::Subscribe(_)) && sdp::gives_transport_feedback(offer);
         let config = codec::enable(Rtc::builder())
             .set_crypto_provider(setup.crypto.clone())
             .set_dtls_cert(setup.certificate.clone())
@@ -125,7 +143,11 @@ impl Peer {
             .set_extension_map(extensions())
             .set_rtcp_report_interval_audio(REPORT_INTERVAL)
             .set_rtcp_report_interval_video(REPORT_INTERVAL)
-            .set_stats_interval(Some(STATS_INTERVAL));
+            .set_stats_interval(Some(match role {
+                Role::Publish(_) => STATS_INTERVAL,
+                Role::Subscribe(_) => VIEWER_STATS_INTERVAL,
+            }))
+            .enable_bwe(is_estimated.then_some(Bitrate::bps(FIRST_ESTIMATE)));
         let mut rtc = config.build(now);
         for candidate in &setup.candidates {
             rtc.add_local_candidate(candidate.clone());
@@ -140,6 +162,8 @@ impl Peer {
             is_congested: false,
             figures: HashMap::new(),
             grade: Grade::default(),
+            bandwidth: Bandwidth::new(is_estimated),
+            is_halfway: false,
             heard_at: now,
             slots_wanted: None,
             deadline: now,
@@ -264,6 +288,27 @@ impl Peer {
         sent
     }
 
+    /// When it has something to do next, by itself.
+    pub(crate) fn wakes_at(&self) -> Instant {
+        self.bandwidth
+            .look_at()
+            .map_or(self.deadline, |at| self.deadline.min(at))
+    }
+
+    /// Begins to estimate the line anew, from so many bits per second.
+    pub(crate) fn estimate_anew(&mut self, from: u64, now: Instant, out: &mut Outbox) {
+        self.rtc.bwe().reset(Bitrate::bps(from));
+        self.advance(now, out);
+    }
+
+    /// What the line is to be filled to with padding, and what it should come to carry, in bits per second: it is probed
+    /// for up to twice that.
+    pub(crate) fn desire(&mut self, least: u64, desired: u64, now: Instant, out: &mut Outbox) {
+        let (least, desired) = (Bitrate::bps(least), Bitrate::bps(desired));
+        self.rtc.bwe().set_bitrate(least, desired);
+        self.advance(now, out);
+    }
+
     pub(crate) fn request_keyframe(
         &mut self,
         (mid, rid): (Mid, Option<Rid>),
@@ -295,14 +340,21 @@ impl Peer {
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result.err().map(|error| error.to_string()));
-        self.drain(out);
+        self.advance(now, out);
     }
 
-    /// Drains, and moves time where the engine wants it moved at once, so that what was just written is sent now.
+    /// Drains, and moves time where the engine wants it moved at once, so that what may be sent now is. The pacer lets one
+    /// packet go at a time.
     fn advance(&mut self, now: Instant, out: &mut Outbox) {
         self.drain(out);
-        if self.deadline <= now {
-            self.handle_timeout(now, out);
+        let mut idle = 0;
+        let first = out.transmits.len();
+        while self.deadline <= now && idle < MAX_IDLE && out.transmits.len() - first < MAX_BURST && self.is_alive() {
+            let before = out.transmits.len();
+            let result = self.rtc.handle_input(Input::Timeout(now));
+            self.note(result.err().map(|error| error.to_string()));
+            self.drain(out);
+            idle = if out.transmits.len() > before { 0 } else { idle + 1 };
         }
     }
 

@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use str0m::media::{KeyframeRequestKind, Mid, Rid};
+use str0m::media::{Mid, Rid};
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::stats::MediaIngressStats;
 
-use crate::clock::{PublisherClock, StreamClock, publisher_time};
+use crate::clock::{PublisherClock, publisher_time};
 use crate::keyframe::{picture_size, starts_keyframe};
-use crate::layers::{Heard, Layers, Step};
+use crate::layers::{Heard, LayerMask, LayerSet, Layers};
 use crate::peer::Role;
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
+use crate::session::Session;
 use crate::sfu::Sfu;
 use crate::speech::Speech;
 use crate::throttle::{KEYFRAME_INTERVAL, RELAY_INTERVAL, Throttle, Verdict};
-use crate::track::{Extensions, Ingest, Meter, Reception, Track, TrackInfo, TrackPacket};
+use crate::track::{Extensions, Ingest, Reception, Track, TrackInfo, TrackPacket};
 use crate::{Muted, PeerId, SfuEvent, Source, TrackId, WorkerId, codec, source};
 
 /// SSRCs remembered per publisher. A browser uses two per track; one that keeps making up new ones makes us look them
@@ -137,25 +138,35 @@ impl Sfu {
             Control::PublisherLeft(publisher) => {
                 if let Some(session) = self.sessions.get_mut(&publisher.session) {
                     session.publishers.retain(|known| known.peer != publisher.peer);
+                    let Session {
+                        publishers, speaking, ..
+                    } = session;
+                    speaking.retain(|user| publishers.iter().any(|known| known.user == *user));
                     self.assign_session(&publisher.session, now);
                     self.forget_if_empty(&publisher.session);
                 }
             }
             Control::TrackOpened(info) => self.open_track(info, now),
             Control::TrackClosed(id) => self.remove_track(id, now),
-            Control::Subscribe(id, worker) => {
-                if let Some(ingest) = self.ingest(id)
-                    && !ingest.relays.contains(&worker)
-                {
-                    ingest.relays.push(worker);
-                }
-            }
-            Control::Unsubscribe(id, worker) => {
+            Control::Layers(id, layers) => self.on_layers(id, layers, now),
+            Control::Subscribe(id, worker, layers) => {
                 if let Some(ingest) = self.ingest(id) {
-                    ingest.relays.retain(|known| *known != worker);
+                    ingest.relays.retain(|(known, _)| *known != worker);
+                    if layers != LayerMask::NONE {
+                        ingest.relays.push((worker, layers));
+                    }
                 }
             }
-            Control::KeyframeRequest(id) => self.throttled_request(id, now),
+            Control::KeyframeRequest(id, layer) => self.throttled_request(id, layer, now),
+            Control::Speech(session, user, speaks) => {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.speaking.retain(|known| *known != user);
+                    let is_here = session.publishers.iter().any(|known| known.user == user);
+                    if speaks && is_here {
+                        session.speaking.push(user);
+                    }
+                }
+            }
         }
     }
 
@@ -195,8 +206,10 @@ impl Sfu {
             id,
             Track {
                 info,
+                layers: LayerSet::default(),
                 viewers: Vec::new(),
-                keyframes: Throttle::new(interval),
+                keyframes: std::array::from_fn(|_| Throttle::new(interval)),
+                subscribed: LayerMask::NONE,
                 ingest: None,
             },
         );
@@ -216,7 +229,7 @@ impl Sfu {
         };
         let session = self.sessions.get(&info.session);
         let replaced = session.is_some_and(|session| session.awaits(&info.user, info.source));
-        self.hush(id);
+        self.hush(id, now);
         self.counters.tracks -= 1;
         self.announce(Control::TrackClosed(id), now);
         self.events.push_back(SfuEvent::TrackStopped {
@@ -231,7 +244,7 @@ impl Sfu {
 
     fn remove_track(&mut self, id: TrackId, now: Instant) {
         let Some(track) = self.tracks.remove(&id) else { return };
-        self.delayed.retain(|delayed| *delayed != id);
+        self.delayed.retain(|(delayed, _)| *delayed != id);
         self.counters.slots -= track.viewers.len() as u64;
         if let Some(session) = self.sessions.get_mut(&track.info.session) {
             session.tracks.retain(|known| *known != id);
@@ -241,7 +254,7 @@ impl Sfu {
     }
 
     pub(crate) fn on_packet(&mut self, id: PeerId, packet: RtpPacket, now: Instant) {
-        let Some(track_id) = self.track_of(id, &packet, now) else {
+        let Some((track_id, layer)) = self.track_of(id, &packet, now) else {
             return;
         };
         let (Some(track), Some(peer)) = (self.tracks.get_mut(&track_id), self.peers.get_mut(&id)) else {
@@ -250,54 +263,69 @@ impl Sfu {
         let (Some(ingest), Role::Publish(publishing)) = (track.ingest.as_mut(), &mut peer.role) else {
             return;
         };
-        ingest.meter.add(packet.payload.len(), now);
+        let format = track.info.format;
+        let starts_keyframe = starts_keyframe(format.codec, &packet.payload);
+        let heard = Heard {
+            bytes: packet.payload.len(),
+            ends_frame: packet.header.marker,
+            size: starts_keyframe
+                .then(|| picture_size(format.codec, &packet.payload))
+                .flatten(),
+        };
+        let is_due = ingest.layers.hear(layer, heard, now);
+        let is_muted = publishing.muted.covers(track.info.kind);
+        let Some(of) = ingest.layers.get_mut(layer) else { return };
         // A report from before the first packet knows no timestamp.
         if let Some(report) = packet.last_sender_info.filter(|report| report.sender_packet_count > 0)
             && let Some(theirs) = publisher_time(report.ntp_time)
-            && ingest.clock.report(report.rtp_time.numer() as u32, theirs)
+            && of.clock.report(report.rtp_time.numer() as u32, theirs)
         {
             publishing.clock.observe(theirs, packet.timestamp);
         }
         let sequence_number = *packet.seq_no;
-        if publishing.muted.covers(track.info.kind) {
-            ingest.muted_until = ingest.muted_until.max(Some(sequence_number));
-            self.counters.muted += 1;
-            return;
+        if is_muted {
+            of.muted_until = of.muted_until.max(Some(sequence_number));
         }
-        if ingest.muted_until.is_some_and(|newest| sequence_number <= newest) {
-            self.counters.muted += 1;
-            return;
-        }
-        let format = track.info.format;
         let timestamp = packet.header.timestamp;
-        let packet = TrackPacket {
-            epoch: track.info.epoch,
-            sequence_number,
-            timestamp,
-            marker: packet.header.marker,
-            starts_keyframe: starts_keyframe(format.codec, &packet.payload),
-            captured_at: ingest
-                .clock
-                .capture_time(&mut publishing.clock, timestamp, format.clock_rate.get(), now),
-            extensions: Extensions::from(&packet.header.ext_vals),
-            payload: packet.payload,
+        let forwarded = if of.muted_until.is_some_and(|newest| sequence_number <= newest) {
+            self.counters.muted += 1;
+            None
+        } else {
+            Some(TrackPacket {
+                epoch: track.info.epoch,
+                layer,
+                sequence_number,
+                timestamp,
+                marker: packet.header.marker,
+                starts_keyframe,
+                captured_at: of
+                    .clock
+                    .capture_time(&mut publishing.clock, timestamp, format.clock_rate.get(), now),
+                extensions: Extensions::from(&packet.header.ext_vals),
+                payload: packet.payload,
+            })
         };
-        let audio_level = packet.extensions.audio_level;
-        for worker in &ingest.relays {
-            let message = RelayMessage::Packet {
-                track: track_id,
-                packet: packet.clone(),
-            };
-            self.relays.push_back((Recipient::Worker(*worker), message));
+        if let Some(packet) = forwarded {
+            let audio_level = packet.extensions.audio_level;
+            for (worker, _) in ingest.relays.iter().filter(|(_, takes)| takes.has(layer)) {
+                let message = RelayMessage::Packet {
+                    track: track_id,
+                    packet: packet.clone(),
+                };
+                self.relays.push_back((Recipient::Worker(*worker), message));
+            }
+            self.fan_out(track_id, &packet, now);
+            if let Some(level) = audio_level {
+                self.hear(track_id, level, now);
+            }
         }
-        self.fan_out(track_id, &packet, now);
-        if let Some(level) = audio_level {
-            self.hear(track_id, level, now);
+        if is_due {
+            self.compare_layers(track_id, now);
         }
     }
 
-    /// The track that `packet` belongs to, opened with its first one. `None` for what is not forwarded.
-    fn track_of(&mut self, id: PeerId, packet: &RtpPacket, now: Instant) -> Option<TrackId> {
+    /// The track that `packet` belongs to, opened with its first one, and the layer. `None` for what is not forwarded.
+    fn track_of(&mut self, id: PeerId, packet: &RtpPacket, now: Instant) -> Option<(TrackId, u8)> {
         let ssrc = packet.header.ssrc;
         let payload_type = packet.header.payload_type;
         let peer = self.peers.get_mut(&id)?;
@@ -321,69 +349,63 @@ impl Sfu {
             return None;
         };
         let Some(track_id) = publishing.tracks.get(&mid).copied() else {
-            return self.start_track(id, (mid, rid), packet, now);
+            let track_id = self.start_track(id, mid, packet, now)?;
+            let layer = self.ingest(track_id)?.layers.index_of(rid, (ssrc, payload_type), now)?;
+            return Some((track_id, layer));
         };
         let track = self.tracks.get_mut(&track_id)?;
         let ingest = track.ingest.as_mut()?;
-        if let (Some(taken), Some(arrived)) = (ingest.rid, rid) {
-            let codec = track.info.format.codec;
-            let starts_keyframe = starts_keyframe(codec, &packet.payload);
-            let heard = Heard {
-                rid: arrived,
-                bytes: packet.payload.len(),
-                starts_keyframe,
-                size: starts_keyframe.then(|| picture_size(codec, &packet.payload)).flatten(),
-            };
-            match ingest.layers.hear(heard, taken, now) {
-                Step::Stay => {}
-                Step::Take => ingest.rid = rid,
-                Step::Ask(better) => {
-                    let way = ingest.request;
-                    self.ask_layer(id, (mid, better), way, now);
-                }
-            }
+        let layer = ingest.layers.index_of(rid, (ssrc, payload_type), now)?;
+        let of = ingest.layers.get_mut(layer)?;
+        if of.ssrc == ssrc && ingest.payload_type == payload_type {
+            of.payload_type = payload_type;
+            return Some((track_id, layer));
         }
-        let peer = self.peers.get_mut(&id)?;
-        let track = self.tracks.get_mut(&track_id)?;
-        let ingest = track.ingest.as_mut()?;
-        if ingest.rid != rid {
+        // A publisher that changes its codec does so one layer after the other: what still comes in the old one is over.
+        if of.ssrc == ssrc && of.payload_type == payload_type {
             return None;
         }
-        if ingest.ssrc == ssrc && ingest.payload_type == payload_type {
-            return Some(track_id);
-        }
         let (format, request) = peer.format(payload_type)?;
-        ingest.ssrc = ssrc;
+        of.ssrc = ssrc;
+        of.payload_type = payload_type;
+        of.clock.reset();
+        // The numbers of before mean nothing in the new ones.
+        of.muted_until = None;
         ingest.payload_type = payload_type;
         ingest.request = request;
-        ingest.clock.reset();
-        // The numbers of before mean nothing in the new ones.
-        ingest.muted_until = None;
         let mut info = track.info.clone();
         info.format = format;
         info.epoch = info.epoch.wrapping_add(1);
         self.announce(Control::TrackOpened(info), now);
-        Some(track_id)
+        Some((track_id, layer))
     }
 
-    /// Asks for a keyframe of a layer that is not taken yet.
-    fn ask_layer(&mut self, id: PeerId, (mid, rid): (Mid, Rid), way: Option<KeyframeRequestKind>, now: Instant) {
-        let (Some(way), Some(peer)) = (way, self.peers.get_mut(&id)) else {
-            return;
-        };
-        if peer.request_keyframe((mid, Some(rid)), way, now, &mut self.out) {
-            self.counters.keyframes_sent += 1;
+    /// Looks at what the layers of a track are now, and tells whom it concerns.
+    fn compare_layers(&mut self, id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let Some(ingest) = track.ingest.as_mut() else { return };
+        let layers = ingest.layers.set(track.info.kind, now);
+        if layers.is_news_after(&ingest.told, track.info.kind) {
+            ingest.told = layers.clone();
+            self.announce(Control::Layers(id, layers), now);
         }
-        self.touch(id, now);
     }
 
-    fn start_track(
-        &mut self,
-        id: PeerId,
-        (mid, rid): (Mid, Option<Rid>),
-        packet: &RtpPacket,
-        now: Instant,
-    ) -> Option<TrackId> {
+    fn on_layers(&mut self, id: TrackId, layers: LayerSet, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let is_other = !layers.is_shaped_like(&track.layers);
+        track.layers = layers;
+        // What is only more or less than before is looked at when the viewer's turn comes.
+        if is_other {
+            let mut viewers: Vec<_> = track.viewers.iter().map(|viewer| viewer.peer).collect();
+            viewers.dedup();
+            for viewer in viewers {
+                self.allocate(viewer, now);
+            }
+        }
+    }
+
+    fn start_track(&mut self, id: PeerId, mid: Mid, packet: &RtpPacket, now: Instant) -> Option<TrackId> {
         let track_id = TrackId::new(self.worker, self.next_number());
         let peer = self.peers.get_mut(&id)?;
         let (format, request) = peer.format(packet.header.payload_type)?;
@@ -416,36 +438,25 @@ impl Sfu {
             codec,
         });
         self.announce(Control::TrackOpened(info), now);
-        let ingest = Ingest {
+        self.tracks.get_mut(&track_id)?.ingest = Some(Ingest {
             mid,
-            rid,
             layers: Layers::default(),
-            ssrc: packet.header.ssrc,
             payload_type: packet.header.payload_type,
-            clock: StreamClock::default(),
             request,
             relays: Vec::new(),
-            meter: Meter::new(now),
-            reception: Reception::default(),
+            told: LayerSet::default(),
             speech: Speech::default(),
-            muted_until: None,
-        };
-        self.tracks.get_mut(&track_id)?.ingest = Some(ingest);
-        // The slots were assigned before the publisher could be asked.
-        let is_wanted = self.tracks.get(&track_id).is_some_and(|t| !t.viewers.is_empty());
-        if is_wanted && kind.is_video() {
-            self.throttled_request(track_id, now);
-        }
+        });
         Some(track_id)
     }
 
-    /// A viewer, or a slot that was assigned, needs a keyframe of a track.
-    pub(crate) fn request_keyframe(&mut self, id: TrackId, now: Instant) {
+    /// A viewer, or a slot that was assigned, needs a keyframe of a layer.
+    pub(crate) fn request_keyframe(&mut self, id: TrackId, layer: u8, now: Instant) {
         self.counters.keyframes_received += 1;
-        self.throttled_request(id, now);
+        self.throttled_request(id, layer, now);
     }
 
-    fn throttled_request(&mut self, id: TrackId, now: Instant) {
+    fn throttled_request(&mut self, id: TrackId, layer: u8, now: Instant) {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let is_foreign = track.info.peer.worker() != self.worker;
         if track.ingest.is_none() && !is_foreign {
@@ -455,9 +466,12 @@ impl Sfu {
         if matches!(publisher, Some(Role::Publish(publishing)) if publishing.muted.covers(track.info.kind)) {
             return;
         }
-        match track.keyframes.request(now) {
-            Verdict::Send => self.send_keyframe_request(id, now),
-            Verdict::Later => self.delayed.push(id),
+        let Some(throttle) = track.keyframes.get_mut(usize::from(layer)) else {
+            return;
+        };
+        match throttle.request(now) {
+            Verdict::Send => self.send_keyframe_request(id, layer, now),
+            Verdict::Later => self.delayed.push((id, layer)),
             Verdict::Merged => self.counters.keyframes_merged += 1,
         }
     }
@@ -465,30 +479,36 @@ impl Sfu {
     pub(crate) fn send_delayed_keyframe_requests(&mut self, now: Instant) {
         let mut due = Vec::new();
         let tracks = &mut self.tracks;
-        self.delayed.retain(|id| {
-            let is_due = tracks.get_mut(id).is_none_or(|track| track.keyframes.take_due(now));
+        self.delayed.retain(|(id, layer)| {
+            let throttle = tracks
+                .get_mut(id)
+                .and_then(|track| track.keyframes.get_mut(usize::from(*layer)));
+            let is_due = throttle.is_none_or(|throttle| throttle.take_due(now));
             if is_due {
-                due.push(*id);
+                due.push((*id, *layer));
             }
             !is_due
         });
-        for id in due {
-            self.send_keyframe_request(id, now);
+        for (id, layer) in due {
+            self.send_keyframe_request(id, layer, now);
         }
     }
 
-    fn send_keyframe_request(&mut self, id: TrackId, now: Instant) {
-        let Some(track) = self.tracks.get(&id) else { return };
+    fn send_keyframe_request(&mut self, id: TrackId, layer: u8, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
         let publisher = track.info.peer;
-        let Some(ingest) = &track.ingest else {
-            let message = RelayMessage::Control(Control::KeyframeRequest(id));
+        let Some(ingest) = &mut track.ingest else {
+            let message = RelayMessage::Control(Control::KeyframeRequest(id, layer));
             self.relays.push_back((Recipient::Worker(publisher.worker()), message));
+            return;
+        };
+        let Some(rid) = ingest.layers.get_mut(layer).map(|layer| layer.rid) else {
             return;
         };
         let (Some(kind), Some(peer)) = (ingest.request, self.peers.get_mut(&publisher)) else {
             return;
         };
-        if peer.request_keyframe((ingest.mid, ingest.rid), kind, now, &mut self.out) {
+        if peer.request_keyframe((ingest.mid, rid), kind, now, &mut self.out) {
             self.counters.keyframes_sent += 1;
         }
         self.touch(publisher, now);
@@ -502,22 +522,15 @@ impl Sfu {
         let track = publishing.tracks.get(&stats.mid).and_then(|id| self.tracks.get_mut(id));
         let Some(track) = track else { return };
         let clock_rate = track.info.format.clock_rate.get();
-        if let Some(ingest) = track.ingest.as_mut().filter(|ingest| ingest.rid == stats.rid) {
-            ingest.reception = Reception {
+        let layers = track.ingest.iter_mut().flat_map(|ingest| &mut ingest.layers.known);
+        for layer in layers.filter(|layer| layer.rid == stats.rid) {
+            layer.reception = Reception {
                 packets: stats.packets,
-                recent: stats.packets.saturating_sub(ingest.reception.packets),
+                recent: stats.packets.saturating_sub(layer.reception.packets),
                 loss: stats.loss.unwrap_or(0.0),
                 jitter: ticks(stats.jitter, clock_rate),
             };
         }
-    }
-
-    /// Whether anybody on any worker is shown a track that is published here.
-    pub(crate) fn is_wanted(&self, id: TrackId) -> bool {
-        self.tracks.get(&id).is_some_and(|track| {
-            let is_relayed = track.ingest.as_ref().is_some_and(|ingest| !ingest.relays.is_empty());
-            is_relayed || !track.viewers.is_empty()
-        })
     }
 
     /// Whether a track is relayed from another worker.

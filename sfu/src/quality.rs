@@ -141,10 +141,11 @@ impl Sfu {
                 let ingests = publishing
                     .tracks()
                     .filter_map(|id| self.tracks.get(&id)?.ingest.as_ref());
-                let streams = ingests.map(|ingest| Stream {
-                    packets: ingest.reception.recent,
-                    loss: Some(ingest.reception.loss),
-                    jitter: Some(ingest.reception.jitter),
+                let layers = ingests.flat_map(|ingest| &ingest.layers.known);
+                let streams = layers.map(|layer| Stream {
+                    packets: layer.reception.recent,
+                    loss: Some(layer.reception.loss),
+                    jitter: Some(layer.reception.jitter),
                 });
                 combine(streams, publishing.round_trip)
             }

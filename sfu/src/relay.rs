@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::layers::{LayerMask, LayerSet};
 use crate::track::{TrackInfo, TrackPacket};
 use crate::{PeerId, SessionId, Source, TrackId, UserId, WorkerId};
 
@@ -35,12 +36,14 @@ pub enum Control {
     TrackOpened(TrackInfo),
     /// A track is gone.
     TrackClosed(TrackId),
-    /// The sender has viewers of the track.
-    Subscribe(TrackId, WorkerId),
-    /// The sender has none any more.
-    Unsubscribe(TrackId, WorkerId),
-    /// A viewer at the sender needs a keyframe.
-    KeyframeRequest(TrackId),
+    /// The layers of a track have changed, or what they take.
+    Layers(TrackId, LayerSet),
+    /// The sender's viewers take these layers of the track, and no others.
+    Subscribe(TrackId, WorkerId, LayerMask),
+    /// A viewer at the sender needs a keyframe of a layer.
+    KeyframeRequest(TrackId, u8),
+    /// Somebody began to speak, or stopped.
+    Speech(SessionId, UserId, bool),
 }
 
 /// A publish peer.

@@ -19,11 +19,12 @@ const LEAST_STEP: Duration = Duration::from_millis(1);
 /// receiver reads a step forward as one backward.
 const LONGEST_STEP: Duration = Duration::from_hours(1);
 
-/// Whose packets run along the line: a track, and how often that track has restarted its own numbering.
+/// Whose packets run along the line: a layer of a track, and how often that track has restarted its own numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Numbering {
     pub(crate) track: TrackId,
     pub(crate) epoch: u32,
+    pub(crate) layer: u8,
 }
 
 /// A packet's place in the numbering of its source.
@@ -120,6 +121,7 @@ mod tests {
         Numbering {
             track: TrackId::new(WorkerId(0), track),
             epoch,
+            layer: 0,
         }
     }
 

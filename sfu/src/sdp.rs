@@ -28,6 +28,13 @@ pub(crate) fn check_size(offer: &str) -> Result<(), SfuError> {
     Ok(())
 }
 
+/// Whether whoever offers says which packets arrived when (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+pub(crate) fn gives_transport_feedback(offer: &str) -> bool {
+    let mut lines = offer.lines();
+    let has_feedback = lines.any(|line| line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with(" transport-cc"));
+    has_feedback && offer.contains("draft-holmer-rmcat-transport-wide-cc-extensions-01")
+}
+
 fn rewrite_lines(text: &str, mut rewrite: impl FnMut(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     for line in text.lines() {

@@ -13,6 +13,8 @@ pub(crate) struct Session {
     pub(crate) tracks: Vec<TrackId>,
     /// Connected subscribe peers of this worker.
     pub(crate) subscribers: Vec<PeerId>,
+    /// Who speaks, on any worker.
+    pub(crate) speaking: Vec<UserId>,
     /// When this worker last said who speaks.
     pub(crate) speech_told_at: Option<Instant>,
 }

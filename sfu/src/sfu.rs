@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::BweKind;
 use str0m::config::DtlsCert;
 use str0m::media::Mid;
 use str0m::net::{Protocol, Receive, Transmit};
@@ -115,7 +116,7 @@ pub struct Sfu {
     routes: Routes,
     pub(crate) timers: Timers,
     /// Tracks with a keyframe request that waits for its interval to end.
-    pub(crate) delayed: Vec<TrackId>,
+    pub(crate) delayed: Vec<(TrackId, u8)>,
     pub(crate) speakers: Speakers,
     pub(crate) out: Outbox,
     pub(crate) events: VecDeque<SfuEvent>,
@@ -170,7 +171,7 @@ impl Sfu {
             Direction::Publish => Role::Publish(crate::publish::Publishing::new(request.muted)),
             Direction::Subscribe => Role::Subscribe(Vec::new()),
         };
-        let mut peer = Peer::new(id, names, role, credentials, &self.setup, now);
+        let mut peer = Peer::new(id, names, role, credentials, request.offer, &self.setup, now);
         let answer = peer.negotiate(request.offer, now, &mut self.out)?;
         let sections = sdp::media_sections(&answer);
         let flows = |mid: &Mid| {
@@ -365,6 +366,7 @@ impl Sfu {
                 continue;
             }
             peer.handle_timeout(now, &mut self.out);
+            self.look_again(id, now);
             self.process(now);
             self.touch(id, now);
         }
@@ -378,7 +380,7 @@ impl Sfu {
         let keyframes = self
             .delayed
             .iter()
-            .filter_map(|id| self.tracks.get(id)?.keyframes.due());
+            .filter_map(|(id, layer)| self.tracks.get(id)?.keyframes.get(usize::from(*layer))?.due());
         keyframes.chain(self.timers.next()).chain(self.speakers.due()).min()
     }
 
@@ -418,13 +420,34 @@ impl Sfu {
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
                 Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),
                 Event::RtpPacket(packet) => self.on_packet(id, packet, now),
-                // Comes first of a second's figures: what is graded are those of the second before.
-                Event::PeerStats(_) => self.grade(id, now),
+                // Comes first of all figures: what is graded are those before.
+                Event::PeerStats(stats) => {
+                    if self.is_full_second(id) {
+                        self.grade(id, now);
+                    }
+                    self.look_at_bandwidth(id, stats.bwe_tx.map(|estimate| estimate.as_u64()), now);
+                }
+                Event::EgressBitrateEstimate(
+                    BweKind::Twcc {
+                        estimate,
+                        can_probe: true,
+                    }
+                    | BweKind::Remb { estimate, .. },
+                ) => self.on_estimate(id, estimate.as_u64(), now),
                 Event::MediaIngressStats(stats) => self.on_ingress_stats(id, &stats),
                 Event::MediaEgressStats(stats) => self.on_egress_stats(id, &stats),
                 _ => {}
             }
         }
+    }
+
+    /// A viewer's figures come twice a second.
+    fn is_full_second(&mut self, id: PeerId) -> bool {
+        self.peers.get_mut(&id).is_some_and(|peer| {
+            let is_viewer = matches!(peer.role, Role::Subscribe(_));
+            peer.is_halfway = is_viewer && !peer.is_halfway;
+            !peer.is_halfway
+        })
     }
 
     fn on_connected(&mut self, id: PeerId, now: Instant) {
@@ -447,9 +470,9 @@ impl Sfu {
         let Some(peer) = self.peers.get(&id) else { return };
         if peer.is_alive() {
             let deadline = if peer.is_connected {
-                peer.deadline
+                peer.wakes_at()
             } else {
-                peer.deadline.min(peer.created_at + CONNECT_TIMEOUT)
+                peer.wakes_at().min(peer.created_at + CONNECT_TIMEOUT)
             };
             self.timers.set(id, deadline.max(now + LEAST_SLEEP));
         } else {

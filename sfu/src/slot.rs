@@ -2,16 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use str0m::format::CodecSpec;
+use str0m::format::{Codec, CodecSpec};
 use str0m::media::{MediaKind, Mid, Pt};
 use str0m::rtp::Ssrc;
 
 use crate::TrackId;
 use crate::assign::Holder;
+use crate::bandwidth::Wish;
 use crate::codec;
 use crate::egress::Forward;
+use crate::layers::LayerMask;
 use crate::rewriter::{Numbering, Place, Rewriter};
 use crate::track::{TrackInfo, TrackPacket};
+use crate::vp8::PictureIds;
 
 /// How long a slot waits for a keyframe before it starts on any frame. Detection reads the payload; should a
 /// publisher's packing defeat it, a viewer must not stay dark for ever. Four times the interval at which keyframes are
@@ -35,8 +38,9 @@ enum Gate {
 /// What became of a packet at a slot.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// It goes out like this.
-    Forward(Forward),
+    /// It goes out like this. `has_switched`: it is the first of its layer, and the slot takes no
+    /// other any more.
+    Forward { forward: Forward, has_switched: bool },
     /// It is not for this slot's line any more.
     Drop,
     /// It is held back, and a keyframe should be asked for (again) if `ask`.
@@ -53,9 +57,20 @@ pub(crate) struct Slot {
     pub(crate) offered: Vec<(Pt, CodecSpec)>,
     pub(crate) track: Option<TrackId>,
     pub(crate) holder: Option<Holder>,
-    payload_type: Option<(Numbering, Option<Pt>)>,
+    /// What its viewer wants.
+    pub(crate) wish: Wish,
+    /// The layer that it is to show; `None` while it shows nothing of its track.
+    target: Option<u8>,
+    /// The layer that it shows, from a keyframe of that on.
+    pub(crate) current: Option<u8>,
+    /// There was no room for its track.
+    pub(crate) is_left_out: bool,
+    payload_type: Option<((TrackId, u32), Option<Pt>)>,
     gate: Gate,
+    /// When a keyframe of the target was last asked for, while another layer is shown.
+    asked_at: Instant,
     rewriter: Rewriter,
+    picture_ids: PictureIds,
 }
 
 impl Slot {
@@ -67,25 +82,66 @@ impl Slot {
             offered: Vec::new(),
             track: None,
             holder: None,
+            wish: Wish::default(),
+            target: None,
+            current: None,
+            is_left_out: false,
             payload_type: None,
             gate: Gate::Waiting {
                 held: None,
                 asked_at: now,
             },
+            asked_at: now,
             rewriter: Rewriter::default(),
+            picture_ids: PictureIds::default(),
         }
     }
 
-    /// Shows `track` from its next keyframe on, which the caller asks for. Whether the viewer can decode it.
+    /// Shows `track`: sound at once, a picture from the layer on that [`Self::aim`] names. Whether the viewer can decode
+    /// it.
     pub(crate) fn show(&mut self, track: &TrackInfo, now: Instant) -> bool {
         self.track = Some(track.id);
         self.holder = Some((track.user.clone(), track.source));
+        self.target = self.kind.is_audio().then_some(0);
+        self.current = self.target;
+        self.is_left_out = false;
         self.await_keyframe(now);
         self.payload_type_for(track).is_some()
     }
 
+    /// Shows `layer` from its next keyframe on, and until then what it shows now, or nothing if it `is_cut`; with `None`,
+    /// nothing from now on. Whether that keyframe is to be asked for.
+    pub(crate) fn aim(&mut self, layer: Option<u8>, is_cut: bool, now: Instant) -> bool {
+        if layer == self.target {
+            return false;
+        }
+        self.target = layer;
+        self.asked_at = now;
+        if layer.is_none() || is_cut {
+            self.await_keyframe(now);
+        }
+        layer.is_some() && layer != self.current
+    }
+
+    /// Whether its viewer decodes what it shows.
+    pub(crate) fn is_decodable(&self) -> bool {
+        self.payload_type.is_none_or(|(_, payload_type)| payload_type.is_some())
+    }
+
+    pub(crate) fn target(&self) -> Option<u8> {
+        self.target
+    }
+
+    /// The layers whose packets it has a use for.
+    pub(crate) fn takes(&self) -> LayerMask {
+        LayerMask::of(self.target.into_iter().chain(self.current))
+    }
+
     /// Holds video back until a keyframe, which the caller asks for.
     pub(crate) fn await_keyframe(&mut self, now: Instant) {
+        if self.kind.is_video() {
+            self.current = None;
+        }
         self.gate = Gate::Waiting {
             held: None,
             asked_at: now,
@@ -93,15 +149,12 @@ impl Slot {
     }
 
     fn payload_type_for(&mut self, track: &TrackInfo) -> Option<Pt> {
-        let numbering = Numbering {
-            track: track.id,
-            epoch: track.epoch,
-        };
+        let format = (track.id, track.epoch);
         match self.payload_type {
-            Some((known, pt)) if known == numbering => pt,
+            Some((known, pt)) if known == format => pt,
             _ => {
                 let pt = codec::payload_type(&track.format, &self.offered);
-                self.payload_type = Some((numbering, pt));
+                self.payload_type = Some((format, pt));
                 pt
             }
         }
@@ -123,6 +176,7 @@ impl Slot {
         let numbering = Numbering {
             track: track.id,
             epoch: packet.epoch,
+            layer: packet.layer,
         };
         if packet.epoch != track.epoch {
             return Plan::Drop;
@@ -132,16 +186,27 @@ impl Slot {
             timestamp: packet.timestamp,
         };
         let clock_rate = track.format.clock_rate.get();
+        let is_target = self.target == Some(packet.layer);
+        let mut has_switched = false;
         if self.kind.is_video() {
-            if self.gate == Gate::Open && !self.rewriter.follows(numbering) {
+            if self.gate == Gate::Open && self.current == Some(packet.layer) && !self.rewriter.follows(numbering) {
                 self.await_keyframe(now);
             }
-            if let Gate::Waiting { .. } = self.gate {
+            let is_shown = self.gate == Gate::Open && self.current == Some(packet.layer);
+            if !is_shown {
+                if !is_target {
+                    return Plan::Drop;
+                }
                 if let Some(ask) = self.holds_back(packet, now) {
                     return Plan::Wait { ask };
                 }
+                has_switched = true;
+                self.current = self.target;
                 self.gate = Gate::Open;
                 self.rewriter.begin(numbering, place, clock_rate, now);
+                if track.format.codec == Codec::Vp8 {
+                    self.picture_ids.begin(&packet.payload);
+                }
             }
         } else if !self.rewriter.follows(numbering) {
             self.rewriter.begin(numbering, place, clock_rate, now);
@@ -149,7 +214,12 @@ impl Slot {
         let Some(place) = self.rewriter.rewrite(place, now) else {
             return Plan::Drop;
         };
-        Plan::Forward(Forward {
+        let payload = if track.format.codec == Codec::Vp8 {
+            self.picture_ids.rewrite(&packet.payload)
+        } else {
+            packet.payload.clone()
+        };
+        let forward = Forward {
             ssrc: self.ssrc,
             payload_type,
             sequence_number: place.sequence_number,
@@ -158,18 +228,24 @@ impl Slot {
             captured_at: packet.captured_at.min(now),
             extensions: packet.extensions,
             nackable: self.kind.is_video(),
-            payload: packet.payload.clone(),
-        })
+            payload,
+        };
+        Plan::Forward { forward, has_switched }
     }
 
     /// Whether a slot that waits lets `packet` pass; if not, whether to ask for a keyframe again.
     fn holds_back(&mut self, packet: &TrackPacket, now: Instant) -> Option<bool> {
-        let Gate::Waiting { held, asked_at } = &mut self.gate else {
-            return None;
-        };
         if packet.starts_keyframe {
             return None;
         }
+        let Gate::Waiting { held, asked_at } = &mut self.gate else {
+            // Another layer is shown meanwhile: there is time.
+            let ask = now.saturating_duration_since(self.asked_at) >= ASK_AGAIN;
+            if ask {
+                self.asked_at = now;
+            }
+            return Some(ask);
+        };
         let since = match *held {
             Some((since, frame)) => {
                 let begins_frame = frame != packet.timestamp;
@@ -223,6 +299,7 @@ mod tests {
     fn packet(sequence_number: u64, starts_keyframe: bool) -> TrackPacket {
         TrackPacket {
             epoch: 0,
+            layer: 0,
             sequence_number,
             timestamp: sequence_number as u32 * 3_000,
             marker: true,
@@ -241,7 +318,7 @@ mod tests {
 
     fn sent(plan: Plan) -> Option<u64> {
         match plan {
-            Plan::Forward(forward) => Some(forward.sequence_number),
+            Plan::Forward { forward, .. } => Some(forward.sequence_number),
             Plan::Drop | Plan::Wait { .. } => None,
         }
     }
@@ -251,6 +328,7 @@ mod tests {
         let now = Instant::now();
         let (mut slot, track) = (slot(now), track(1, Codec::Vp8));
         assert!(slot.show(&track, now));
+        slot.aim(Some(0), false, now);
         assert_eq!(sent(slot.plan(&track, &packet(500, false), now)), None);
         assert_eq!(sent(slot.plan(&track, &packet(501, true), now)), Some(1));
         assert_eq!(sent(slot.plan(&track, &packet(502, false), now)), Some(2));
@@ -262,13 +340,14 @@ mod tests {
         let start = Instant::now();
         let (mut slot, track) = (slot(start), track(1, Codec::Vp8));
         slot.show(&track, start);
+        slot.aim(Some(0), false, start);
         let mut asked = 0;
         let mut first = None;
         for frame in 0..100_u64 {
             let now = start + Duration::from_millis(frame * 40);
             match slot.plan(&track, &packet(frame, false), now) {
                 Plan::Wait { ask } => asked += u32::from(ask),
-                Plan::Forward(_) => {
+                Plan::Forward { .. } => {
                     first = Some(now);
                     break;
                 }
@@ -285,8 +364,10 @@ mod tests {
         let mut slot = slot(now);
         let (first, second) = (track(1, Codec::Vp8), track(2, Codec::Vp8));
         slot.show(&first, now);
+        slot.aim(Some(0), false, now);
         slot.plan(&first, &packet(9, true), now);
         slot.show(&second, now);
+        slot.aim(Some(0), false, now);
         assert_eq!(sent(slot.plan(&second, &packet(70, false), now)), None);
         assert_eq!(sent(slot.plan(&second, &packet(71, true), now)), Some(2));
     }

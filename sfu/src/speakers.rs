@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::relay::Control;
 use crate::sfu::Sfu;
 use crate::{SfuEvent, Source, TrackId};
 
@@ -56,6 +57,7 @@ impl Sfu {
             return;
         }
         self.speakers.look_at = None;
+        let mut changed = Vec::new();
         for id in std::mem::take(&mut self.speakers.watched) {
             let Some(track) = self.tracks.get_mut(&id) else {
                 continue;
@@ -73,8 +75,12 @@ impl Sfu {
                 let open_at = last.filter(|at| *at != now).map_or(now, |at| at + NEWS_INTERVAL);
                 if open_at <= now {
                     session.speech_told_at = Some(now);
+                    let spoke = speech.told.is_some();
                     speech.told = speech.loudness();
                     let (peer, session, user) = (info.peer, info.session.clone(), info.user.clone());
+                    if spoke != speech.told.is_some() {
+                        changed.push(Control::Speech(session.clone(), user.clone(), !spoke));
+                    }
                     self.events.push_back(match speech.told {
                         Some(level) => SfuEvent::Speaking {
                             peer,
@@ -96,19 +102,20 @@ impl Sfu {
                 self.speakers.watched.push(id);
             }
         }
+        for control in changed {
+            self.announce(control, now);
+        }
     }
 
     /// Says at once that a track is silent, which is closed or muted.
-    pub(crate) fn hush(&mut self, id: TrackId) {
+    pub(crate) fn hush(&mut self, id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let Some(ingest) = &mut track.ingest else { return };
         ingest.speech.reset();
         if ingest.speech.told.take().is_some() {
-            self.events.push_back(SfuEvent::Silent {
-                peer: track.info.peer,
-                session: track.info.session.clone(),
-                user: track.info.user.clone(),
-            });
+            let (peer, session, user) = (track.info.peer, track.info.session.clone(), track.info.user.clone());
+            self.announce(Control::Speech(session.clone(), user.clone(), false), now);
+            self.events.push_back(SfuEvent::Silent { peer, session, user });
         }
     }
 }

@@ -87,4 +87,25 @@ pub struct ViewerStats {
     pub loss: Option<f32>,
     /// To the viewer and back, where it has been measured.
     pub round_trip: Option<Duration>,
+    /// What its line is thought to carry, in bits per second, where it says what arrives.
+    pub estimate: Option<u64>,
+    /// Those of its slots that show a track.
+    pub slots: Vec<SlotStats>,
+}
+
+/// What a slot shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotStats {
+    /// The slot.
+    pub mid: String,
+    /// What it shows.
+    pub track: TrackId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// The simulcast layer that passes, as its publisher calls it, where it sends several.
+    pub rid: Option<String>,
+    /// Of the picture, in pixels, where the codec tells.
+    pub height: Option<u32>,
+    /// The line has no room for it.
+    pub is_left_out: bool,
 }

@@ -8,12 +8,11 @@ use str0m::stats::MediaEgressStats;
 use crate::assign::{Change, SlotState, assign, visible};
 use crate::peer::{EgressFigures, Role};
 use crate::publish::ticks;
-use crate::relay::{Control, Recipient, RelayMessage};
 use crate::session::Session;
 use crate::sfu::{LEAST_SLEEP, Sfu};
 use crate::slot::{Plan, Slot};
 use crate::track::{TrackInfo, TrackPacket, Viewer};
-use crate::{IngestStats, PeerId, SessionId, SfuEvent, TrackId, TrackStats, ViewerStats, codec};
+use crate::{IngestStats, PeerId, SessionId, SfuEvent, SlotStats, TrackId, TrackStats, ViewerStats, codec};
 
 /// Of Opus, the only sound that is forwarded (RFC 7587 §4.1), in hertz.
 const AUDIO_CLOCK_RATE: u32 = 48_000;
@@ -34,7 +33,11 @@ impl Sfu {
     pub(crate) fn fan_out(&mut self, id: TrackId, packet: &TrackPacket, now: Instant) {
         let Some(track) = self.tracks.get(&id) else { return };
         let mut needs_keyframe = false;
+        let mut switched = Vec::new();
         for viewer in &track.viewers {
+            if !viewer.takes.has(packet.layer) {
+                continue;
+            }
             let Some(peer) = self.peers.get_mut(&viewer.peer) else {
                 continue;
             };
@@ -47,12 +50,15 @@ impl Sfu {
             };
             let Some(slot) = viewer.slot(slots) else { continue };
             match slot.plan(&track.info, packet, now) {
-                Plan::Forward(forward) => {
+                Plan::Forward { forward, has_switched } => {
+                    if has_switched {
+                        switched.push((viewer.peer, viewer.mid, slot.takes()));
+                    }
                     if peer.send(forward, now, &mut self.out) {
                         self.counters.forwarded += 1;
                     }
                     // A dead one is found when its timer comes up.
-                    self.timers.set(viewer.peer, peer.deadline.max(now + LEAST_SLEEP));
+                    self.timers.set(viewer.peer, peer.wakes_at().max(now + LEAST_SLEEP));
                 }
                 Plan::Drop => self.counters.dropped += 1,
                 Plan::Wait { ask } => {
@@ -62,7 +68,10 @@ impl Sfu {
             }
         }
         if needs_keyframe {
-            self.request_keyframe(id, now);
+            self.request_keyframe(id, packet.layer, now);
+        }
+        if !switched.is_empty() {
+            self.settle_takes(id, &switched);
         }
     }
 
@@ -129,6 +138,7 @@ impl Sfu {
             self.change_slot(id, index, &change, now);
         }
         let (audio, video) = count(states.iter().map(|slot| slot.kind));
+        self.allocate(id, now);
         let lacks = wanted.0 > audio || wanted.1 > video;
         self.tell_wanted(id, lacks.then_some(wanted));
     }
@@ -193,10 +203,14 @@ impl Sfu {
         if !slot.show(&info, now) {
             return false;
         }
-        self.watch(track, Viewer { peer: id, mid, index });
-        if info.kind.is_video() {
-            self.request_keyframe(track, now);
-        }
+        let takes = slot.takes();
+        let viewer = Viewer {
+            peer: id,
+            mid,
+            index,
+            takes,
+        };
+        self.watch(track, viewer);
         true
     }
 
@@ -234,18 +248,15 @@ impl Sfu {
                     self.tell_unsupported(peer, mid, id);
                 }
             }
+            self.allocate(peer, now);
         }
     }
 
     fn watch(&mut self, id: TrackId, viewer: Viewer) {
         let Some(track) = self.tracks.get_mut(&id) else { return };
-        let is_first = track.viewers.is_empty();
         track.viewers.push(viewer);
         self.counters.slots += 1;
-        if is_first && let Some(home) = self.home_of(id) {
-            let message = RelayMessage::Control(Control::Subscribe(id, self.worker));
-            self.relays.push_back((Recipient::Worker(home), message));
-        }
+        self.renew_subscription(id);
     }
 
     pub(crate) fn unwatch(&mut self, id: Option<TrackId>, peer: PeerId, mid: Mid) {
@@ -253,25 +264,18 @@ impl Sfu {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let before = track.viewers.len();
         track.viewers.retain(|viewer| (viewer.peer, viewer.mid) != (peer, mid));
-        let removed = before - track.viewers.len();
-        let is_unwatched = track.viewers.is_empty();
-        self.counters.slots -= removed as u64;
-        if removed > 0
-            && is_unwatched
-            && let Some(home) = self.home_of(id)
-        {
-            let message = RelayMessage::Control(Control::Unsubscribe(id, self.worker));
-            self.relays.push_back((Recipient::Worker(home), message));
-        }
+        self.counters.slots -= (before - track.viewers.len()) as u64;
+        self.renew_subscription(id);
     }
 
     pub(crate) fn on_keyframe_request(&mut self, id: PeerId, mid: Mid, now: Instant) {
         let Some(Role::Subscribe(slots)) = self.peers.get(&id).map(|peer| &peer.role) else {
             return;
         };
-        let shown = slots.iter().find(|slot| slot.mid == mid).and_then(|slot| slot.track);
-        if let Some(track) = shown {
-            self.request_keyframe(track, now);
+        let slot = slots.iter().find(|slot| slot.mid == mid);
+        let shown = slot.and_then(|slot| slot.track.zip(slot.target()));
+        if let Some((track, layer)) = shown {
+            self.request_keyframe(track, layer, now);
         }
     }
 
@@ -285,10 +289,10 @@ impl Sfu {
         let mut interrupted = Vec::new();
         for slot in slots.iter_mut().filter(|slot| slot.kind.is_video()) {
             slot.await_keyframe(now);
-            interrupted.extend(slot.track);
+            interrupted.extend(slot.track.zip(slot.target()));
         }
-        for track in interrupted {
-            self.request_keyframe(track, now);
+        for (track, layer) in interrupted {
+            self.request_keyframe(track, layer, now);
         }
     }
 
@@ -331,14 +335,28 @@ impl Sfu {
                 codec: codec::name(track.info.format.codec),
                 receivers: track.viewers.len() as u32,
                 ingest: track.ingest.as_mut().map(|ingest| IngestStats {
-                    bits_per_second: ingest.meter.bits_per_second(now),
-                    loss: ingest.reception.loss,
-                    jitter: ingest.reception.jitter,
+                    bits_per_second: ingest.layers.bits_per_second(now),
+                    loss: ingest.layers.reception().loss,
+                    jitter: ingest.layers.reception().jitter,
                     round_trip,
                 }),
             });
         }
         stats
+    }
+
+    fn slot_stats(&self, slot: &Slot) -> Option<SlotStats> {
+        let track = self.tracks.get(&slot.track?)?;
+        let of = |index: u8| track.layers.0.iter().find(|layer| layer.index == index);
+        let shown = slot.current.and_then(of);
+        Some(SlotStats {
+            mid: slot.mid.to_string(),
+            track: track.info.id,
+            kind: slot.kind,
+            rid: shown.and_then(|layer| layer.rid).map(|rid| rid.to_string()),
+            height: shown.and_then(|layer| layer.size).map(|size| size.height),
+            is_left_out: slot.is_left_out,
+        })
     }
 
     /// What each subscribe peer of this worker has been sent.
@@ -359,6 +377,11 @@ impl Sfu {
                     .filter_map(|figures| figures.loss)
                     .max_by(f32::total_cmp),
                 round_trip: peer.figures.values().filter_map(|figures| figures.round_trip).max(),
+                estimate: peer.bandwidth.estimate(),
+                slots: match &peer.role {
+                    Role::Subscribe(slots) => slots.iter().filter_map(|slot| self.slot_stats(slot)).collect(),
+                    Role::Publish(_) => Vec::new(),
+                },
             })
             .collect()
     }

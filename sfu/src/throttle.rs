@@ -5,10 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Least time between two requests to a publisher for one track.
+/// Least time between two requests to a publisher for one layer of a track.
 pub(crate) const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Least time between two requests that one worker passes to another for one track. The publisher's worker applies
+/// Least time between two requests that one worker passes to another for one layer. The publisher's worker applies
 /// [`KEYFRAME_INTERVAL`] to all of them; this one only keeps a flood of feedback off the channel between workers.
 pub(crate) const RELAY_INTERVAL: Duration = Duration::from_millis(50);
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::format::CodecSpec;
-use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
-use str0m::rtp::{AbsCaptureTime, ExtensionValues, Ssrc, VideoOrientation};
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::rtp::{AbsCaptureTime, ExtensionValues, VideoOrientation};
 
-use crate::clock::StreamClock;
-use crate::layers::Layers;
+use crate::layers::{LayerMask, LayerSet, Layers, MAX_LAYERS};
 use crate::slot::Slot;
 use crate::speech::Speech;
 use crate::throttle::Throttle;
@@ -54,6 +53,8 @@ impl From<&ExtensionValues> for Extensions {
 #[derive(Debug, Clone)]
 pub struct TrackPacket {
     pub(crate) epoch: u32,
+    /// Which of the track's layers: each has a numbering of its own.
+    pub(crate) layer: u8,
     /// Extended by the ingest, so that it never wraps.
     pub(crate) sequence_number: u64,
     pub(crate) timestamp: u32,
@@ -72,6 +73,8 @@ pub(crate) struct Viewer {
     /// Where the slot stood among its peer's when it began to show the track. Slots before it may have gone since, so
     /// that this is where to look first, no more.
     pub(crate) index: usize,
+    /// The layers of which it gets packets, or waits for a keyframe.
+    pub(crate) takes: LayerMask,
 }
 
 impl Viewer {
@@ -90,32 +93,43 @@ impl Viewer {
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) info: TrackInfo,
+    pub(crate) layers: LayerSet,
     pub(crate) viewers: Vec<Viewer>,
-    pub(crate) keyframes: Throttle,
+    /// One for each layer.
+    pub(crate) keyframes: [Throttle; MAX_LAYERS],
+    /// On a worker that it is relayed to: the layers that it was asked for.
+    pub(crate) subscribed: LayerMask,
     /// Where its packets come in, on the worker that it is published to.
     pub(crate) ingest: Option<Ingest>,
+}
+
+impl Track {
+    /// The layers that somebody at this worker takes.
+    pub(crate) fn taken(&self) -> LayerMask {
+        let takes = self.viewers.iter().map(|viewer| viewer.takes);
+        takes.fold(LayerMask::NONE, LayerMask::with)
+    }
+
+    /// The layers that somebody at any worker takes, where it is published.
+    pub(crate) fn wanted(&self) -> LayerMask {
+        let relays = self.ingest.iter().flat_map(|ingest| &ingest.relays);
+        relays.fold(self.taken(), |all, (_, takes)| all.with(*takes))
+    }
 }
 
 /// The publisher's side of a track.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     pub(crate) mid: Mid,
-    /// The one simulcast layer that is taken, where the publisher sends several.
-    pub(crate) rid: Option<Rid>,
     pub(crate) layers: Layers,
-    pub(crate) ssrc: Ssrc,
     pub(crate) payload_type: Pt,
-    pub(crate) clock: StreamClock,
     /// How this publisher wants to be asked for a keyframe. `None`: it cannot be asked.
     pub(crate) request: Option<KeyframeRequestKind>,
-    /// Other workers with viewers of this track.
-    pub(crate) relays: Vec<WorkerId>,
-    pub(crate) meter: Meter,
-    pub(crate) reception: Reception,
+    /// Other workers with viewers of this track, and the layers that these take.
+    pub(crate) relays: Vec<(WorkerId, LayerMask)>,
+    /// What the other workers were last told of the layers.
+    pub(crate) told: LayerSet,
     pub(crate) speech: Speech,
-    /// The newest packet that came in while the track was muted, in its own numbering. What is older and comes after
-    /// all, as a retransmission does, is muted as well.
-    pub(crate) muted_until: Option<u64>,
 }
 
 /// How a track's packets came in, as the engine last reported.
@@ -140,7 +154,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    const WINDOW: Duration = Duration::from_secs(1);
+    pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(now: Instant) -> Self {
         Self {

@@ -182,7 +182,20 @@ audio_enabled: boolean,
 /**
  * Whether the camera is on.
  */
-video_enabled: boolean, } | { "action": "start_broadcast" } | { "action": "stop_broadcast" } | { "action": "end_session" } | { "action": "webrtc_signal", 
+video_enabled: boolean, } | { "action": "start_broadcast" } | { "action": "stop_broadcast" } | { "action": "end_session" } | { "action": "slot", 
+/**
+ * The slot, as in `slot_assigned`.
+ */
+mid: string, 
+/**
+ * Of the tile that shows it, in device pixels: nothing larger is sent than fills it. 0: it is out of sight, and
+ * nothing is sent. Left out: the best.
+ */
+height?: number, 
+/**
+ * Where the line does not carry all, more goes first: among screens, among those who speak, among the rest.
+ */
+priority: number, } | { "action": "webrtc_signal", 
 /**
  * In a mesh: to whom.
  */

@@ -14,6 +14,7 @@ import { Place } from '../session/resume';
 import { UNKNOWN_ROOM, type Room } from '../session/room';
 import { SocketSignaling, signalingUrl } from '../session/signaling';
 import { WatchConnection } from '../session/watch-connection';
+import { Wishes } from '../stage/wishes';
 import { displayName } from './display-name.svelte';
 import { tabStorage } from './storage';
 
@@ -60,6 +61,8 @@ export class Watch {
   readonly #releasing = new Listeners<void>();
   #connection: WatchConnection | null = null;
   #sample: MediaSample | null = null;
+  #wishes = new Wishes();
+  #wishesOf: Subscription | null = null;
 
   constructor(sessionId: string, { token = null, username = null, hosts = false }: WatchOptions = {}) {
     this.sessionId = sessionId;
@@ -130,6 +133,21 @@ export class Watch {
     });
     this.#connection?.enterAnew();
     return within;
+  }
+
+  /**
+   * Says what height of picture the slots of the subscription are shown in, where that is news to the server.
+   *
+   * @param first - the slot that goes before the others
+   */
+  wish(heights: ReadonlyMap<string, number>, first: string | null): void {
+    if (this.subscription !== this.#wishesOf) {
+      this.#wishesOf = this.subscription;
+      this.#wishes = new Wishes();
+    }
+    if (this.subscription !== null) {
+      this.#wishes.news(heights, first).forEach((message) => this.link.send(message));
+    }
   }
 
   /** Tries to come in at once, where this page waits with it. */

@@ -73,6 +73,18 @@ pub enum ClientMessage {
     StopBroadcast,
     /// Ends the session for everybody.
     EndSession,
+    /// Says what one wants of a slot of one's subscribe connection. Without it: the best that the line carries.
+    Slot {
+        /// The slot, as in `slot_assigned`.
+        mid: String,
+        /// Of the tile that shows it, in device pixels: nothing larger is sent than fills it. 0: it is out of sight, and
+        /// nothing is sent. Left out: the best.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        height: Option<u32>,
+        /// Where the line does not carry all, more goes first: among screens, among those who speak, among the rest.
+        #[serde(default)]
+        priority: u8,
+    },
     /// For the server's SFU, or for another participant of a session that is a mesh.
     WebrtcSignal {
         /// In a mesh: to whom.
@@ -111,6 +123,7 @@ impl ClientMessage {
             Self::StartBroadcast => "start_broadcast",
             Self::StopBroadcast => "stop_broadcast",
             Self::EndSession => "end_session",
+            Self::Slot { .. } => "slot",
             Self::WebrtcSignal { .. } => "webrtc_signal",
         }
     }
@@ -121,6 +134,28 @@ mod tests {
     use super::*;
     use crate::SessionDescription;
     use serde_json::json;
+
+    #[test]
+    fn a_tile_says_how_high_it_is_or_nothing() {
+        for (json, height, priority) in [
+            (
+                json!({"action": "slot", "mid": "3", "height": 360, "priority": 1}),
+                Some(360),
+                1,
+            ),
+            (json!({"action": "slot", "mid": "3", "height": 0}), Some(0), 0),
+            (json!({"action": "slot", "mid": "3"}), None, 0),
+        ] {
+            let expected = ClientMessage::Slot {
+                mid: "3".into(),
+                height,
+                priority,
+            };
+            assert_eq!(serde_json::from_value::<ClientMessage>(json).expect("a wish"), expected);
+        }
+        let negative = json!({"action": "slot", "mid": "3", "height": -1});
+        assert!(serde_json::from_value::<ClientMessage>(negative).is_err());
+    }
 
     #[test]
     fn a_browsers_description_and_candidate_are_read_as_they_are() {

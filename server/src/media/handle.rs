@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use footlight_protocol::{Connection, MediaKind, SessionId, TrackSource, TrackStats, UserId};
-use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Sfu, SfuConfig, Source, WorkerId};
+use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Sfu, SfuConfig, Source, Wish, WorkerId};
 use mio::{Poll, Waker};
 use tokio::sync::{mpsc, oneshot};
 
@@ -223,6 +223,11 @@ impl Media {
             kind: event::core_kind(kind),
             is_muted,
         })
+    }
+
+    /// A viewer wants something else of one of its slots. Nothing happens for a slot that is not there.
+    pub fn wish(&self, peer: PeerId, mid: String, wish: Wish) {
+        self.tell(peer, Command::Wish { peer, mid, wish });
     }
 
     /// Restarts ICE with the remote's new credentials, as a WHIP or WHEP `PATCH` does. Our own new ones.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use footlight_protocol::{SessionId, UserId};
 use footlight_sfu::{
-    Direction, IceCreds, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, TrackStats, WorkerId,
+    Direction, IceCreds, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, TrackStats, Wish, WorkerId,
 };
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -47,6 +47,11 @@ pub(super) enum Command {
         peer: PeerId,
         kind: MediaKind,
         is_muted: bool,
+    },
+    Wish {
+        peer: PeerId,
+        mid: String,
+        wish: Wish,
     },
     Close {
         peer: PeerId,

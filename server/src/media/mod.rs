@@ -22,5 +22,5 @@ mod worker;
 pub use counters::{KeyframeFigures, MediaSnapshot, WorkerSnapshot};
 pub use error::MediaError;
 pub use event::MediaEvent;
-pub use footlight_sfu::{CloseReason, Muted, PeerId};
+pub use footlight_sfu::{CloseReason, Muted, PeerId, Wish};
 pub use handle::{Accepted, IceCredentials, Media, MediaConfig, PeerRequest};

@@ -239,6 +239,11 @@ impl Worker {
                     tracing::debug!(%peer, %error, "nobody to mute");
                 }
             }
+            Command::Wish { peer, mid, wish } => {
+                if let Err(error) = self.sfu.wish(peer, &mid, wish, now) {
+                    tracing::debug!(%peer, %error, "wish ignored");
+                }
+            }
             Command::Close { peer } => self.sfu.close(peer, now),
             Command::TrackStats { session, reply } => {
                 let _ = reply.send(self.sfu.track_stats(&session.as_str().into(), now));

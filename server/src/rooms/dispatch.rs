@@ -81,9 +81,10 @@ impl Room {
         let action = message.action();
         let role = member.role;
         let done = match message {
-            ClientMessage::Ping | ClientMessage::KeepAlive | ClientMessage::WebrtcSignal { to_user_id: None, .. } => {
-                Ok(())
-            }
+            ClientMessage::Ping
+            | ClientMessage::KeepAlive
+            | ClientMessage::Slot { .. }
+            | ClientMessage::WebrtcSignal { to_user_id: None, .. } => Ok(()),
             ClientMessage::Chat { message } => self.say(user, &message, now, effects),
             ClientMessage::DeleteMessage { message_id } => self.delete_message(user, role, message_id, effects),
             ClientMessage::ClearMessages { target_user_id } => self.clear_messages(user, role, target_user_id, effects),

@@ -9,7 +9,7 @@ use super::admission::Seat;
 use super::peers::{Peer, Purpose};
 use super::registry::Sessions;
 use super::session::Negotiation;
-use crate::media::{MediaError, PeerId, PeerRequest};
+use crate::media::{MediaError, PeerId, PeerRequest, Wish};
 use crate::rooms::{PublishRefusal, Room};
 
 /// A worker answers an offer within milliseconds; one that does not within this time is overloaded, and the client is told
@@ -146,6 +146,16 @@ impl Seat {
         };
         let session = self.session.clone();
         self.sessions.enter(peer, &Peer { session, purpose });
+        Ok(())
+    }
+
+    /// The participant wants something else of one of its slots.
+    pub fn wish(&self, mid: String, wish: Wish) -> Result<(), SignalError> {
+        let negotiation = self
+            .session
+            .negotiation(&self.user, Connection::Subscribe)
+            .ok_or(SignalError::NoConnection)?;
+        self.sessions.0.media.wish(negotiation.peer, mid, wish);
         Ok(())
     }
 

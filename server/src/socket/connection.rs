@@ -15,7 +15,7 @@ use tungstenite::Error as WireError;
 
 use super::flood::Allowance;
 use super::message;
-use crate::media::MediaError;
+use crate::media::{MediaError, Wish};
 use crate::rooms::PublishRefusal;
 use crate::sessions::{Admission, Closing, Item, Mail, Seat, SignalError};
 
@@ -185,7 +185,13 @@ async fn receive(text: &Utf8Bytes, seat: &Seat) -> bool {
                 None => Err(SignalError::NoAddressee),
             };
             if let Err(error) = done {
-                seat.tell(error_of(&error, connection));
+                seat.tell(error_of(&error, "webrtc_signal", connection));
+                return false;
+            }
+        }
+        Ok(ClientMessage::Slot { mid, height, priority }) => {
+            if let Err(error) = seat.wish(mid, Wish { height, priority }) {
+                seat.tell(error_of(&error, "slot", Some(Connection::Subscribe)));
                 return false;
             }
         }
@@ -226,7 +232,7 @@ async fn signal(
     }
 }
 
-fn error_of(error: &SignalError, connection: Option<Connection>) -> ServerEvent {
+fn error_of(error: &SignalError, action: &str, connection: Option<Connection>) -> ServerEvent {
     let code = match error {
         SignalError::Refused(PublishRefusal::Ended) | SignalError::Ended => "session_ended",
         SignalError::Refused(PublishRefusal::StageFull) => "stage_full",
@@ -242,7 +248,7 @@ fn error_of(error: &SignalError, connection: Option<Connection>) -> ServerEvent 
     ServerEvent::Error {
         code: code.to_owned(),
         message: error.to_string(),
-        action: Some("webrtc_signal".to_owned()),
+        action: Some(action.to_owned()),
         connection,
     }
 }

@@ -1,0 +1,47 @@
+import type { ClientMessage } from '../protocol/bindings';
+import type { Rect } from './layout';
+
+/** Heights that are told apart, in device pixels: a tile that grows by a little wants nothing else. */
+const STEPS = [90, 180, 270, 360, 540, 720, 1080, 1440, 2160];
+
+/**
+ * The height of picture that a tile has a use for, in device pixels.
+ *
+ * @param rect - where it lies; `null` while it is not to be seen
+ */
+export function heightFor(rect: Pick<Rect, 'height'> | null, pixelRatio: number): number {
+  if (rect === null || rect.height <= 0) {
+    return 0;
+  }
+  const height = rect.height * pixelRatio;
+  return STEPS.find((step) => step >= height) ?? Math.ceil(height);
+}
+
+/** What the server was told of the slots of one subscription. */
+export class Wishes {
+  readonly #told = new Map<string, string>();
+
+  /**
+   * The messages by which the server learns what it does not know yet.
+   *
+   * @param heights - by slot, as from {@link heightFor}
+   * @param first - the slot that goes before the others
+   */
+  news(heights: ReadonlyMap<string, number>, first: string | null): ClientMessage[] {
+    const messages: ClientMessage[] = [];
+    for (const [mid, height] of heights) {
+      const priority = mid === first ? 1 : 0;
+      const wish = `${height} ${priority}`;
+      if (this.#told.get(mid) !== wish) {
+        this.#told.set(mid, wish);
+        messages.push({ action: 'slot', mid, height, priority });
+      }
+    }
+    for (const mid of this.#told.keys()) {
+      if (!heights.has(mid)) {
+        this.#told.delete(mid);
+      }
+    }
+    return messages;
+  }
+}

@@ -1,0 +1,225 @@
+//! What each slot of a viewer gets of what its line carries: a pure decision.
+//!
+//! First something for everybody, in the order of rank; then, one class after the other, the better layers.
+
+use std::cmp::Reverse;
+
+/// More room than a better layer takes that is asked for before it is taken, as a ratio. An estimate that wavers by a
+/// tenth to both sides must not make a layer come and go: 1.1 / 0.9 is 1.22.
+const HEADROOM: (u64, u64) = (5, 4);
+
+/// What goes before what. Sound is not among them: it is never left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    Screen,
+    Speaker,
+    Other,
+}
+
+/// What one slot could get.
+#[derive(Debug, Clone)]
+pub(crate) struct Demand {
+    pub(crate) class: Class,
+    /// As the viewer says. Within a class, more goes first.
+    pub(crate) priority: u8,
+    /// Bits per second of each layer that is of use, the worst first.
+    pub(crate) rates: Vec<u64>,
+    /// Which of them it gets now.
+    pub(crate) current: Option<usize>,
+    /// It was left out for want of room: it comes back with headroom only.
+    pub(crate) is_left_out: bool,
+}
+
+/// Shares `budget` bits per second. Which of its layers each demand gets; `None` where there is no room for the worst of
+/// them. Nothing gets more than now while `is_held`.
+pub(crate) fn allocate(budget: u64, demands: &[Demand], is_held: bool) -> Vec<Option<usize>> {
+    let mut order: Vec<usize> = (0..demands.len()).collect();
+    order.sort_by_key(|at| (demands[*at].class, Reverse(demands[*at].priority), *at));
+    let mut chosen: Vec<Option<usize>> = vec![None; demands.len()];
+    let mut spent: u64 = 0;
+    let fits = |total: u64, is_rise: bool| {
+        let (times, of) = HEADROOM;
+        if is_rise {
+            !is_held && total.saturating_mul(times) / of <= budget
+        } else {
+            total <= budget
+        }
+    };
+    for at in &order {
+        let Some(worst) = demands[*at].rates.first() else {
+            continue;
+        };
+        let total = spent.saturating_add(*worst);
+        if fits(total, demands[*at].is_left_out) {
+            chosen[*at] = Some(0);
+            spent = total;
+        }
+    }
+    for class in order.chunk_by(|a, b| demands[*a].class == demands[*b].class) {
+        let mut has_risen = true;
+        while std::mem::take(&mut has_risen) {
+            for at in class {
+                let (demand, Some(level)) = (&demands[*at], chosen[*at]) else {
+                    continue;
+                };
+                let Some(better) = demand.rates.get(level + 1) else {
+                    continue;
+                };
+                let total = spent.saturating_sub(demand.rates[level]).saturating_add(*better);
+                if fits(total, demand.current.is_none_or(|current| level >= current)) {
+                    chosen[*at] = Some(level + 1);
+                    spent = total;
+                    has_risen = true;
+                }
+            }
+        }
+    }
+    chosen
+}
+
+/// What `chosen` takes, in bits per second.
+pub(crate) fn cost(demands: &[Demand], chosen: &[Option<usize>]) -> u64 {
+    let each = demands.iter().zip(chosen);
+    each.filter_map(|(demand, level)| demand.rates.get((*level)?)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn demand(class: Class, rates: &[u64]) -> Demand {
+        Demand {
+            class,
+            priority: 0,
+            rates: rates.to_vec(),
+            current: None,
+            is_left_out: false,
+        }
+    }
+
+    const THREE: [u64; 3] = [150, 500, 1_700];
+
+    #[test]
+    fn a_screen_goes_before_the_speaker_and_the_speaker_before_the_rest() {
+        let demands = [
+            demand(Class::Other, &THREE),
+            demand(Class::Speaker, &THREE),
+            demand(Class::Screen, &THREE),
+        ];
+        for (budget, expected) in [
+            (100, [None, None, None]),
+            (150, [None, None, Some(0)]),
+            (300, [None, Some(0), Some(0)]),
+            (450, [Some(0), Some(0), Some(0)]),
+            (1_000, [Some(0), Some(0), Some(1)]),
+            (2_500, [Some(0), Some(0), Some(2)]),
+            (3_000, [Some(0), Some(1), Some(2)]),
+            (10_000, [Some(2), Some(2), Some(2)]),
+        ] {
+            assert_eq!(allocate(budget, &demands, false), expected, "{budget}");
+        }
+    }
+
+    #[test]
+    fn a_priority_goes_first_within_its_class() {
+        let first = Demand {
+            priority: 1,
+            ..demand(Class::Other, &THREE)
+        };
+        let demands = [demand(Class::Other, &THREE), first];
+        assert_eq!(allocate(200, &demands, false), [None, Some(0)]);
+        assert_eq!(allocate(900, &demands, false), [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn what_is_held_stays_or_falls() {
+        let current = Demand {
+            current: Some(1),
+            ..demand(Class::Other, &THREE)
+        };
+        assert_eq!(allocate(10_000, std::slice::from_ref(&current), true), [Some(1)]);
+        assert_eq!(allocate(400, std::slice::from_ref(&current), true), [Some(0)]);
+        let left_out = Demand {
+            is_left_out: true,
+            ..demand(Class::Other, &THREE)
+        };
+        assert_eq!(allocate(10_000, std::slice::from_ref(&left_out), true), [None]);
+        assert_eq!(allocate(160, std::slice::from_ref(&left_out), false), [None]);
+        assert_eq!(allocate(190, std::slice::from_ref(&left_out), false), [Some(0)]);
+    }
+
+    fn demands() -> impl Strategy<Value = Vec<Demand>> {
+        let class = prop_oneof![Just(Class::Screen), Just(Class::Speaker), Just(Class::Other)];
+        let one = (class, 0_u8..3, vec(20_000_u64..3_000_000, 1..4)).prop_map(|(class, priority, mut rates)| {
+            rates.sort_unstable();
+            Demand {
+                priority,
+                ..demand(class, &rates)
+            }
+        });
+        vec(one, 1..8)
+    }
+
+    fn settle(demands: &mut [Demand], chosen: &[Option<usize>]) {
+        for (demand, level) in demands.iter_mut().zip(chosen) {
+            demand.current = *level;
+            demand.is_left_out = level.is_none();
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_never_more_than_there_is(
+            mut demands in demands(), budgets in vec(0_u64..20_000_000, 1..10), is_held in any::<bool>()
+        ) {
+            for budget in budgets {
+                let chosen = allocate(budget, &demands, is_held);
+                prop_assert!(cost(&demands, &chosen) <= budget);
+                settle(&mut demands, &chosen);
+            }
+        }
+
+        /// Where even the worst layers of all do not fit, nobody gets a better one in place of somebody else's worst;
+        /// and a class gets what it would get if those below it wanted no more than their worst.
+        #[test]
+        fn what_goes_first_is_not_made_to_wait(demands in demands(), budget in 0_u64..20_000_000) {
+            let chosen = allocate(budget, &demands, false);
+            for class in [Class::Screen, Class::Speaker] {
+                let modest: Vec<_> = demands
+                    .iter()
+                    .map(|demand| Demand {
+                        rates: if demand.class > class { demand.rates[..1].to_vec() } else { demand.rates.clone() },
+                        ..demand.clone()
+                    })
+                    .collect();
+                let expected = allocate(budget, &modest, false);
+                for (at, demand) in demands.iter().enumerate().filter(|(_, demand)| demand.class <= class) {
+                    prop_assert_eq!(chosen[at], expected[at], "{:?}", demand);
+                }
+            }
+            let least: u64 = demands.iter().map(|demand| demand.rates[0]).sum();
+            if least <= budget {
+                prop_assert!(chosen.iter().all(Option::is_some));
+            }
+        }
+
+        /// An estimate that wavers by a tenth around anything comes to rest.
+        #[test]
+        fn nothing_flaps(mut demands in demands(), middle in 50_000_u64..20_000_000, wavers in vec(900_u64..=1_100, 60)) {
+            let mut moved_at = 0;
+            for round in 0..20 {
+                for (at, permille) in [1_100, 900].iter().chain(&wavers).enumerate() {
+                    let chosen = allocate(middle * permille / 1_000, &demands, false);
+                    let has_moved = demands.iter().zip(&chosen).any(|(demand, level)| demand.current != *level);
+                    if has_moved && (round, at) != (0, 0) {
+                        moved_at = round;
+                    }
+                    settle(&mut demands, &chosen);
+                }
+            }
+            prop_assert!(moved_at < 16, "still moving in round {moved_at}");
+        }
+    }
+}

@@ -1,0 +1,589 @@
+//! What a viewer's line carries, and what of it each of its slots gets.
+
+use std::time::{Duration, Instant};
+
+use crate::allocate::{Class, Demand, allocate, cost};
+use crate::peer::Role;
+use crate::relay::{Control, Recipient, RelayMessage};
+use crate::sfu::{LEAST_SLEEP, Sfu};
+use crate::slot::Slot;
+use crate::{LayerMask, PeerId, SfuError, Source, TrackId};
+
+/// What is assumed of a line before it was measured, in bits per second: enough for the middle one of three layers, and
+/// little enough that the first second harms no line that carries video at all.
+pub(crate) const FIRST_ESTIMATE: u64 = 1_000_000;
+
+/// What a line is thought to carry at the least: an estimate that falls below that falls for loss, and the worst layer of
+/// one picture, with sound, is better than none.
+const LEAST_ESTIMATE: u64 = 250_000;
+
+/// How long an estimate must stay below what is sent before less is sent. Far below, it need not.
+const LOW_FOR: Duration = Duration::from_millis(1_500);
+
+/// Far below, as a ratio of what is sent.
+const FAR_BELOW: (u64, u64) = (7, 10);
+
+/// How long it must stay low before a picture is left out, and even then only where it is far below: a frozen one is the
+/// worst of all.
+const LEFT_OUT_AFTER: Duration = Duration::from_secs(2);
+
+/// How long after a fall nothing rises; and at the most, where it has turned out each time to be too early.
+const LEAST_HOLD: Duration = Duration::from_secs(2);
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+
+/// A rise that was followed by a fall within this time was too early.
+const TOO_EARLY: Duration = Duration::from_secs(10);
+
+/// How often a line is probed for what is desired, while it is thought to carry less and better layers wait for it.
+const PROBE_EVERY: Duration = Duration::from_secs(3);
+
+/// What is desired for tiles that are small or out of sight now, at the most, and for any picture, at the least: they may
+/// grow, one that stands still may move, and an engine that desires less also believes in less.
+const DESIRED_IN_RESERVE: u64 = 4_000_000;
+const LEAST_DESIRED: u64 = 1_000_000;
+
+/// How long a line is filled with padding to what a rise would take, before the rise. The estimator takes a jump of the
+/// rate for congestion, and falls back to what was sent before it.
+const RAMP: Duration = Duration::from_millis(500);
+
+/// How soon after a rise a fall of the estimate is taken for the burst of the keyframe, once: the estimator begins anew
+/// from where it was. A line that is too narrow shows itself again at once.
+const STARTLED_FOR: Duration = Duration::from_millis(1_500);
+
+/// For how long the engine averages what it reports of its estimates.
+const AVERAGED_OVER: Duration = Duration::from_secs(3);
+
+/// Headers and retransmissions, as a part of a picture's payload, and bits per second of a sound's.
+const PICTURE_OVERHEAD: u64 = 20;
+const SOUND_OVERHEAD: u64 = 16_000;
+
+/// What a viewer wants of one of its slots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Of the tile that shows it, in device pixels. 0: it is out of sight, and gets nothing. `None`: the best there is.
+    pub height: Option<u32>,
+    /// Where there is not room for all, more goes first among the same: screens, whoever speaks, the rest.
+    pub priority: u8,
+}
+
+/// What is known of one viewer's line.
+#[derive(Debug)]
+pub(crate) struct Bandwidth {
+    /// `None`: nobody measures it, and the viewer gets all.
+    estimate: Option<u64>,
+    /// Whether the estimate is more than an assumption.
+    is_measured: bool,
+    /// Since when the estimate has been below what is sent.
+    low_since: Option<Instant>,
+    /// It is so far below that every packet more makes it worse.
+    is_far_below: bool,
+    held_until: Option<Instant>,
+    hold: Duration,
+    risen_at: Option<Instant>,
+    /// Of the last rise: what the estimate was, until a fall of it was taken for a burst.
+    before_rise: Option<u64>,
+    /// Until when averages have something in them of before the estimator began anew.
+    stale_until: Option<Instant>,
+    /// When to look again.
+    look_at: Option<Instant>,
+    /// Since when the line has been filled up for a rise, and to what.
+    ramp_since: Option<Instant>,
+    ramp: u64,
+    /// What the engine was last told.
+    told: (u64, u64),
+    probed_at: Option<Instant>,
+    /// It was told to desire no more than there is: only what is more than before is probed for.
+    is_lowered: bool,
+    /// [`LEAST_DESIRED`], where it gets pictures.
+    least_desired: u64,
+    /// The best of all that is wanted, and what was chosen of it.
+    best: u64,
+    chosen: u64,
+}
+
+impl Default for Bandwidth {
+    fn default() -> Self {
+        Self {
+            estimate: None,
+            is_measured: false,
+            low_since: None,
+            is_far_below: false,
+            held_until: None,
+            hold: LEAST_HOLD,
+            risen_at: None,
+            before_rise: None,
+            stale_until: None,
+            look_at: None,
+            ramp_since: None,
+            ramp: 0,
+            told: (0, 0),
+            probed_at: None,
+            is_lowered: false,
+            least_desired: 0,
+            best: 0,
+            chosen: 0,
+        }
+    }
+}
+
+impl Bandwidth {
+    /// Of a line, which is measured or not.
+    pub(crate) fn new(is_estimated: bool) -> Self {
+        Self {
+            estimate: is_estimated.then_some(FIRST_ESTIMATE),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn estimate(&self) -> Option<u64> {
+        self.estimate
+    }
+
+    /// Takes in what the line is thought to carry, in bits per second.
+    pub(crate) fn observe(&mut self, estimate: u64) {
+        self.is_measured |= estimate != FIRST_ESTIMATE;
+        self.estimate = Some(estimate);
+    }
+
+    /// Whether an estimate, which is an average if it `is_average`, says nothing of the line; and what the estimator is to
+    /// begin anew from, if it is.
+    fn is_astray(&mut self, estimate: u64, is_average: bool, now: Instant) -> (bool, Option<u64>) {
+        let just_risen = self
+            .risen_at
+            .is_some_and(|at| now.saturating_duration_since(at) < STARTLED_FOR);
+        if just_risen
+            && estimate < self.chosen
+            && let Some(before) = self.before_rise.take()
+        {
+            self.stale_until = Some(now + AVERAGED_OVER);
+            return (true, Some(before));
+        }
+        (is_average && self.stale_until.is_some_and(|until| now < until), None)
+    }
+
+    /// When [`Sfu::allocate`] is to look again.
+    pub(crate) fn look_at(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    fn is_held(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| now < until)
+    }
+
+    /// Which of its layers each demand gets, beside `sound` bits per second.
+    fn share(&mut self, demands: &[Demand], sound: u64, now: Instant) -> Vec<Option<usize>> {
+        let best: Vec<_> = demands.iter().map(|demand| demand.rates.len().checked_sub(1)).collect();
+        self.best = sound + cost(demands, &best);
+        self.least_desired = if demands.is_empty() { 0 } else { LEAST_DESIRED };
+        self.look_at = None;
+        let Some(estimate) = self.estimate else {
+            self.chosen = self.best;
+            return best;
+        };
+        let now_shown: Vec<_> = demands.iter().map(|demand| demand.current).collect();
+        // What is new is given a try: what it takes is only assumed yet.
+        let is_tried = |demand: &Demand| demand.current.is_some() || !demand.is_left_out;
+        let tried = demands.iter().filter(|demand| is_tried(demand)).map(|demand| {
+            let level = demand.current.unwrap_or(0);
+            demand.rates.get(level).copied().unwrap_or(0)
+        });
+        let needed = sound + tried.sum::<u64>();
+        let mut budget = estimate.max(LEAST_ESTIMATE);
+        if !self.is_measured {
+            let worst = demands.iter().filter_map(|demand| demand.rates.first());
+            budget = budget.max(sound + worst.sum::<u64>());
+        }
+        let mut low_for = Duration::ZERO;
+        if budget < needed {
+            low_for = now.saturating_duration_since(*self.low_since.get_or_insert(now));
+            let (part, of) = FAR_BELOW;
+            self.is_far_below = budget * of < needed * part;
+            if low_for < LOW_FOR && !self.is_far_below {
+                budget = needed;
+                self.look_at = self.low_since.map(|since| since + LOW_FOR);
+            }
+        } else {
+            self.low_since = None;
+            self.is_far_below = false;
+        }
+        let room = budget.saturating_sub(sound);
+        let mut chosen = allocate(room, demands, self.is_held(now));
+        let rises = |chosen: &[Option<usize>]| {
+            let mut moves = demands.iter().zip(chosen);
+            let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;
+            moves.any(|(demand, after)| *after > demand.current && !is_new(demand))
+        };
+        self.ramp = 0;
+        if rises(&chosen) {
+            if now.saturating_duration_since(*self.ramp_since.get_or_insert(now)) < RAMP {
+                self.ramp = sound + cost(demands, &chosen);
+                self.look_at = self.ramp_since.map(|since| since + RAMP);
+                chosen = allocate(room, demands, true);
+            } else {
+                self.ramp_since = None;
+            }
+        } else {
+            self.ramp_since = None;
+        }
+        if low_for < LEFT_OUT_AFTER || !self.is_far_below {
+            for (demand, level) in demands.iter().zip(&mut chosen) {
+                if level.is_none() && is_tried(demand) {
+                    *level = Some(0);
+                    let at = self.low_since.map(|since| since + LEFT_OUT_AFTER);
+                    self.look_at = self.look_at.or(at.filter(|at| *at > now));
+                }
+            }
+        }
+        let moves = || now_shown.iter().zip(&chosen);
+        if moves().any(|(before, after)| after < before) {
+            let was_too_early = self
+                .risen_at
+                .is_some_and(|at| now.saturating_duration_since(at) < TOO_EARLY);
+            self.hold = if was_too_early {
+                (self.hold * 2).min(LONGEST_HOLD)
+            } else {
+                LEAST_HOLD
+            };
+            self.held_until = Some(now + self.hold);
+        }
+        if rises(&chosen) {
+            self.risen_at = Some(now);
+            self.before_rise = Some(estimate);
+        }
+        self.chosen = sound + cost(demands, &chosen);
+        chosen
+    }
+
+    /// Half a second has passed: whether it is time to have the line probed.
+    fn pass(&mut self, now: Instant) {
+        let is_time = self
+            .probed_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= PROBE_EVERY);
+        let waits = self.is_measured && self.chosen < self.best && self.ramp_since.is_none() && !self.is_held(now);
+        self.is_lowered = !self.is_lowered && waits && is_time;
+        if self.is_lowered {
+            self.probed_at = Some(now);
+        }
+    }
+
+    /// What the engine is to fill the line to and what it is to desire, in bits per second, if that is news, where all
+    /// that could be shown would take `all`.
+    fn desire(&mut self, all: u64) -> Option<(u64, u64)> {
+        let mut desired = self.best.max(all.min(DESIRED_IN_RESERVE));
+        desired = desired.max(self.least_desired);
+        if self.is_lowered {
+            desired = self.estimate.map_or(desired, |estimate| desired.min(estimate));
+        }
+        let (told_ramp, told) = self.told;
+        let is_news = desired.abs_diff(told) > told / 8 || self.ramp != told_ramp;
+        if is_news {
+            self.told = (self.ramp, desired);
+        }
+        is_news.then_some(self.told)
+    }
+}
+
+/// A slot and what it could get.
+struct Candidate {
+    slot: usize,
+    track: TrackId,
+    /// The layers that the demand's rates belong to.
+    layers: Vec<u8>,
+    demand: Demand,
+}
+
+impl Sfu {
+    /// A viewer wants something else of one of its slots.
+    pub fn wish(&mut self, id: PeerId, mid: &str, wish: Wish, now: Instant) -> Result<(), SfuError> {
+        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
+            return Err(SfuError::UnknownPeer(id));
+        };
+        let slot = slots.iter_mut().find(|slot| slot.mid.to_string() == mid);
+        let slot = slot.ok_or_else(|| SfuError::UnknownSlot(mid.to_owned()))?;
+        if std::mem::replace(&mut slot.wish, wish) != wish {
+            self.allocate(id, now);
+            self.process(now);
+        }
+        Ok(())
+    }
+
+    /// The estimate of a viewer's line has changed.
+    pub(crate) fn on_estimate(&mut self, id: PeerId, bits_per_second: u64, now: Instant) {
+        if self.take_estimate(id, bits_per_second, true, now) {
+            self.allocate(id, now);
+        }
+    }
+
+    fn take_estimate(&mut self, id: PeerId, bits_per_second: u64, is_average: bool, now: Instant) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        let (is_astray, anew) = peer.bandwidth.is_astray(bits_per_second, is_average, now);
+        if let Some(estimate) = anew {
+            peer.estimate_anew(estimate, now, &mut self.out);
+            self.touch(id, now);
+        } else if !is_astray {
+            peer.bandwidth.observe(bits_per_second);
+        }
+        !is_astray
+    }
+
+    /// Looks at a viewer again for which it was time.
+    pub(crate) fn look_again(&mut self, id: PeerId, now: Instant) {
+        let bandwidth = self.peers.get(&id).map(|peer| &peer.bandwidth);
+        if bandwidth.is_some_and(|bandwidth| bandwidth.look_at.is_some_and(|at| at <= now)) {
+            self.allocate(id, now);
+        }
+    }
+
+    /// A viewer's turn has come, twice a second. What the engine reports of its changes is an average over the last three;
+    /// this is its `latest` estimate.
+    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, latest: Option<u64>, now: Instant) {
+        if let Some(peer) = self.peers.get(&id)
+            && matches!(peer.role, Role::Subscribe(_))
+        {
+            if let Some(latest) = latest.filter(|_| peer.bandwidth.is_measured) {
+                self.take_estimate(id, latest, false, now);
+            }
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.bandwidth.pass(now);
+            }
+            self.allocate(id, now);
+        }
+    }
+
+    /// Decides which layers the slots of a viewer show, and asks for their keyframes.
+    pub(crate) fn allocate(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let Role::Subscribe(slots) = &peer.role else { return };
+        let speaking = self.sessions.get(&peer.session).map(|session| &session.speaking);
+        let (mut sound, mut all) = (0, 0);
+        let mut candidates = Vec::new();
+        let mut hidden = Vec::new();
+        for (at, slot) in slots.iter().enumerate() {
+            let Some(track) = slot.track.and_then(|track| self.tracks.get(&track)) else {
+                continue;
+            };
+            if slot.kind.is_audio() {
+                let rate = track.layers.0.first().map_or(0, |layer| layer.bits_per_second);
+                sound += rate + SOUND_OVERHEAD;
+                continue;
+            }
+            all += track.layers.0.last().map_or(0, |layer| layer.bits_per_second);
+            let useful = track.layers.useful(slot.wish.height);
+            if slot.wish.height == Some(0) || useful == 0 || !slot.is_decodable() {
+                hidden.push((at, track.info.id));
+                continue;
+            }
+            let speaks = speaking.is_some_and(|users| users.contains(&track.info.user));
+            candidates.push(candidate(at, slot, track, useful, speaks));
+        }
+        let demands: Vec<_> = candidates.iter().map(|candidate| candidate.demand.clone()).collect();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let chosen = peer.bandwidth.share(&demands, sound, now);
+        let is_far_below = peer.bandwidth.is_far_below;
+        if let Some(at) = peer.bandwidth.look_at() {
+            self.timers.set(id, peer.wakes_at().min(at).max(now + LEAST_SLEEP));
+        }
+        for (at, track) in hidden {
+            self.aim(id, (at, track), None, (false, true), now);
+        }
+        for (candidate, level) in candidates.iter().zip(chosen) {
+            let layer = level.and_then(|level| candidate.layers.get(level)).copied();
+            let has_fallen = level < candidate.demand.current;
+            let how = (layer.is_none(), has_fallen && is_far_below);
+            self.aim(id, (candidate.slot, candidate.track), layer, how, now);
+        }
+        let desired = self
+            .peers
+            .get_mut(&id)
+            .and_then(|peer| peer.bandwidth.desire(sound + all));
+        if let (Some((least, desired)), Some(peer)) = (desired, self.peers.get_mut(&id)) {
+            peer.desire(least, desired.max(least), now, &mut self.out);
+            self.touch(id, now);
+        }
+    }
+
+    fn aim(
+        &mut self,
+        id: PeerId,
+        (at, track): (usize, TrackId),
+        layer: Option<u8>,
+        (is_left_out, is_cut): (bool, bool),
+        now: Instant,
+    ) {
+        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
+            return;
+        };
+        let Some(slot) = slots.get_mut(at) else { return };
+        slot.is_left_out = is_left_out;
+        if slot.target() == layer {
+            return;
+        }
+        let asks = slot.aim(layer, is_cut, now);
+        let (mid, takes) = (slot.mid, slot.takes());
+        if let Some(track) = self.tracks.get_mut(&track) {
+            let viewers = track.viewers.iter_mut();
+            for viewer in viewers.filter(|viewer| (viewer.peer, viewer.mid) == (id, mid)) {
+                viewer.takes = takes;
+            }
+        }
+        self.renew_subscription(track);
+        if asks && let Some(layer) = layer {
+            self.request_keyframe(track, layer, now);
+        }
+    }
+
+    /// Tells the worker that a track is published to which of its layers are taken here, if that has changed.
+    pub(crate) fn renew_subscription(&mut self, id: TrackId) {
+        let Some(home) = self.home_of(id) else { return };
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let taken = track.taken();
+        if std::mem::replace(&mut track.subscribed, taken) != taken {
+            let message = RelayMessage::Control(Control::Subscribe(id, self.worker, taken));
+            self.relays.push_back((Recipient::Worker(home), message));
+        }
+    }
+
+    /// Some slots have come to another layer: what they took before they take no more.
+    pub(crate) fn settle_takes(&mut self, id: TrackId, switched: &[(PeerId, str0m::media::Mid, LayerMask)]) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        for viewer in &mut track.viewers {
+            let found = switched
+                .iter()
+                .find(|(peer, mid, _)| (*peer, *mid) == (viewer.peer, viewer.mid));
+            if let Some((_, _, takes)) = found {
+                viewer.takes = *takes;
+            }
+        }
+        self.renew_subscription(id);
+    }
+}
+
+fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize, speaks: bool) -> Candidate {
+    let layers = track.layers.0.iter().take(useful);
+    let with_overhead = |rate: u64| rate + rate / PICTURE_OVERHEAD;
+    let current = track
+        .layers
+        .0
+        .iter()
+        .position(|layer| Some(layer.index) == slot.target());
+    Candidate {
+        slot: at,
+        track: track.info.id,
+        layers: layers.clone().map(|layer| layer.index).collect(),
+        demand: Demand {
+            class: match track.info.source {
+                Source::Screen => Class::Screen,
+                _ if speaks => Class::Speaker,
+                _ => Class::Other,
+            },
+            priority: slot.wish.priority,
+            rates: layers.map(|layer| with_overhead(layer.bits_per_second)).collect(),
+            // What is more than of use is given up without being missed.
+            current: current.map(|current| current.min(useful - 1)),
+            is_left_out: slot.is_left_out,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(current: Option<usize>) -> Demand {
+        Demand {
+            class: Class::Other,
+            priority: 0,
+            rates: vec![150_000, 500_000, 1_700_000],
+            current,
+            is_left_out: false,
+        }
+    }
+
+    /// A line that shows one track, at an estimate; what it gets, second by second.
+    fn run(line: &mut Bandwidth, current: &mut Option<usize>, start: Instant, estimates: &[u64]) -> Vec<Option<usize>> {
+        let mut levels = Vec::new();
+        for (second, estimate) in estimates.iter().enumerate() {
+            let now = start + Duration::from_secs(second as u64);
+            line.observe(*estimate);
+            *current = line.share(&[demand(*current)], 40_000, now)[0];
+            levels.push(*current);
+        }
+        levels
+    }
+
+    #[test]
+    fn a_line_that_nobody_measures_gets_all() {
+        let mut line = Bandwidth::default();
+        assert_eq!(line.share(&[demand(None)], 40_000, Instant::now()), [Some(2)]);
+    }
+
+    #[test]
+    fn a_fall_is_quick_where_it_is_deep_and_a_rise_waits() {
+        let start = Instant::now();
+        let (mut line, mut current) = (Bandwidth::default(), None);
+        let levels = run(
+            &mut line,
+            &mut current,
+            start,
+            &[5_000_000, 300_000, 5_000_000, 5_000_000, 5_000_000],
+        );
+        // First the hold, then the ramp.
+        assert_eq!(levels, [Some(2), Some(0), Some(0), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn a_short_dip_changes_nothing_and_a_longer_one_does() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        line.observe(5_000_000);
+        assert_eq!(line.share(&[demand(None)], 0, start), [Some(2)]);
+        line.observe(1_500_000);
+        assert_eq!(line.share(&[demand(Some(2))], 0, start), [Some(2)]);
+        assert_eq!(line.share(&[demand(Some(2))], 0, start + LOW_FOR / 2), [Some(2)]);
+        assert_eq!(line.share(&[demand(Some(2))], 0, start + LOW_FOR), [Some(1)]);
+    }
+
+    #[test]
+    fn each_rise_that_was_too_early_makes_the_next_one_wait_longer() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        let (mut current, mut now) = (None, start);
+        let mut rises = Vec::new();
+        // The estimate falls whenever the best layer is sent.
+        while now < start + Duration::from_mins(2) {
+            line.observe(if current == Some(2) { 600_000 } else { 5_000_000 });
+            let after = line.share(&[demand(current)], 0, now)[0];
+            if after > current {
+                rises.push(now);
+            }
+            current = after;
+            now += Duration::from_millis(500);
+        }
+        let pauses: Vec<_> = rises.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+        assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1]), "{pauses:?}");
+        assert!(pauses.last().is_some_and(|last| *last >= 16), "{pauses:?}");
+    }
+
+    #[test]
+    fn a_picture_is_left_out_only_after_a_while() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        line.observe(100_000);
+        let one = Demand {
+            rates: vec![1_500_000],
+            ..demand(Some(0))
+        };
+        let mut at = |millis: u64| {
+            line.share(
+                std::slice::from_ref(&one),
+                40_000,
+                start + Duration::from_millis(millis),
+            )
+        };
+        assert_eq!(at(0), [Some(0)]);
+        assert_eq!(at(1_900), [Some(0)]);
+        assert_eq!(at(2_100), [None]);
+    }
+}

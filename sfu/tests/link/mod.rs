@@ -1,0 +1,679 @@
+//! Publishers, workers and viewers, each viewer behind a line of its own, in a time that the test moves.
+//!
+//! A line has a rate with a bounded queue before it, a delay, jitter that reorders, and loss that comes in bursts. All
+//! chance comes from one seed.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+mod picture;
+mod seen;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use footlight_sfu::{
+    Candidate, Direction, Identity, Muted, PeerId, PeerRequest, Protocol, Recipient, RelayMessage, Routed, Sfu,
+    SfuConfig, SfuEvent, Source, Transmit, ViewerStats, Wish, WorkerId,
+};
+use str0m::change::SdpAnswer;
+use str0m::format::Codec;
+use str0m::media::{Direction as MediaDirection, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
+use str0m::net::Receive;
+use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
+use str0m::{Event, Input, Output, Rtc};
+
+pub(crate) use picture::Stage;
+use picture::{Picture, Section};
+pub(crate) use seen::Seen;
+
+const STEP: Duration = Duration::from_millis(1);
+
+/// One in so many milliseconds of a line's rate wait before it; and at the least so many bytes.
+const QUEUE: Duration = Duration::from_millis(300);
+const LEAST_QUEUE: u64 = 20_000;
+
+/// Of IP, UDP and the layers below.
+const DATAGRAM_OVERHEAD: u64 = 28;
+
+/// A viewer that has seen nothing new for so long, while packets come, asks for a keyframe; so often.
+const ASKS_AFTER: Duration = Duration::from_millis(400);
+
+fn server_address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 8444))
+}
+
+/// xorshift64*, which is enough for weather.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// 0 to 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// The way down to a viewer; the way up has its delay alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    /// Bits per second.
+    pub(crate) rate: u64,
+    /// Milliseconds each way.
+    pub(crate) delay: u64,
+    /// Up to so many milliseconds more, each packet for itself, so that they overtake each other.
+    pub(crate) jitter: u64,
+    /// Share of datagrams that are lost, 0 to 1, in bursts of so many on average.
+    pub(crate) loss: f64,
+    pub(crate) burst: u32,
+}
+
+impl Line {
+    pub(crate) fn new(rate: u64, delay: u64) -> Self {
+        Self {
+            rate,
+            delay,
+            jitter: 0,
+            loss: 0.0,
+            burst: 1,
+        }
+    }
+}
+
+struct Publisher {
+    rtc: Rtc,
+    address: SocketAddr,
+    worker: usize,
+    deadline: Instant,
+    sound: Mid,
+    sounds: u64,
+    pictures: Vec<Picture>,
+}
+
+pub(crate) struct Viewer {
+    rtc: Rtc,
+    address: SocketAddr,
+    worker: usize,
+    peer: PeerId,
+    deadline: Instant,
+    joined_at: Instant,
+    line: Line,
+    /// When the line has sent what it has.
+    free_at: Instant,
+    is_losing: bool,
+    /// Datagrams that the line lost.
+    lost: u64,
+    is_connected: bool,
+    mids: Vec<(Mid, MediaKind)>,
+    streams: HashMap<Ssrc, Mid>,
+    seen: HashMap<Mid, Seen>,
+    asked_at: Instant,
+    sounds: Vec<Duration>,
+    /// When so many bytes came through the line.
+    delivered: Vec<(Duration, u64)>,
+}
+
+pub(crate) struct Network {
+    now: Instant,
+    start: Instant,
+    chance: Chance,
+    workers: Vec<Sfu>,
+    publishers: Vec<Publisher>,
+    viewers: Vec<Viewer>,
+    /// On their way, by arrival; numbered, so that two of one instant keep their order.
+    on_the_way: BinaryHeap<Reverse<(Instant, u64, Datagram)>>,
+    numbered: u64,
+    pub(crate) events: Vec<SfuEvent>,
+    /// Track packets that crossed from one worker to another.
+    pub(crate) crossed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Datagram {
+    /// To this viewer; else from it, to the server.
+    is_down: bool,
+    viewer: usize,
+    contents: Vec<u8>,
+}
+
+impl Network {
+    pub(crate) fn new(workers: u8, seed: u64) -> Self {
+        let start = Instant::now();
+        let identity = Identity::generate().expect("a key");
+        let candidate = Candidate::host(server_address(), "udp").expect("a candidate");
+        let workers = (0..workers).map(|worker| {
+            Sfu::new(SfuConfig {
+                worker: WorkerId(worker),
+                candidates: vec![candidate.clone()],
+                identity: identity.clone(),
+            })
+        });
+        Self {
+            now: start,
+            start,
+            chance: Chance::new(seed),
+            workers: workers.collect(),
+            publishers: Vec::new(),
+            viewers: Vec::new(),
+            on_the_way: BinaryHeap::new(),
+            numbered: 0,
+            events: Vec::new(),
+            crossed: 0,
+        }
+    }
+
+    fn rtc(&self, address: SocketAddr) -> Rtc {
+        let config = Rtc::builder().set_rtp_mode(true).clear_codecs();
+        let mut rtc = config.enable_opus(true, false).enable_vp8(true).build(self.now);
+        rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
+        rtc
+    }
+
+    fn answer(
+        &mut self,
+        (worker, user, direction): (usize, &str, Direction),
+        rtc: &mut Rtc,
+        sections: &[(MediaKind, Option<Simulcast>)],
+        sources: Option<&[Source]>,
+    ) -> (PeerId, Vec<(Mid, MediaKind)>) {
+        let flow = match direction {
+            Direction::Publish => MediaDirection::SendOnly,
+            Direction::Subscribe => MediaDirection::RecvOnly,
+        };
+        let mut api = rtc.sdp_api();
+        let mids: Vec<_> = sections
+            .iter()
+            .map(|(kind, simulcast)| (api.add_media(*kind, flow, None, None, simulcast.clone()), *kind))
+            .collect();
+        let (offer, pending) = api.apply().expect("changes");
+        let named: Option<BTreeMap<_, _>> = sources.map(|sources| {
+            let names = mids.iter().zip(sources);
+            names.map(|((mid, _), source)| (mid.to_string(), *source)).collect()
+        });
+        let request = PeerRequest {
+            session: "show".into(),
+            user: user.into(),
+            direction,
+            offer: &offer.to_sdp_string(),
+            sources: named.as_ref(),
+            muted: Muted::default(),
+        };
+        let (peer, answer) = self.workers[worker].accept(&request, self.now).expect("a good offer");
+        let answer = SdpAnswer::from_sdp_string(&answer).expect("SDP");
+        rtc.sdp_api().accept_answer(pending, answer).expect("an answer");
+        (peer, mids)
+    }
+
+    /// A publisher that is connected, over a line without limits.
+    pub(crate) fn publish(&mut self, worker: usize, user: &str, stage: &Stage) -> usize {
+        let number = self.publishers.len();
+        let address = SocketAddr::from(([198, 51, 100, 1], 10_000 + number as u16));
+        let mut rtc = self.rtc(address);
+        let sections: Vec<_> = std::iter::once((MediaKind::Audio, None))
+            .chain(
+                stage
+                    .sections
+                    .iter()
+                    .map(|section| (MediaKind::Video, simulcast(section))),
+            )
+            .collect();
+        let sources: Vec<_> = std::iter::once(Source::Microphone)
+            .chain(stage.sections.iter().map(|section| section.source))
+            .collect();
+        let who = (worker, user, Direction::Publish);
+        let (_, mids) = self.answer(who, &mut rtc, &sections, Some(&sources));
+        let pictures = stage.sections.iter().zip(&mids[1..]).flat_map(|(section, (mid, _))| {
+            let layers = section.layers.iter();
+            let chance = &mut self.chance;
+            layers
+                .map(|layer| Picture::new(*mid, layer, section.layers.len() > 1, chance))
+                .collect::<Vec<_>>()
+        });
+        let pictures = pictures.collect();
+        self.publishers.push(Publisher {
+            rtc,
+            address,
+            worker,
+            deadline: self.now,
+            sound: mids[0].0,
+            sounds: 0,
+            pictures,
+        });
+        self.run(Duration::from_millis(300));
+        number
+    }
+
+    /// A viewer that joins now, with this many slots for sound and as many for pictures.
+    pub(crate) fn watch(&mut self, worker: usize, user: &str, slots: usize, line: Line) -> usize {
+        let number = self.viewers.len();
+        let address = SocketAddr::from(([203, 0, 113, 1], 10_000 + number as u16));
+        let mut rtc = self.rtc(address);
+        let sections: Vec<_> = [MediaKind::Audio, MediaKind::Video]
+            .into_iter()
+            .flat_map(|kind| vec![(kind, None); slots])
+            .collect();
+        let user = format!("{user}{number}");
+        let who = (worker, &user[..], Direction::Subscribe);
+        let (peer, mids) = self.answer(who, &mut rtc, &sections, None);
+        let now = self.now;
+        self.viewers.push(Viewer {
+            rtc,
+            address,
+            worker,
+            peer,
+            deadline: now,
+            joined_at: now,
+            line,
+            free_at: now,
+            is_losing: false,
+            lost: 0,
+            is_connected: false,
+            seen: mids.iter().map(|(mid, _)| (*mid, Seen::default())).collect(),
+            mids,
+            streams: HashMap::new(),
+            asked_at: now,
+            sounds: Vec::new(),
+            delivered: Vec::new(),
+        });
+        for _ in 0..10_000 {
+            if self.viewers[number].is_connected {
+                let viewer = &mut self.viewers[number];
+                viewer.joined_at = self.now;
+                viewer.delivered.clear();
+                return number;
+            }
+            self.step();
+        }
+        panic!("viewer {number} does not connect");
+    }
+
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let step_end = self.now + STEP;
+        while let Some(Reverse((at, ..))) = self.on_the_way.peek()
+            && *at <= step_end
+        {
+            let Some(Reverse((at, _, datagram))) = self.on_the_way.pop() else {
+                break;
+            };
+            self.now = at.max(self.now);
+            self.arrive(&datagram);
+        }
+        self.now = step_end;
+        let now = self.now;
+        for number in 0..self.publishers.len() {
+            self.perform(number);
+            let publisher = &mut self.publishers[number];
+            if publisher.deadline <= now {
+                let result = publisher.rtc.handle_input(Input::Timeout(now));
+                result.expect("a publisher's timeout");
+            }
+            self.drain_publisher(number);
+        }
+        for worker in 0..self.workers.len() {
+            if self.workers[worker].poll_timeout().is_some_and(|at| at <= now) {
+                self.workers[worker].handle_timeout(now);
+                self.collect();
+            }
+        }
+        for number in 0..self.viewers.len() {
+            let viewer = &mut self.viewers[number];
+            viewer.ask(now);
+            if viewer.deadline <= now {
+                viewer
+                    .rtc
+                    .handle_input(Input::Timeout(now))
+                    .expect("a viewer's timeout");
+            }
+            self.drain_viewer(number);
+        }
+    }
+
+    fn arrive(&mut self, datagram: &Datagram) {
+        let now = self.now;
+        let viewer = &mut self.viewers[datagram.viewer];
+        if datagram.is_down {
+            viewer.delivered.push((
+                now.saturating_duration_since(viewer.joined_at),
+                datagram.contents.len() as u64 + DATAGRAM_OVERHEAD,
+            ));
+            let received = Receive::new(Protocol::Udp, server_address(), viewer.address, &datagram.contents);
+            let input = Input::Receive(now, received.expect("the server sends what it should"));
+            viewer.rtc.handle_input(input).expect("the server sends nothing wrong");
+            self.drain_viewer(datagram.viewer);
+        } else {
+            let (worker, source) = (viewer.worker, viewer.address);
+            self.hand_over(worker, source, &datagram.contents);
+        }
+    }
+
+    fn hand_over(&mut self, worker: usize, source: SocketAddr, contents: &[u8]) {
+        let path = (Protocol::Udp, source, server_address());
+        if let Routed::Worker(owner) = self.workers[worker].handle_datagram(path, contents, self.now) {
+            self.workers[usize::from(owner.0)].handle_datagram(path, contents, self.now);
+        }
+        self.collect();
+    }
+
+    /// Empties the workers' queues, carrying what they say to each other.
+    fn collect(&mut self) {
+        let mut has_moved = true;
+        let mut transmits = Vec::new();
+        while std::mem::take(&mut has_moved) {
+            for index in 0..self.workers.len() {
+                while let Some((recipient, message)) = self.workers[index].poll_relay() {
+                    has_moved = true;
+                    for other in 0..self.workers.len() {
+                        let is_for = match recipient {
+                            Recipient::Others => other != index,
+                            Recipient::Worker(worker) => usize::from(worker.0) == other,
+                        };
+                        if is_for {
+                            self.crossed += u64::from(matches!(message, RelayMessage::Packet { .. }));
+                            self.workers[other].handle_relay(message.clone(), self.now);
+                        }
+                    }
+                }
+                self.events
+                    .extend(std::iter::from_fn(|| self.workers[index].poll_event()));
+                transmits.extend(std::iter::from_fn(|| self.workers[index].poll_transmit()));
+            }
+        }
+        for transmit in transmits {
+            self.carry(transmit);
+        }
+    }
+
+    /// Takes a datagram of the server's to where it is to go, or loses it on the way.
+    fn carry(&mut self, transmit: Transmit) {
+        if let Some(at) = self.publishers.iter().position(|p| p.address == transmit.destination) {
+            let publisher = &mut self.publishers[at];
+            let received = Receive::new(Protocol::Udp, transmit.source, transmit.destination, &transmit.contents);
+            let input = Input::Receive(self.now, received.expect("the server sends what it should"));
+            publisher.rtc.handle_input(input).expect("nothing wrong");
+            self.drain_publisher(at);
+            return;
+        }
+        let Some(number) = self.viewers.iter().position(|v| v.address == transmit.destination) else {
+            return;
+        };
+        let viewer = &mut self.viewers[number];
+        let line = viewer.line;
+        let burst = f64::from(line.burst);
+        // Gilbert's model: what ends and what begins a burst.
+        let turns = if viewer.is_losing {
+            1.0 / burst
+        } else {
+            line.loss / (burst * (1.0 - line.loss))
+        };
+        if self.chance.share() < turns {
+            viewer.is_losing = !viewer.is_losing;
+        }
+        let bytes = transmit.contents.len() as u64 + DATAGRAM_OVERHEAD;
+        let takes = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / line.rate);
+        let room = takes(LEAST_QUEUE).max(QUEUE);
+        let begins = viewer.free_at.max(self.now);
+        if begins - self.now > room {
+            viewer.lost += 1;
+            return;
+        }
+        viewer.free_at = begins + takes(bytes);
+        if viewer.is_losing {
+            viewer.lost += 1;
+            return;
+        }
+        let jitter = Duration::from_micros((line.jitter as f64 * 1_000.0 * self.chance.share()) as u64);
+        let at = viewer.free_at + Duration::from_millis(line.delay) + jitter;
+        self.send_off(at, number, true, transmit.contents.into());
+    }
+
+    fn send_off(&mut self, at: Instant, viewer: usize, is_down: bool, contents: Vec<u8>) {
+        self.numbered += 1;
+        let datagram = Datagram {
+            is_down,
+            viewer,
+            contents,
+        };
+        self.on_the_way.push(Reverse((at, self.numbered, datagram)));
+    }
+
+    /// What a publisher has to send by now.
+    fn perform(&mut self, number: usize) {
+        let now = self.now;
+        let elapsed = now - self.start;
+        let publisher = &mut self.publishers[number];
+        if !publisher.rtc.is_connected() {
+            return;
+        }
+        if elapsed.as_millis().is_multiple_of(20) {
+            publisher.sounds += 1;
+            let timestamp = (elapsed.as_millis() * 48) as u32;
+            let pt = payload_type(&publisher.rtc, Codec::Opus);
+            let write = RtpWrite::new(pt, publisher.sounds.into(), timestamp, now, vec![7; 80]).marker(true);
+            let mut direct = publisher.rtc.direct_api();
+            direct
+                .stream_tx_by_mid(publisher.sound, None)
+                .expect("sound")
+                .write_rtp(write);
+            self.drain_publisher(number);
+        }
+        for at in 0..self.publishers[number].pictures.len() {
+            let publisher = &mut self.publishers[number];
+            let pt = payload_type(&publisher.rtc, Codec::Vp8);
+            let packets = publisher.pictures[at].due(elapsed, &mut self.chance);
+            for packet in packets {
+                let publisher = &mut self.publishers[number];
+                let picture = &publisher.pictures[at];
+                let write = RtpWrite::new(pt, packet.number.into(), packet.timestamp, now, packet.payload)
+                    .marker(packet.marker)
+                    .nackable(true);
+                let mut direct = publisher.rtc.direct_api();
+                let stream = direct.stream_tx_by_mid(picture.mid, picture.rid);
+                stream.expect("a sending section").write_rtp(write);
+                self.drain_publisher(number);
+                let publisher = &mut self.publishers[number];
+                let result = publisher.rtc.handle_input(Input::Timeout(now));
+                result.expect("a publisher's timeout");
+                self.drain_publisher(number);
+            }
+        }
+    }
+
+    fn drain_publisher(&mut self, number: usize) {
+        loop {
+            let publisher = &mut self.publishers[number];
+            match publisher.rtc.poll_output().expect("a publisher that works") {
+                Output::Timeout(at) => {
+                    publisher.deadline = at;
+                    return;
+                }
+                Output::Transmit(transmit) => {
+                    let worker = publisher.worker;
+                    self.hand_over(worker, transmit.source, &transmit.contents);
+                }
+                Output::Event(Event::KeyframeRequest(request)) => {
+                    let pictures = publisher.pictures.iter_mut();
+                    let asked = pictures.filter(|picture| picture.mid == request.mid && picture.rid == request.rid);
+                    asked.for_each(|picture| picture.asked.push(self.now));
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn drain_viewer(&mut self, number: usize) {
+        loop {
+            let viewer = &mut self.viewers[number];
+            match viewer.rtc.poll_output().expect("a viewer that works") {
+                Output::Timeout(at) => {
+                    viewer.deadline = at;
+                    return;
+                }
+                Output::Transmit(transmit) => {
+                    let at = self.now + Duration::from_millis(viewer.line.delay);
+                    self.send_off(at, number, false, transmit.contents.into());
+                }
+                Output::Event(Event::Connected) => viewer.is_connected = true,
+                Output::Event(Event::RtpPacket(packet)) => viewer.take(&packet, self.now),
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// The line of a viewer, to be changed.
+    pub(crate) fn line(&mut self, viewer: usize) -> &mut Line {
+        &mut self.viewers[viewer].line
+    }
+
+    /// Since a viewer joined.
+    pub(crate) fn elapsed(&self, viewer: usize) -> Duration {
+        self.now - self.viewers[viewer].joined_at
+    }
+
+    /// What a viewer has seen in its n-th slot for pictures.
+    pub(crate) fn seen(&self, viewer: usize, slot: usize) -> Seen {
+        let viewer = &self.viewers[viewer];
+        let mut mids = viewer.mids.iter().filter(|(_, kind)| kind.is_video());
+        let (mid, _) = mids.nth(slot).expect("a slot");
+        let mut seen = viewer.seen[mid].clone();
+        seen.until = self.now - viewer.joined_at;
+        seen.line_lost = viewer.lost;
+        seen
+    }
+
+    pub(crate) fn wish(&mut self, viewer: usize, slot: usize, wish: Wish) {
+        let v = &self.viewers[viewer];
+        let mut mids = v.mids.iter().filter(|(_, kind)| kind.is_video());
+        let mid = mids.nth(slot).expect("a slot").0.to_string();
+        let (peer, now) = (v.peer, self.now);
+        let worker = usize::from(peer.worker().0);
+        self.workers[worker].wish(peer, &mid, wish, now).expect("a slot");
+        self.collect();
+    }
+
+    /// Which of a viewer's slots for pictures shows this.
+    pub(crate) fn slot_of(&self, viewer: usize, user: &str, source: Source) -> usize {
+        let v = &self.viewers[viewer];
+        let mut shown = BTreeMap::new();
+        for event in &self.events {
+            if let SfuEvent::SlotAssigned {
+                peer,
+                mid,
+                user,
+                source,
+                ..
+            } = event
+                && *peer == v.peer
+            {
+                shown.insert(mid.clone(), (user.clone(), *source));
+            }
+        }
+        let videos = v.mids.iter().filter(|(_, kind)| kind.is_video());
+        let mut slots = videos.map(|(mid, _)| shown.get(&mid.to_string()));
+        let is_it = |slot: Option<&(Option<footlight_sfu::UserId>, Source)>| {
+            slot.is_some_and(|(of, from)| of.as_ref().is_some_and(|of| of.as_str() == user) && *from == source)
+        };
+        slots.position(is_it).expect("it is shown")
+    }
+
+    /// The share of what was said since then that was heard.
+    pub(crate) fn sound(&self, viewer: usize, since: Duration) -> f64 {
+        let heard = self.viewers[viewer].sounds.iter().filter(|at| **at >= since).count();
+        let time = self.elapsed(viewer).saturating_sub(since);
+        heard as f64 / (time.as_secs_f64() * 50.0 * self.publishers.len() as f64)
+    }
+
+    /// The share of a line's rate that was used since then.
+    pub(crate) fn used(&self, viewer: usize, since: Duration) -> f64 {
+        let v = &self.viewers[viewer];
+        let bytes: u64 = v.delivered.iter().filter(|(at, _)| *at >= since).map(|(_, b)| b).sum();
+        bytes as f64 * 8.0 / (v.line.rate as f64 * self.elapsed(viewer).saturating_sub(since).as_secs_f64())
+    }
+
+    /// Packets that a publisher has sent: of each layer of its first section, the worst first, and of sound last.
+    pub(crate) fn sent(&self, publisher: usize) -> Vec<u64> {
+        let publisher = &self.publishers[publisher];
+        let pictures = publisher.pictures.iter().map(|picture| picture.packets);
+        pictures.chain([publisher.sounds]).collect()
+    }
+
+    /// When a publisher was asked for keyframes of each layer.
+    pub(crate) fn asked(&self, publisher: usize) -> Vec<Vec<Instant>> {
+        let pictures = self.publishers[publisher].pictures.iter();
+        pictures.map(|picture| picture.asked.clone()).collect()
+    }
+
+    pub(crate) fn stats(&self, viewer: usize) -> ViewerStats {
+        let peer = self.viewers[viewer].peer;
+        let all = self.workers[usize::from(peer.worker().0)].viewer_stats();
+        all.into_iter().find(|stats| stats.peer == peer).expect("it is there")
+    }
+}
+
+impl Viewer {
+    fn take(&mut self, packet: &RtpPacket, now: Instant) {
+        let at = now.saturating_duration_since(self.joined_at);
+        if packet.payload.len() == 80 {
+            self.sounds.push(at);
+            return;
+        }
+        let ssrc = packet.header.ssrc;
+        let known = self.streams.get(&ssrc).copied();
+        let mid = known.or_else(|| self.rtc.direct_api().stream_rx(&ssrc).map(|stream| stream.mid()));
+        let Some(mid) = mid else { return };
+        self.streams.insert(ssrc, mid);
+        self.seen.entry(mid).or_default().take(packet, at);
+    }
+
+    /// As a decoder does that cannot go on.
+    fn ask(&mut self, now: Instant) {
+        let at = now.saturating_duration_since(self.joined_at);
+        if now.saturating_duration_since(self.asked_at) < ASKS_AFTER {
+            return;
+        }
+        for (mid, seen) in &self.seen {
+            if seen.is_stuck(at, ASKS_AFTER) {
+                self.asked_at = now;
+                let mut direct = self.rtc.direct_api();
+                if let Some(stream) = direct.stream_rx_by_mid(*mid, None) {
+                    stream.request_keyframe(KeyframeRequestKind::Pli);
+                }
+                self.deadline = now;
+            }
+        }
+    }
+}
+
+fn simulcast(section: &Section) -> Option<Simulcast> {
+    if section.layers.len() < 2 {
+        return None;
+    }
+    let send = section.layers.iter().map(|layer| SimulcastLayer::new(layer.rid));
+    Some(Simulcast {
+        send: send.collect(),
+        recv: Vec::new(),
+    })
+}
+
+fn payload_type(rtc: &Rtc, codec: Codec) -> str0m::media::Pt {
+    let params = rtc.codec_config().find(|p| p.spec().codec == codec);
+    params.expect("a codec of the kind").pt()
+}

@@ -1,0 +1,305 @@
+//! Viewers behind lines of every kind: what each gets of a publisher's layers, and how soon.
+//!
+//! Everything is seeded: a run is the same packet by packet, whenever it is repeated.
+
+mod link;
+
+use std::time::Duration;
+
+use footlight_sfu::{Source, Wish};
+use link::{Line, Network, Stage};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn good() -> Line {
+    Line::new(20_000_000, 20)
+}
+
+#[test]
+fn on_a_good_line_the_best_layer_comes_within_two_seconds_and_stays() {
+    let mut network = Network::new(1, 1);
+    let publisher = network.publish(0, "anna", &Stage::camera(3));
+    network.run(SECOND);
+    let viewer = network.watch(0, "guest", 1, good());
+    network.run(2 * SECOND);
+    network.run(20 * SECOND);
+    let seen = network.seen(viewer, 0);
+    assert_eq!(seen.heights_from(2 * SECOND), [720], "{seen:?}");
+    assert!(seen.first_picture() < Duration::from_millis(300), "{seen:?}");
+    assert!(seen.longest_freeze() < Duration::from_millis(400), "{seen:?}");
+    assert!(
+        seen.is_one_line(),
+        "sequence numbers, timestamps and picture ids run on"
+    );
+    let _ = publisher;
+}
+
+#[test]
+fn three_viewers_with_different_lines_watch_three_layers() {
+    for workers in [1, 2] {
+        let mut network = Network::new(workers, 2);
+        network.publish(0, "anna", &Stage::camera(3));
+        let lines = [Line::new(300_000, 20), Line::new(900_000, 20), good()];
+        let viewers = lines.map(|line| network.watch(usize::from(workers) - 1, "guest", 1, line));
+        network.run(30 * SECOND);
+        let heights = viewers.map(|viewer| network.seen(viewer, 0).mostly_from(10 * SECOND));
+        assert_eq!(heights, [180, 360, 720]);
+        // The figures say the same.
+        for (viewer, (rid, height)) in viewers.iter().zip([("c", 180), ("a", 360), ("b", 720)]) {
+            let stats = network.stats(*viewer);
+            assert!(stats.estimate.is_some());
+            let slot = stats.slots.iter().find(|slot| slot.kind.is_video()).expect("a picture");
+            assert_eq!((slot.rid.as_deref(), slot.is_left_out), (Some(rid), false));
+            // Of VP8 in pixels, of H.264 in whole macroblocks.
+            assert_eq!(slot.height, Some(height));
+        }
+        for viewer in viewers {
+            let seen = network.seen(viewer, 0);
+            assert!(seen.is_one_line());
+            assert!(seen.switches_from(10 * SECOND) <= 1, "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_narrows_gets_less_within_three_seconds_and_all_again_within_fifteen() {
+    for delay in [20, 80, 200] {
+        let mut network = Network::new(1, 3 + delay);
+        network.publish(0, "anna", &Stage::camera(3));
+        let viewer = network.watch(0, "guest", 1, Line::new(5_000_000, delay));
+        network.run(15 * SECOND);
+        assert_eq!(network.seen(viewer, 0).heights_from(10 * SECOND), [720], "{delay}");
+        network.line(viewer).rate = 500_000;
+        let narrowed = network.elapsed(viewer);
+        network.run(20 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let down = seen.last_of(720).saturating_sub(narrowed);
+        assert!(down < 3 * SECOND, "{delay} ms: {down:?}");
+        let lower = [180, 360]
+            .map(|height| seen.first_of(height, narrowed))
+            .into_iter()
+            .min();
+        let settled = lower.map_or(Duration::MAX, |at| at.saturating_sub(narrowed));
+        // The keyframe has to pass the queue before the line, and what was lost is asked for over its delay.
+        let bound = 3 * SECOND + 5 * Duration::from_millis(delay);
+        assert!(settled < bound, "{delay} ms: {settled:?}");
+        assert!(seen.freeze_from(narrowed + 3 * SECOND) < SECOND, "{delay} ms: {seen:?}");
+        network.line(viewer).rate = 5_000_000;
+        let widened = network.elapsed(viewer);
+        network.run(25 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let up = seen.first_of(720, widened).saturating_sub(widened);
+        assert!(up < 15 * SECOND, "{delay} ms: {up:?}");
+        assert!(seen.is_one_line());
+        println!(
+            "{delay} ms: down after {settled:?}, up after {up:?}, longest freeze {:?}",
+            seen.freeze_from(narrowed)
+        );
+    }
+}
+
+#[test]
+fn a_tile_wants_no_more_than_fills_it_and_one_out_of_sight_costs_nothing() {
+    for workers in [1, 2] {
+        let mut network = Network::new(workers, 4);
+        network.publish(0, "anna", &Stage::camera(3));
+        let viewer = network.watch(usize::from(workers) - 1, "guest", 1, good());
+        network.run(5 * SECOND);
+        for (height, expected) in [(Some(180), 180), (Some(300), 360), (None, 720)] {
+            network.wish(viewer, 0, Wish { height, priority: 0 });
+            let at = network.elapsed(viewer);
+            network.run(5 * SECOND);
+            assert_eq!(network.seen(viewer, 0).heights_from(at + SECOND), [expected]);
+        }
+        network.wish(
+            viewer,
+            0,
+            Wish {
+                height: Some(0),
+                priority: 0,
+            },
+        );
+        network.run(SECOND);
+        let (packets, crossed, sent) = (network.seen(viewer, 0).packets(), network.crossed, network.sent(0));
+        network.run(10 * SECOND);
+        assert_eq!(network.seen(viewer, 0).packets(), packets, "hidden");
+        let sound = network.sent(0)[3] - sent[3];
+        let crossed = network.crossed - crossed;
+        assert_eq!(
+            crossed,
+            if workers == 2 { sound } else { 0 },
+            "nor does it cross from worker to worker"
+        );
+        network.wish(viewer, 0, Wish::default());
+        let at = network.elapsed(viewer);
+        network.run(2 * SECOND);
+        let seen = network.seen(viewer, 0);
+        assert!(seen.first_of(720, at).saturating_sub(at) < SECOND, "{seen:?}");
+        assert!(seen.is_one_line());
+    }
+}
+
+#[test]
+fn only_layers_that_somebody_takes_cross_to_another_worker_and_each_once() {
+    let mut network = Network::new(2, 5);
+    network.publish(0, "anna", &Stage::camera(3));
+    let viewers = [0, 1, 2].map(|_| network.watch(1, "guest", 1, good()));
+    network.run(5 * SECOND);
+    for (viewer, height) in viewers.iter().zip([180, 180, 360]) {
+        network.wish(
+            *viewer,
+            0,
+            Wish {
+                height: Some(height),
+                priority: 0,
+            },
+        );
+    }
+    network.run(2 * SECOND);
+    let (crossed, before) = (network.crossed, network.sent(0));
+    network.run(10 * SECOND);
+    let crossed = network.crossed - crossed;
+    let sent: Vec<_> = network
+        .sent(0)
+        .iter()
+        .zip(before)
+        .map(|(after, before)| after - before)
+        .collect();
+    assert_eq!(crossed, sent[0] + sent[1] + sent[3], "two layers and sound of {sent:?}");
+}
+
+#[test]
+fn where_there_is_too_little_for_all_the_screen_and_the_sound_stay() {
+    let mut network = Network::new(1, 6);
+    network.publish(0, "anna", &Stage::camera(1).with_screen());
+    network.publish(0, "bert", &Stage::camera(1));
+    let viewer = network.watch(0, "guest", 3, Line::new(10_000_000, 30));
+    network.run(10 * SECOND);
+    for slot in 0..3 {
+        assert!(network.seen(viewer, slot).freeze_from(5 * SECOND) < SECOND);
+    }
+    // Sound, the screen and half a camera.
+    network.line(viewer).rate = 2_600_000;
+    network.run(15 * SECOND);
+    let settled = network.elapsed(viewer);
+    network.run(15 * SECOND);
+    let screen = network.slot_of(viewer, "anna", Source::Screen);
+    let seen = network.seen(viewer, screen);
+    assert!(seen.freeze_from(settled) < SECOND, "{seen:?}");
+    let sound = network.sound(viewer, settled);
+    assert!(sound > 0.97, "share of sound that came: {sound}");
+    let frozen = [0, 1, 2]
+        .into_iter()
+        .filter(|slot| network.seen(viewer, *slot).freeze_from(settled) > 5 * SECOND);
+    assert!(frozen.count() >= 1, "something was left out");
+}
+
+#[test]
+fn loss_bursts_jitter_and_reordering_stop_no_picture() {
+    for (seed, loss, burst, jitter, bound) in [
+        (7, 0.01, 1, 5, 600),
+        (8, 0.05, 1, 20, 1_000),
+        (9, 0.05, 4, 5, 1_500),
+        (10, 0.10, 1, 10, 2_000),
+        (11, 0.20, 1, 0, 4_000),
+    ] {
+        let mut network = Network::new(1, seed);
+        network.publish(0, "anna", &Stage::camera(3));
+        let line = Line {
+            jitter,
+            loss,
+            burst,
+            ..Line::new(5_000_000, 40)
+        };
+        let viewer = network.watch(0, "guest", 1, line);
+        network.run(40 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let freeze = seen.longest_freeze();
+        println!(
+            "loss {loss} burst {burst} jitter {jitter}: longest freeze {freeze:?}, {}",
+            seen.summary(10 * SECOND)
+        );
+        assert!(
+            freeze < Duration::from_millis(bound),
+            "{loss} {burst} {jitter}: {freeze:?}"
+        );
+    }
+}
+
+#[test]
+fn a_line_is_used_as_far_as_layers_go_and_nothing_flaps() {
+    // What the layers take, with sound: 0.2, 0.6 and 1.7 Mb/s.
+    for (rate, delay, least, switches) in [
+        (300_000, 40, 0.4, 2),
+        (500_000, 20, 0.25, 2),
+        (1_000_000, 100, 0.45, 2),
+        (1_500_000, 400, 0.3, 2),
+        (3_000_000, 40, 0.45, 2),
+        (5_000_000, 200, 0.28, 2),
+    ] {
+        let mut network = Network::new(1, 20 + rate / 100_000);
+        network.publish(0, "anna", &Stage::camera(3));
+        let viewer = network.watch(0, "guest", 1, Line::new(rate, delay));
+        network.run(60 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let used = network.used(viewer, 20 * SECOND);
+        println!("{rate} b/s {delay} ms: used {used:.2}, {}", seen.summary(20 * SECOND));
+        assert!(used > least, "{rate} {delay}: {used}");
+        assert!(seen.switches_from(20 * SECOND) <= switches, "{rate} {delay}: {seen:?}");
+        assert!(seen.freeze_from(20 * SECOND) < SECOND, "{rate} {delay}: {seen:?}");
+    }
+}
+
+#[test]
+fn one_viewer_on_a_bad_line_changes_nothing_for_the_others() {
+    let mut network = Network::new(1, 12);
+    network.publish(0, "anna", &Stage::camera(3));
+    let viewer = network.watch(0, "good", 1, good());
+    network.run(5 * SECOND);
+    network.watch(
+        0,
+        "bad",
+        1,
+        Line {
+            loss: 0.2,
+            ..Line::new(300_000, 300)
+        },
+    );
+    network.run(20 * SECOND);
+    let seen = network.seen(viewer, 0);
+    assert_eq!(seen.heights_from(3 * SECOND), [720]);
+    assert!(seen.longest_freeze() < Duration::from_millis(400), "{seen:?}");
+    assert!(network.sound(viewer, 3 * SECOND) > 0.99);
+}
+
+#[test]
+fn however_often_viewers_change_their_minds_a_layer_is_asked_for_a_keyframe_twice_a_second() {
+    let mut network = Network::new(2, 13);
+    network.publish(0, "anna", &Stage::camera(3));
+    let viewers: Vec<_> = (0..6)
+        .map(|number| network.watch(number % 2, "guest", 1, good()))
+        .collect();
+    network.run(5 * SECOND);
+    let before: Vec<_> = network.asked(0).iter().map(Vec::len).collect();
+    for round in 0..100 {
+        for (number, viewer) in viewers.iter().enumerate() {
+            let tile = [Some(180), Some(360), None][number / 2];
+            let height = if (round + number) % 2 == 0 { Some(0) } else { tile };
+            network.wish(*viewer, 0, Wish { height, priority: 0 });
+        }
+        network.run(Duration::from_millis(100));
+    }
+    for (asked, before) in network.asked(0).iter().zip(before) {
+        let pauses = asked.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(pauses.min().is_none_or(|least| least >= Duration::from_millis(500)));
+        assert!((5..=21).contains(&(asked.len() - before)), "{}", asked.len() - before);
+    }
+    for viewer in viewers {
+        network.wish(viewer, 0, Wish::default());
+        let at = network.elapsed(viewer);
+        network.run(5 * SECOND);
+        let seen = network.seen(viewer, 0);
+        assert!(seen.first_of(720, at).saturating_sub(at) < 3 * SECOND, "{seen:?}");
+        assert!(seen.is_one_line());
+    }
+}
