@@ -35,7 +35,7 @@ const COLOUR: VideoColorSpaceInit = {
 
 /**
  * Draws the pictures that come over the WebSocket at `url` on `canvas`. Each is answered once it was drawn; until then the
- * app sends no other.
+ * app sends no other. While nobody can see the page, none is answered.
  *
  * @returns what ends it
  */
@@ -43,16 +43,24 @@ export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void
   const context = canvas.getContext('2d', { alpha: false, desynchronized: true });
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
+  let owed = false;
+  const answer = (): void => {
+    if (owed && !document.hidden && socket.readyState === WebSocket.OPEN) {
+      owed = false;
+      socket.send('');
+    }
+  };
+  document.addEventListener('visibilitychange', answer);
   socket.onmessage = ({ data }: MessageEvent<unknown>) => {
     const header = data instanceof ArrayBuffer ? headerOf(data) : null;
     if (header !== null && context !== null) {
       draw(canvas, context, header, new Uint8Array(data as ArrayBuffer, HEADER_BYTES));
     }
-    if (socket.readyState === WebSocket.OPEN) {
-      socket.send('');
-    }
+    owed = true;
+    answer();
   };
   return () => {
+    document.removeEventListener('visibilitychange', answer);
     socket.onmessage = null;
     socket.close();
   };
