@@ -305,9 +305,15 @@ impl Sfu {
                 payload: packet.payload,
             })
         };
+        // Before it is forwarded: the first packet of all may be a keyframe, and whoever waits for the track takes it.
+        if is_due {
+            self.compare_layers(track_id, now);
+        }
         if let Some(packet) = forwarded {
             let audio_level = packet.extensions.audio_level;
-            for (worker, _) in ingest.relays.iter().filter(|(_, takes)| takes.has(layer)) {
+            let ingest = self.tracks.get(&track_id).and_then(|track| track.ingest.as_ref());
+            let relays = ingest.into_iter().flat_map(|ingest| &ingest.relays);
+            for (worker, _) in relays.filter(|(_, takes)| takes.has(layer)) {
                 let message = RelayMessage::Packet {
                     track: track_id,
                     packet: packet.clone(),
@@ -318,9 +324,6 @@ impl Sfu {
             if let Some(level) = audio_level {
                 self.hear(track_id, level, now);
             }
-        }
-        if is_due {
-            self.compare_layers(track_id, now);
         }
     }
 
