@@ -60,6 +60,8 @@ pub(crate) struct Peer {
     local: SocketAddr,
     role: Role,
     asked: Instant,
+    /// What the engine was last told the time is.
+    told: Instant,
     /// When it wants to run again.
     pub(crate) deadline: Instant,
     /// When its thread will let it run, at the latest.
@@ -152,6 +154,7 @@ pub(crate) fn offer(identity: &Identity, server: SocketAddr, publish: Option<&Op
         local,
         role,
         asked,
+        told: asked,
         deadline: asked,
         scheduled: None,
     };
@@ -227,7 +230,8 @@ pub(crate) struct Scope<'a> {
 impl Peer {
     /// Lets time pass: retransmissions, reports, the next picture.
     pub(crate) fn tick(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
-        self.rtc.handle_input(Input::Timeout(scope.now))?;
+        self.told = self.told.max(scope.now);
+        self.rtc.handle_input(Input::Timeout(self.told))?;
         self.drain(scope, 0)?;
         self.send_picture(scope)?;
         self.finish_turn(scope);
@@ -263,13 +267,16 @@ impl Peer {
 
     fn datagrams(&mut self, meta: &RecvMeta, buffer: &[u8], scope: &mut Scope<'_>) -> Result<(), LoadError> {
         let arrived = meta.timestamp.map_or_else(probe::unix_ns, probe::as_ns);
+        // A receiver reports when datagrams arrived, as browsers do, and not how late its thread came to them.
+        let late = Duration::from_nanos(probe::unix_ns().saturating_sub(arrived));
+        self.told = self.told.max(scope.now.checked_sub(late).unwrap_or(scope.now));
         let received = buffer.get(..meta.len).unwrap_or_default();
         for datagram in received.chunks(meta.stride.max(1)) {
             // What is none of STUN, DTLS, RTP and RTCP (RFC 7983) is not for us.
             let Ok(receive) = Receive::new(Protocol::Udp, meta.addr, self.local, datagram) else {
                 continue;
             };
-            self.rtc.handle_input(Input::Receive(scope.now, receive))?;
+            self.rtc.handle_input(Input::Receive(self.told, receive))?;
             let packets = scope.tally.packets;
             self.drain(scope, arrived)?;
             if scope.tally.packets > packets {

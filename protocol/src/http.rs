@@ -181,6 +181,10 @@ pub struct SessionStats {
     pub participants: u32,
     /// What is on air.
     pub tracks: Vec<TrackStats>,
+    /// What the connections get of the participant that `?viewer=` of the request names: of a thousand viewers, nobody has to read the
+    /// figures of all, and only who knows an id can ask for it.
+    #[serde(default)]
+    pub viewers: Vec<ViewerStats>,
 }
 
 /// One published track.
@@ -204,6 +208,59 @@ pub struct TrackStats {
     pub round_trip_ms: Option<f32>,
     /// Viewers that this track is forwarded to.
     pub receivers: u32,
+    /// The simulcast layers that are on, the smallest first; one where there is no simulcast.
+    #[serde(default)]
+    pub layers: Vec<LayerStats>,
+}
+
+/// One layer of a published track.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct LayerStats {
+    /// As its publisher calls it (RFC 8851); none without simulcast.
+    pub rid: Option<String>,
+    /// Of the picture, in pixels, where the codec tells.
+    pub height: Option<u32>,
+    /// In bits per second.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub bitrate_bps: u64,
+}
+
+/// What one connection receives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct ViewerStats {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What congestion control thinks that the way to the viewer carries, in bits per second; none where nobody measures it.
+    #[cfg_attr(feature = "typescript", ts(type = "number | null"))]
+    pub estimate_bps: Option<u64>,
+    /// Share of packets lost on the way to the viewer in the last second, 0 to 1, where the viewer reports it.
+    pub loss: Option<f32>,
+    /// Round-trip time to the viewer in milliseconds, where it has been measured.
+    pub round_trip_ms: Option<f32>,
+    /// Those of its slots that show something.
+    pub slots: Vec<SlotStats>,
+}
+
+/// What a slot of a viewer shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct SlotStats {
+    /// Its media section.
+    pub mid: String,
+    /// Who publishes what it shows.
+    pub user_id: UserId,
+    /// Audio or video.
+    pub kind: crate::MediaKind,
+    /// Where it comes from.
+    pub source: crate::TrackSource,
+    /// The simulcast layer that is forwarded, as its publisher calls it; none without simulcast.
+    pub rid: Option<String>,
+    /// Of the picture, in pixels, where the codec tells.
+    pub height: Option<u32>,
+    /// The way to the viewer has no room for it, and it stands still.
+    pub left_out: bool,
 }
 
 /// The JSON body of every HTTP error.

@@ -17,8 +17,9 @@ mod typescript;
 
 pub use discovery::{DNS_SD_SERVICE, ROOT_PATH, TXT_PATH, TXT_SCHEME};
 pub use http::{
-    ApiError, Broadcaster, CreateSession, CreateToken, DEFAULT_TITLE, MAX_TITLE_CHARS, SessionCreated, SessionList,
-    SessionMode, SessionStats, SessionSummary, TokenCreated, Topology, TrackStats, Visibility,
+    ApiError, Broadcaster, CreateSession, CreateToken, DEFAULT_TITLE, LayerStats, MAX_TITLE_CHARS, SessionCreated,
+    SessionList, SessionMode, SessionStats, SessionSummary, SlotStats, TokenCreated, Topology, TrackStats, ViewerStats,
+    Visibility,
 };
 pub use ice_server::IceServer;
 pub use id::{IdError, MAX_ID_CHARS, SessionId, UserId};

@@ -6,10 +6,10 @@ use ts_rs::{Config, TS};
 
 use crate::{
     ApiError, Broadcaster, ChatMessage, ClientMessage, Connection, CreateSession, CreateToken, EndReason, GuestRequest,
-    IceCandidate, IceServer, MediaKind, Participant, ParticipantAction, Reaction, Right, Role, ServerEvent,
+    IceCandidate, IceServer, LayerStats, MediaKind, Participant, ParticipantAction, Reaction, Right, Role, ServerEvent,
     ServerMessage, SessionCreated, SessionDescription, SessionId, SessionList, SessionMode, SessionStats,
-    SessionSummary, SignalData, SignalType, TokenCreated, Topology, TrackSource, TrackStats, UserId, Visibility,
-    Welcome,
+    SessionSummary, SignalData, SignalType, SlotStats, TokenCreated, Topology, TrackSource, TrackStats, UserId,
+    ViewerStats, Visibility, Welcome,
 };
 
 /// Every type of the wire as one TypeScript module.
@@ -56,7 +56,10 @@ pub fn declarations() -> String {
         Broadcaster,
         SessionSummary,
         SessionList,
+        LayerStats,
         TrackStats,
+        SlotStats,
+        ViewerStats,
         SessionStats,
         CreateToken,
         TokenCreated,

@@ -7,9 +7,10 @@ use qrcode::render::unicode::Dense1x2;
 
 use crate::Server;
 use crate::config::TlsMode;
+use crate::self_test::Report;
 
-/// Addresses to open, certificate, media port, and who may publish.
-pub fn summary(server: &Server) -> String {
+/// Addresses to open, the ways that the self-test found, certificate, media port, and who may publish.
+pub fn summary(server: &Server, tested: Option<&Report>) -> String {
     let mut text = String::from("Footlight is ready.\n\n");
     for (number, url) in server.urls().iter().enumerate() {
         line(&mut text, if number == 0 { "Open" } else { "" }, url);
@@ -22,6 +23,9 @@ pub fn summary(server: &Server) -> String {
     let media_port = server.media().port();
     let transports = if server.config().ice_tcp { "UDP and TCP" } else { "UDP" };
     line(&mut text, "Media", &format!("{transports} port {media_port}"));
+    if let Some(report) = tested {
+        line(&mut text, "Reached", &report.to_string());
+    }
     if let Some(fingerprint) = server.fingerprint() {
         if server.config().tls == TlsMode::SelfSigned {
             line(

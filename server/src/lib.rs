@@ -6,6 +6,7 @@
 //!        ├─ whip ────┐
 //!        └─ socket ──┴─▶ sessions ──▶ rooms      what happens in a session, pure
 //!                           └───────▶ media      sockets and workers around footlight-sfu
+//!                             turn ────┘         the relay for who reaches the port of the pages alone
 //! ```
 //!
 //! What it is not: it decides nothing about forwarding (that is `footlight-sfu`), and shapes no message (that is
@@ -23,6 +24,7 @@ pub mod config;
 pub mod data_dir;
 mod discovery;
 pub mod http;
+pub mod ice_servers;
 pub mod media;
 pub mod metrics;
 pub mod rooms;
@@ -30,8 +32,10 @@ pub mod self_test;
 mod server;
 pub mod sessions;
 mod socket;
+pub mod stun_discovery;
 mod text;
 pub mod tls;
 pub mod token;
+pub mod turn;
 
 pub use server::{Server, StartError};

@@ -9,7 +9,7 @@ use clap::Parser as _;
 use footlight_server::auth::{Authority, Grant};
 use footlight_server::config::{self, Cli, Command, Config, Settings, TokenArgs};
 use footlight_server::data_dir::DataDir;
-use footlight_server::{Server, announce, self_test};
+use footlight_server::{Server, announce, self_test, stun_discovery};
 use tracing_subscriber::EnvFilter;
 
 /// What standard output is for.
@@ -82,11 +82,14 @@ fn print_token(arguments: TokenArgs) -> anyhow::Result<()> {
 
 async fn serve(config: Config, output: Output) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("signals cannot be received")?;
-    let server = Server::start(config)?;
-    let tested = self_test::run(server.media(), server.config().ice_tcp).await;
-    announce(&server, output)?;
+    let server = Server::start(with_public_addresses(config).await)?;
+    let tested = self_test::run(&server).await;
+    announce(&server, tested.as_ref().ok(), output)?;
     match tested {
-        Ok(unreachable) => unreachable.iter().for_each(|address| tracing::warn!("{address}")),
+        Ok(report) => {
+            tracing::info!(ways = %report, "media can be reached");
+            report.failures().for_each(|failure| tracing::warn!("{failure}"));
+        }
         Err(error) => tracing::warn!(%error, "the media port could not be tested"),
     }
     signals.recv().await;
@@ -101,7 +104,23 @@ async fn serve(config: Config, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(server: &Server, output: Output) -> anyhow::Result<()> {
+/// With the addresses from outside besides those that are advertised anyway. A server that nobody outside finds is as good
+/// as any to those inside, so that a failure is told and no more.
+async fn with_public_addresses(mut config: Config) -> Config {
+    let Some(stun) = &config.stun_discovery else {
+        return config;
+    };
+    match stun_discovery::public_addresses(stun).await {
+        Ok(addresses) => {
+            tracing::info!(?addresses, "addresses from outside");
+            config.advertise_also(addresses);
+        }
+        Err(error) => tracing::warn!("{error}"),
+    }
+    config
+}
+
+fn announce(server: &Server, tested: Option<&self_test::Report>, output: Output) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match output {
         Output::Json => {
@@ -109,11 +128,12 @@ fn announce(server: &Server, output: Output) -> anyhow::Result<()> {
                 "url": server.urls().first(),
                 "media_port": server.media().port(),
                 "pid": std::process::id(),
+                "ways": tested.map(ToString::to_string),
             });
             writeln!(stdout, "{address}")?;
         }
         Output::Summary { qr_code } => {
-            write!(stdout, "{}", announce::summary(server))?;
+            write!(stdout, "{}", announce::summary(server, tested))?;
             if let Some(code) = qr_code.then(|| announce::qr_code(server)).flatten() {
                 writeln!(stdout, "\n{code}")?;
             }

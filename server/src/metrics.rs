@@ -1,5 +1,6 @@
 //! The figures behind `/metrics`.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use axum::http::{Method, StatusCode};
@@ -12,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use crate::media::{Media, MediaSnapshot};
 use crate::sessions::Sessions;
+use crate::turn::Turn;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -30,11 +32,11 @@ pub struct Metrics {
 
 impl Metrics {
     /// Figures of these sessions and this media engine.
-    pub fn new(sessions: Sessions, media: Media) -> Self {
+    pub fn new(sessions: Sessions, media: Media, turn: Option<Arc<Turn>>) -> Self {
         let mut registry = Registry::with_prefix("footlight");
         let requests = Family::default();
         registry.register("http_requests", "HTTP requests answered", requests.clone());
-        registry.register_collector(Box::new(Snapshot { sessions, media }));
+        registry.register_collector(Box::new(Snapshot { sessions, media, turn }));
         Self { registry, requests }
     }
 
@@ -70,6 +72,7 @@ impl Metrics {
 struct Snapshot {
     sessions: Sessions,
     media: Media,
+    turn: Option<Arc<Turn>>,
 }
 
 impl Collector for Snapshot {
@@ -95,6 +98,19 @@ impl Collector for Snapshot {
             sessions.participants,
         )?;
         encode_media(&mut encoder, &self.media.snapshot())?;
+        let (allocations, dropped) = self.turn.as_ref().map(|turn| turn.figures()).unwrap_or_default();
+        gauge(
+            &mut encoder,
+            "turn_allocations",
+            "Clients' addresses at the relay",
+            allocations,
+        )?;
+        counter(
+            &mut encoder,
+            "turn_dropped",
+            "Datagrams that the relay dropped because a client was slow",
+            dropped,
+        )?;
         let process = Process::read();
         gauge(
             &mut encoder,

@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use footlight_protocol::IceServer;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{AuthError, Authority};
-use crate::config::{Config, IceServer, TlsMode};
+use crate::config::{Config, TlsMode};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::discovery::Announcement;
-use crate::http::{self, App, ListenError, Listener};
-use crate::media::{Media, MediaConfig, MediaError};
+use crate::http::{self, App, ListenError, Listener, Neighbors};
+use crate::ice_servers::{IceServers, OwnRelay, Reached};
+use crate::media::{Media, MediaConfig, MediaError, RELAY_CAPACITY, Relayed};
 use crate::metrics::Metrics;
 use crate::sessions::{Limits, Sessions};
 use crate::tls::{self, Names, TlsError};
 use crate::token::HostKey;
+use crate::turn::{Turn, TurnSecret, open_udp};
 
 /// Why the server does not start. Each names the thing and a way on.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +68,26 @@ impl Server {
         let identity = tls::identity(&config.tls, &data, &names)?;
         let listener = Listener::bind(&config.listen, config.listen_is_default)?;
         let addresses = listener.addresses().to_vec();
-        let (media, reports) = Media::start(media_config(&config, &addresses))?;
+        let (relay, relayed) = mpsc::channel(RELAY_CAPACITY);
+        let (media, reports) = Media::start(media_config(&config, &addresses, relay))?;
+        let closing = CancellationToken::new();
+        let (turn, own) = if config.turn {
+            let secret = TurnSecret::load_or_create(&data)?;
+            let turn = Turn::new(secret.clone(), media.clone());
+            tokio::spawn(turn.clone().run(relayed));
+            let udp = serve_by_udp(&turn, &addresses, &closing);
+            let tls = config.tls != TlsMode::Off;
+            (Some(turn), Some(OwnRelay { secret, udp, tls }))
+        } else {
+            (None, None)
+        };
         let limits = Limits {
             sessions: config.max_sessions,
             participants: config.max_participants,
             idle: config.session_idle,
             host_grace: config.host_grace,
         };
-        let ice_servers = config.ice_servers.iter().map(IceServer::to_wire).collect();
+        let ice_servers = IceServers::new(config.ice_servers.clone(), own);
         let sessions = Sessions::new(media.clone(), key, authority.clone(), limits, ice_servers);
         let config = Arc::new(config);
         let app = App {
@@ -79,13 +95,18 @@ impl Server {
             media: media.clone(),
             config: config.clone(),
             authority: authority.clone(),
-            metrics: Arc::new(Metrics::new(sessions.clone(), media.clone())),
+            metrics: Arc::new(Metrics::new(sessions.clone(), media.clone(), turn.clone())),
+            port: addresses.first().map_or(0, SocketAddr::port),
         };
-        let closing = CancellationToken::new();
+        let neighbors = Neighbors {
+            turn,
+            media: config.ice_tcp.then(|| media.clone()),
+        };
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
         let serving = tokio::spawn(listener.serve(
             http::router(app),
             identity.map(|identity| identity.config),
+            neighbors,
             config.max_connections,
             closing.clone(),
         ));
@@ -132,6 +153,30 @@ impl Server {
     /// The live sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The server's own relay, with credentials; `None` where there is none.
+    pub(crate) fn own_relay(&self) -> Option<IceServer> {
+        let reached = Reached {
+            host: "localhost".to_owned(),
+            port: self.addresses.first()?.port(),
+        };
+        let own = self.config.turn.then(|| self.sessions.ice_servers(Some(&reached)));
+        own?.pop()
+    }
+
+    /// The advertised addresses at the ports of the pages, where the relay is as well.
+    pub(crate) fn relay_addresses(&self) -> Vec<SocketAddr> {
+        let listens = |ip: IpAddr| {
+            let covers =
+                |own: &&SocketAddr| own.ip() == ip || own.ip().is_unspecified() && own.is_ipv4() == ip.is_ipv4();
+            self.addresses
+                .iter()
+                .find(covers)
+                .map(|own| SocketAddr::new(ip, own.port()))
+        };
+        let advertised = self.media.candidates().iter().map(SocketAddr::ip);
+        advertised.filter_map(listens).collect()
     }
 
     /// SHA-256 of the certificate; `None` without TLS.
@@ -204,7 +249,28 @@ fn announce(config: &Config, addresses: &[SocketAddr]) -> Option<Announcement> {
     })
 }
 
-fn media_config(config: &Config, addresses: &[SocketAddr]) -> MediaConfig {
+/// Opens the relay's UDP sockets beside the listener's. Whether there are any: the port may be somebody else's by UDP, and
+/// the relay is of use without.
+fn serve_by_udp(turn: &Arc<Turn>, addresses: &[SocketAddr], closing: &CancellationToken) -> bool {
+    let mut serves = false;
+    for &address in addresses {
+        match open_udp(address) {
+            Ok(socket) => {
+                let (turn, closing) = (turn.clone(), closing.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = turn.serve_udp(socket, closing).await {
+                        tracing::error!(%address, %error, "the relay no longer listens by UDP");
+                    }
+                });
+                serves = true;
+            }
+            Err(error) => tracing::warn!(%address, %error, "the relay does not listen by UDP"),
+        }
+    }
+    serves
+}
+
+fn media_config(config: &Config, addresses: &[SocketAddr], relay: mpsc::Sender<Relayed>) -> MediaConfig {
     let bind: BTreeSet<IpAddr> = if config.media_listen.is_empty() {
         addresses.iter().map(SocketAddr::ip).collect()
     } else {
@@ -218,7 +284,10 @@ fn media_config(config: &Config, addresses: &[SocketAddr]) -> MediaConfig {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         },
+        pinning: config.pinning,
         ice_tcp: config.ice_tcp,
+        pages: addresses.to_vec(),
+        relay: config.turn.then_some(relay),
     }
 }
 

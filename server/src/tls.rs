@@ -137,7 +137,7 @@ fn load(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
         let (what, path) = ("certificate", certificate.to_owned());
         return Err(TlsError::Read { what, path, reason });
     };
-    let fingerprint = fingerprint(own);
+    let fingerprint = fingerprint_of(own);
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("key", key, &error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -167,7 +167,8 @@ fn unreadable(what: &'static str, path: &Path, error: &rustls::pki_types::pem::E
     TlsError::Read { what, path, reason }
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+/// As browsers show it: `AB:CD:…`.
+pub(crate) fn fingerprint_of(certificate: &CertificateDer<'_>) -> String {
     let digest = Sha256::digest(certificate);
     let bytes: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
     bytes.join(":")

@@ -19,7 +19,10 @@ fn config(workers: usize) -> MediaConfig {
         port: 0,
         advertise: vec![LOOPBACK],
         workers,
+        pinning: false,
         ice_tcp: true,
+        pages: Vec::new(),
+        relay: None,
     }
 }
 
@@ -85,7 +88,8 @@ async fn viewers_on_every_worker_see_and_hear_the_publisher_and_leave_nothing_be
     .await;
 
     let mut viewers = Vec::new();
-    for name in ["a", "b", "c"] {
+    let names = ["a", "b", "c"];
+    for name in names {
         viewers.push(Client::join(&media, "show", name, Connection::Subscribe, Over::Udp).await);
     }
     let [a, b, c] = viewers.as_mut_slice() else {
@@ -106,7 +110,25 @@ async fn viewers_on_every_worker_see_and_hear_the_publisher_and_leave_nothing_be
         "{:?}",
         on_air.workers
     );
-    let stats = media.session_stats(&"show".parse().expect("an id")).await;
+    let (show, other) = ("show".parse().expect("an id"), "other".parse().expect("an id"));
+    let stats = media.session_figures(&show, None).await.tracks;
+    let video = stats.iter().find(|track| track.kind == MediaKind::Video);
+    let video = video.expect("a picture on air");
+    let layers: Vec<_> = video.layers.iter().map(|layer| &layer.rid).collect();
+    assert_eq!(layers, [&None], "one layer, without a name");
+    for user in names.map(|user| user.parse().expect("an id")) {
+        let told = media.session_figures(&show, Some(&user)).await.viewers;
+        let [viewer] = told.as_slice() else {
+            panic!("the one that was asked for: {told:?}")
+        };
+        assert_eq!(viewer.user_id, user);
+        let mut kinds: Vec<_> = viewer.slots.iter().map(|slot| slot.kind).collect();
+        kinds.sort_by_key(|kind| *kind == MediaKind::Video);
+        assert_eq!(kinds, [MediaKind::Audio, MediaKind::Video], "{viewer:?}");
+        assert!(viewer.slots.iter().all(|slot| slot.user_id == video.user_id));
+        let elsewhere = media.session_figures(&other, Some(&user)).await.viewers;
+        assert!(elsewhere.is_empty(), "nothing of other sessions: {elsewhere:?}");
+    }
     assert_eq!(stats.iter().map(|track| track.receivers).collect::<Vec<_>>(), [3, 3]);
     assert!(
         stats
@@ -266,7 +288,10 @@ async fn a_room_hears_who_speaks_from_where_and_how_well_until_the_microphone_is
         matches!(&graded, Some(MediaEvent::Quality { user, level, .. }) if user.as_str() == "host" && *level <= 4),
         "{graded:?}"
     );
-    let stats = media.session_stats(&"show".parse().expect("an id")).await;
+    let stats = media
+        .session_figures(&"show".parse().expect("an id"), None)
+        .await
+        .tracks;
     let sources: Vec<_> = stats.iter().map(|track| (track.kind, track.source)).collect();
     assert!(
         sources.contains(&(MediaKind::Video, TrackSource::Screen)),

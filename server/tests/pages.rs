@@ -159,6 +159,8 @@ async fn a_sessions_figures_are_there_for_everybody() {
         server.get("/ws/live/nothing/stats").await.status(),
         StatusCode::NOT_FOUND
     );
+    let no_id = server.get(&format!("/ws/live/{session}/stats?viewer=%20")).await;
+    assert_eq!(no_id.status(), StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

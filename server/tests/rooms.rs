@@ -99,11 +99,16 @@ async fn a_dropped_socket_comes_back_to_its_place_and_the_others_see_nothing() {
     // Lost, without a word.
     drop(guest);
     let token = welcome["resume_token"].as_str().expect("a token");
-    let (mut back, again) = show.enter(&format!("resume_token={token}")).await;
+    let (back, again) = show.enter(&format!("resume_token={token}")).await;
     assert_eq!(again["you"]["user_id"], welcome["you"]["user_id"]);
     assert_eq!(again["you"]["role"], "guest");
     assert_eq!(again["you"]["username"], "Cleo");
     assert_ne!(again["resume_token"], welcome["resume_token"]);
+    // Given up by the page, which the server hears nevertheless.
+    back.close_for_now().await;
+    let another = again["resume_token"].as_str().expect("a token");
+    let (mut back, again) = show.enter(&format!("resume_token={another}")).await;
+    assert_eq!(again["you"]["user_id"], welcome["you"]["user_id"]);
     back.send(&json!({"action": "chat", "message": "here again"})).await;
     loop {
         let event = viewer.next().await;
@@ -236,9 +241,10 @@ async fn in_a_mesh_signals_are_relayed_and_nothing_goes_through_the_server() {
     let mut show = Show::of(server, create).await;
     let (mut viewer, welcome) = show.enter("username=Bob").await;
     assert_eq!(welcome["topology"], "mesh");
+    let own = format!("stun:{}", show.server.address);
     assert_eq!(
         welcome["ice_servers"],
-        json!([{"urls": ["turn:turn.example.net"], "username": "user", "credential": "secret"}])
+        json!([{"urls": ["turn:turn.example.net"], "username": "user", "credential": "secret"}, {"urls": [own]}])
     );
     let refused = viewer.negotiate("subscribe", &watch_offer()).await;
     assert_eq!(refused["code"], "mesh");
@@ -253,6 +259,35 @@ async fn in_a_mesh_signals_are_relayed_and_nothing_goes_through_the_server() {
     assert_eq!(relayed["to_user_id"], welcome["you"]["user_id"]);
     assert_eq!(relayed["signal_data"]["sdp"], "v=0");
     assert!(relayed.get("connection").is_none());
+}
+
+#[tokio::test]
+async fn everybody_in_a_session_is_told_of_the_relay_with_credentials_of_their_own() {
+    let show = Show::start().await;
+    let relay_of = |welcome: &Value| {
+        let [relay] = &welcome["ice_servers"].as_array().expect("a list")[..] else {
+            panic!("not one server: {}", welcome["ice_servers"]);
+        };
+        relay.clone()
+    };
+    let (viewer, welcome) = show.enter("username=Bob").await;
+    let told = relay_of(&welcome);
+    let address = show.server.address;
+    assert_eq!(
+        told["urls"],
+        json!([
+            format!("turn:{address}?transport=udp"),
+            format!("turn:{address}?transport=tcp")
+        ])
+    );
+    assert!(told["username"].is_string() && told["credential"].is_string());
+    let (_, other) = show.enter("username=Cem").await;
+    assert_ne!(relay_of(&other)["credential"], told["credential"]);
+    drop(viewer);
+    let token = welcome["resume_token"].as_str().expect("a token");
+    let (_, back) = show.enter(&format!("resume_token={token}")).await;
+    assert_eq!(back["you"]["user_id"], welcome["you"]["user_id"]);
+    assert_ne!(relay_of(&back)["credential"], told["credential"]);
 }
 
 #[tokio::test]

@@ -22,6 +22,16 @@ async fn an_offer_is_answered_with_everything_that_the_rfc_asks_for() {
     let etag = header(&response, "etag");
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 2, "{etag}");
     assert_eq!(header(&response, "link"), "<stun:stun.example.net>; rel=\"ice-server\"");
+    let links: Vec<_> = response.headers().get_all("link").iter().collect();
+    let relay = format!(
+        "<turn:{}?transport=tcp>; rel=\"ice-server\"; username=\"",
+        server.address
+    );
+    let last = links.last().and_then(|link| link.to_str().ok()).expect("text");
+    assert!(
+        last.starts_with(&relay) && last.ends_with("; credential-type=\"password\""),
+        "{last}"
+    );
     let answer = response.text().await.expect("text");
     assert!(answer.starts_with("v=0\r\n"), "{answer}");
 }

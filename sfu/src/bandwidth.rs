@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::allocate::{Class, Demand, allocate, cost};
+use crate::limit::Room;
 use crate::peer::Role;
 use crate::relay::{Control, Recipient, RelayMessage};
 use crate::sfu::{LEAST_SLEEP, Sfu};
@@ -34,28 +35,19 @@ const LONGEST_HOLD: Duration = Duration::from_secs(30);
 /// A rise that was followed by a fall within this time was too early.
 const TOO_EARLY: Duration = Duration::from_secs(10);
 
-/// How often a line is probed for what is desired, while it is thought to carry less and better layers wait for it.
-const PROBE_EVERY: Duration = Duration::from_secs(3);
-
 /// What is desired for tiles that are small or out of sight now, at the most, and for any picture, at the least: they may
-/// grow, one that stands still may move, and an engine that desires less also believes in less.
+/// grow, and one that stands still may move.
 const DESIRED_IN_RESERVE: u64 = 4_000_000;
 const LEAST_DESIRED: u64 = 1_000_000;
 
-/// How long a line is filled with padding to what a rise would take, before the rise. The estimator takes a jump of the
-/// rate for congestion, and falls back to what was sent before it.
-const RAMP: Duration = Duration::from_millis(500);
-
-/// How soon after a rise a fall of the estimate is taken for the burst of the keyframe, once: the estimator begins anew
-/// from where it was. A line that is too narrow shows itself again at once.
-const STARTLED_FOR: Duration = Duration::from_millis(1_500);
-
-/// For how long the engine averages what it reports of its estimates.
-const AVERAGED_OVER: Duration = Duration::from_secs(3);
-
 /// Headers and retransmissions, as a part of a picture's payload, and bits per second of a sound's.
 const PICTURE_OVERHEAD: u64 = 20;
-const SOUND_OVERHEAD: u64 = 16_000;
+pub(crate) const SOUND_OVERHEAD: u64 = 16_000;
+
+/// What a picture takes whose payload takes `rate`, in bits per second.
+pub(crate) fn with_overhead(rate: u64) -> u64 {
+    rate + rate / PICTURE_OVERHEAD
+}
 
 /// What a viewer wants of one of its slots.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,25 +72,16 @@ pub(crate) struct Bandwidth {
     held_until: Option<Instant>,
     hold: Duration,
     risen_at: Option<Instant>,
-    /// Of the last rise: what the estimate was, until a fall of it was taken for a burst.
-    before_rise: Option<u64>,
-    /// Until when averages have something in them of before the estimator began anew.
-    stale_until: Option<Instant>,
     /// When to look again.
     look_at: Option<Instant>,
-    /// Since when the line has been filled up for a rise, and to what.
-    ramp_since: Option<Instant>,
-    ramp: u64,
-    /// What the engine was last told.
-    told: (u64, u64),
-    probed_at: Option<Instant>,
-    /// It was told to desire no more than there is: only what is more than before is probed for.
-    is_lowered: bool,
+    /// What the estimator was last told to be desired.
+    told: u64,
     /// [`LEAST_DESIRED`], where it gets pictures.
     least_desired: u64,
-    /// The best of all that is wanted, and what was chosen of it.
+    /// The best of all that is wanted.
     best: u64,
-    chosen: u64,
+    /// What is left of what the line carries, in bits per second; less than nothing where it is too little.
+    left: i64,
 }
 
 impl Default for Bandwidth {
@@ -111,17 +94,11 @@ impl Default for Bandwidth {
             held_until: None,
             hold: LEAST_HOLD,
             risen_at: None,
-            before_rise: None,
-            stale_until: None,
             look_at: None,
-            ramp_since: None,
-            ramp: 0,
-            told: (0, 0),
-            probed_at: None,
-            is_lowered: false,
+            told: 0,
             least_desired: 0,
             best: 0,
-            chosen: 0,
+            left: 0,
         }
     }
 }
@@ -145,22 +122,6 @@ impl Bandwidth {
         self.estimate = Some(estimate);
     }
 
-    /// Whether an estimate, which is an average if it `is_average`, says nothing of the line; and what the estimator is to
-    /// begin anew from, if it is.
-    fn is_astray(&mut self, estimate: u64, is_average: bool, now: Instant) -> (bool, Option<u64>) {
-        let just_risen = self
-            .risen_at
-            .is_some_and(|at| now.saturating_duration_since(at) < STARTLED_FOR);
-        if just_risen
-            && estimate < self.chosen
-            && let Some(before) = self.before_rise.take()
-        {
-            self.stale_until = Some(now + AVERAGED_OVER);
-            return (true, Some(before));
-        }
-        (is_average && self.stale_until.is_some_and(|until| now < until), None)
-    }
-
     /// When [`Sfu::allocate`] is to look again.
     pub(crate) fn look_at(&self) -> Option<Instant> {
         self.look_at
@@ -177,7 +138,6 @@ impl Bandwidth {
         self.least_desired = if demands.is_empty() { 0 } else { LEAST_DESIRED };
         self.look_at = None;
         let Some(estimate) = self.estimate else {
-            self.chosen = self.best;
             return best;
         };
         let now_shown: Vec<_> = demands.iter().map(|demand| demand.current).collect();
@@ -213,18 +173,6 @@ impl Bandwidth {
             let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;
             moves.any(|(demand, after)| *after > demand.current && !is_new(demand))
         };
-        self.ramp = 0;
-        if rises(&chosen) {
-            if now.saturating_duration_since(*self.ramp_since.get_or_insert(now)) < RAMP {
-                self.ramp = sound + cost(demands, &chosen);
-                self.look_at = self.ramp_since.map(|since| since + RAMP);
-                chosen = allocate(room, demands, true);
-            } else {
-                self.ramp_since = None;
-            }
-        } else {
-            self.ramp_since = None;
-        }
         if low_for < LEFT_OUT_AFTER || !self.is_far_below {
             for (demand, level) in demands.iter().zip(&mut chosen) {
                 if level.is_none() && is_tried(demand) {
@@ -248,38 +196,37 @@ impl Bandwidth {
         }
         if rises(&chosen) {
             self.risen_at = Some(now);
-            self.before_rise = Some(estimate);
         }
-        self.chosen = sound + cost(demands, &chosen);
+        let signed = |bits: u64| i64::try_from(bits).unwrap_or(i64::MAX);
+        self.left = signed(estimate).saturating_sub(signed(sound + cost(demands, &chosen)));
         chosen
     }
 
-    /// Half a second has passed: whether it is time to have the line probed.
-    fn pass(&mut self, now: Instant) {
-        let is_time = self
-            .probed_at
-            .is_none_or(|at| now.saturating_duration_since(at) >= PROBE_EVERY);
-        let waits = self.is_measured && self.chosen < self.best && self.ramp_since.is_none() && !self.is_held(now);
-        self.is_lowered = !self.is_lowered && waits && is_time;
-        if self.is_lowered {
-            self.probed_at = Some(now);
+    /// What there is room for instead of something that takes `rate`, of which there might come `wanted`.
+    fn room(&self, rate: u64, wanted: u64) -> Room {
+        let room = rate.saturating_add_signed(self.left);
+        match self.estimate {
+            None => Room::ENDLESS,
+            Some(_) if !self.is_measured => Room::Unknown,
+            // By how much it is enough need not be known, so that it need not be told either.
+            Some(_) if room / 2 >= rate.max(wanted) => Room::ENDLESS,
+            Some(_) => Room::Measured(room),
         }
     }
 
-    /// What the engine is to fill the line to and what it is to desire, in bits per second, if that is news, where all
-    /// that could be shown would take `all`.
-    fn desire(&mut self, all: u64) -> Option<(u64, u64)> {
-        let mut desired = self.best.max(all.min(DESIRED_IN_RESERVE));
-        desired = desired.max(self.least_desired);
-        if self.is_lowered {
-            desired = self.estimate.map_or(desired, |estimate| desired.min(estimate));
-        }
-        let (told_ramp, told) = self.told;
-        let is_news = desired.abs_diff(told) > told / 8 || self.ramp != told_ramp;
+    /// What the estimator is to take for desired, in bits per second, if that is news, where all that could be shown would
+    /// take `all`.
+    fn desire(&mut self, all: u64) -> Option<u64> {
+        // Where no picture is in sight, nothing is probed for.
+        let desired = match self.least_desired {
+            0 => self.best,
+            least => self.best.max(all.min(DESIRED_IN_RESERVE)).max(least),
+        };
+        let is_news = desired.abs_diff(self.told) > self.told / 8;
         if is_news {
-            self.told = (self.ramp, desired);
+            self.told = desired;
         }
-        is_news.then_some(self.told)
+        is_news.then_some(desired)
     }
 }
 
@@ -309,23 +256,10 @@ impl Sfu {
 
     /// The estimate of a viewer's line has changed.
     pub(crate) fn on_estimate(&mut self, id: PeerId, bits_per_second: u64, now: Instant) {
-        if self.take_estimate(id, bits_per_second, true, now) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.bandwidth.observe(bits_per_second);
             self.allocate(id, now);
         }
-    }
-
-    fn take_estimate(&mut self, id: PeerId, bits_per_second: u64, is_average: bool, now: Instant) -> bool {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return false;
-        };
-        let (is_astray, anew) = peer.bandwidth.is_astray(bits_per_second, is_average, now);
-        if let Some(estimate) = anew {
-            peer.estimate_anew(estimate, now, &mut self.out);
-            self.touch(id, now);
-        } else if !is_astray {
-            peer.bandwidth.observe(bits_per_second);
-        }
-        !is_astray
     }
 
     /// Looks at a viewer again for which it was time.
@@ -336,20 +270,13 @@ impl Sfu {
         }
     }
 
-    /// A viewer's turn has come, twice a second. What the engine reports of its changes is an average over the last three;
-    /// this is its `latest` estimate.
-    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, latest: Option<u64>, now: Instant) {
-        if let Some(peer) = self.peers.get(&id)
-            && matches!(peer.role, Role::Subscribe(_))
-        {
-            if let Some(latest) = latest.filter(|_| peer.bandwidth.is_measured) {
-                self.take_estimate(id, latest, false, now);
-            }
-            if let Some(peer) = self.peers.get_mut(&id) {
-                peer.bandwidth.pass(now);
-            }
-            self.allocate(id, now);
+    /// A viewer's turn has come, twice a second.
+    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(estimate) = peer.estimate() {
+            peer.bandwidth.observe(estimate);
         }
+        self.allocate(id, now);
     }
 
     /// Decides which layers the slots of a viewer show, and asks for their keyframes.
@@ -369,7 +296,8 @@ impl Sfu {
                 sound += rate + SOUND_OVERHEAD;
                 continue;
             }
-            all += track.layers.0.last().map_or(0, |layer| layer.bits_per_second);
+            let best = track.layers.0.last().map_or(0, |layer| layer.bits_per_second);
+            all += best.max(track.wanted);
             let useful = track.layers.useful(slot.wish.height);
             if slot.wish.height == Some(0) || useful == 0 || !slot.is_decodable() {
                 hidden.push((at, track.info.id));
@@ -385,22 +313,33 @@ impl Sfu {
         if let Some(at) = peer.bandwidth.look_at() {
             self.timers.set(id, peer.wakes_at().min(at).max(now + LEAST_SLEEP));
         }
+        let rooms: Vec<_> = candidates
+            .iter()
+            .zip(&chosen)
+            .map(|(candidate, level)| {
+                let rate = level.and_then(|level| candidate.demand.rates.get(level));
+                let wanted = self.tracks.get(&candidate.track).map_or(0, |track| track.wanted);
+                peer.bandwidth.room(rate.copied().unwrap_or(0), wanted)
+            })
+            .collect();
         for (at, track) in hidden {
             self.aim(id, (at, track), None, (false, true), now);
+            self.set_room(id, (at, track), Room::NotNeeded);
         }
-        for (candidate, level) in candidates.iter().zip(chosen) {
+        for ((candidate, level), room) in candidates.iter().zip(chosen).zip(rooms) {
             let layer = level.and_then(|level| candidate.layers.get(level)).copied();
             let has_fallen = level < candidate.demand.current;
             let how = (layer.is_none(), has_fallen && is_far_below);
             self.aim(id, (candidate.slot, candidate.track), layer, how, now);
+            self.set_room(id, (candidate.slot, candidate.track), room);
         }
         let desired = self
             .peers
             .get_mut(&id)
             .and_then(|peer| peer.bandwidth.desire(sound + all));
-        if let (Some((least, desired)), Some(peer)) = (desired, self.peers.get_mut(&id)) {
-            peer.desire(least, desired.max(least), now, &mut self.out);
-            self.touch(id, now);
+        if let (Some(desired), Some(peer)) = (desired, self.peers.get_mut(&id)) {
+            peer.desire(desired);
+            self.mark_unsent(id);
         }
     }
 
@@ -434,6 +373,24 @@ impl Sfu {
         }
     }
 
+    /// Notes what a viewer has room for, of the track that one of its slots shows.
+    fn set_room(&mut self, id: PeerId, (at, track_id): (usize, TrackId), room: Room) {
+        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
+            return;
+        };
+        let Some(slot) = slots.get_mut(at).filter(|slot| room.is_news_after(slot.room)) else {
+            return;
+        };
+        slot.room = room;
+        let mid = slot.mid;
+        let track = self.tracks.get_mut(&track_id);
+        let viewers = track.into_iter().flat_map(|track| &mut track.viewers);
+        for viewer in viewers.filter(|viewer| (viewer.peer, viewer.mid) == (id, mid)) {
+            viewer.room = room;
+        }
+        self.renew_room(track_id);
+    }
+
     /// Tells the worker that a track is published to which of its layers are taken here, if that has changed.
     pub(crate) fn renew_subscription(&mut self, id: TrackId) {
         let Some(home) = self.home_of(id) else { return };
@@ -462,7 +419,6 @@ impl Sfu {
 
 fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize, speaks: bool) -> Candidate {
     let layers = track.layers.0.iter().take(useful);
-    let with_overhead = |rate: u64| rate + rate / PICTURE_OVERHEAD;
     let current = track
         .layers
         .0
@@ -529,8 +485,7 @@ mod tests {
             start,
             &[5_000_000, 300_000, 5_000_000, 5_000_000, 5_000_000],
         );
-        // First the hold, then the ramp.
-        assert_eq!(levels, [Some(2), Some(0), Some(0), Some(0), Some(2)]);
+        assert_eq!(levels, [Some(2), Some(0), Some(0), Some(2), Some(2)]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Names of workers, peers, tracks, sessions and users inside the media core.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// One worker thread and its [`Sfu`](crate::Sfu). At most 256 of them, so that the number fits two hexadecimal digits
@@ -49,6 +51,35 @@ numbered! {
     TrackId
 }
 
+/// A map by peer or track, looked into for every packet and viewer.
+pub(crate) type IdMap<Id, Value> = HashMap<Id, Value, BuildHasherDefault<IdHasher>>;
+
+/// Spreads ids that nobody outside chooses: we count them up ourselves, so that they need no hash that withstands an
+/// attack (`SipHash` costs five times as much).
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+/// 2^64 divided by the golden ratio: consecutive numbers fall far apart (Knuth, TAOCP volume 3, 6.4).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // The upper half, which depends on all bits below it, goes to both ends: the map takes some of each.
+        let spread = (self.0 ^ id).wrapping_mul(SPREAD);
+        self.0 = spread ^ (spread >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -94,5 +125,19 @@ mod tests {
         let id = PeerId::new(WorkerId(255), 7);
         assert_eq!(id.worker(), WorkerId(255));
         assert_eq!(id.to_string(), "255.7");
+    }
+
+    #[test]
+    fn ids_that_follow_each_other_fall_apart() {
+        let hash = |counter| {
+            let mut hasher = IdHasher::default();
+            hasher.write_u64(compose(WorkerId(3), counter));
+            hasher.finish()
+        };
+        // A map takes its bucket from the lowest bits and its tag from the seven highest.
+        let buckets: std::collections::HashSet<_> = (0..1024).map(|counter| hash(counter) & 1023).collect();
+        let tags: std::collections::HashSet<_> = (0..1024).map(|counter| hash(counter) >> 57).collect();
+        assert!(buckets.len() > 550, "{}", buckets.len());
+        assert_eq!(tags.len(), 128);
     }
 }

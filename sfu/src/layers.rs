@@ -57,6 +57,10 @@ impl LayerMask {
         self.0 & (1 << (layer & 7)) != 0
     }
 
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     pub(crate) fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

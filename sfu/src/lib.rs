@@ -10,7 +10,9 @@
 //! once, not once per viewer.
 //!
 //! **The invariants to keep:**
-//! - After every call on an [`Sfu`] its three queues are drained.
+//! - After every call on an [`Sfu`], or after several of one moment, its three queues are drained. What viewers are given
+//!   goes out then, all of one viewer's together.
+//! - Nobody but its egress seals media with the keys of a viewer's connection (`peer.rs`, `transmit`).
 //! - Every mutation of an engine is followed by a full drain before the next (`peer.rs` is the only place that can
 //!   break it).
 //! - A slot's SSRC, sequence numbers and timestamps are one line for life (`rewriter.rs`).
@@ -27,6 +29,7 @@ mod event;
 mod id;
 mod keyframe;
 mod layers;
+mod limit;
 mod mute;
 mod peer;
 mod publish;
@@ -46,22 +49,25 @@ mod subscribe;
 mod throttle;
 mod timers;
 mod track;
+mod viewer;
 mod vp8;
 
 pub use bandwidth::Wish;
+pub use egress::Transmit;
 pub use error::SfuError;
 pub use event::{CloseReason, SfuEvent};
 pub use id::{PeerId, SessionId, TrackId, UserId, WorkerId};
 pub use layers::{LayerMask, LayerSet};
+pub use limit::Room;
 pub use mute::Muted;
 pub use relay::{Control, Publisher, Recipient, RelayMessage};
 pub use route::requested_worker;
 pub use sfu::{CONNECT_TIMEOUT, Direction, Identity, MAX_PEERS, PeerRequest, Routed, Sfu, SfuConfig};
 pub use source::Source;
-pub use stats::{Counters, IngestStats, SlotStats, TrackStats, ViewerStats};
+pub use stats::{Counters, IngestStats, LayerStats, SlotStats, TrackStats, ViewerStats};
 pub use track::{TrackInfo, TrackPacket};
 
 // Parts of the engine that appear in this crate's interface.
 pub use str0m::media::MediaKind;
-pub use str0m::net::{Protocol, TcpType, Transmit};
+pub use str0m::net::{Protocol, TcpType};
 pub use str0m::{Candidate, IceCreds};

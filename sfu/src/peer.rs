@@ -15,37 +15,22 @@ use str0m::format::CodecSpec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::{Receive, Transmit};
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
+use str0m::stats::CandidatePairStats;
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
 
 use crate::bandwidth::{Bandwidth, FIRST_ESTIMATE};
-use crate::egress::{Egress, Forward};
+use crate::egress::{Departures, Egress, Heard, Path, Scratch, StreamConfig, take_keys};
 use crate::publish::Publishing;
 use crate::quality::Grade;
+use crate::sfu::CONNECT_TIMEOUT;
 use crate::slot::Slot;
-use crate::{PeerId, SessionId, SfuError, UserId, codec, sdp};
+use crate::{PeerId, SessionId, SfuError, UserId, codec, route, sdp};
 
-/// How often the engine reports statistics; the figures shown are "of the last second".
+/// How often the engine reports statistics of a publisher; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The same for viewers, whose line is looked at in between.
-const VIEWER_STATS_INTERVAL: Duration = Duration::from_millis(500);
-
-/// How often a viewer gets sender reports. It cannot line up sound and picture before it has one of each, so audio's
-/// usual five seconds are too long.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Retransmission history of a slot: two seconds of 2.5 Mb/s video in packets of 1,100 bytes are 570. Memory per viewer
-/// is bounded by it.
-const HISTORY_PACKETS: usize = 1024;
-
-/// Nobody waits longer for a retransmission: the jitter buffer has given up and asked for a keyframe.
-const HISTORY_AGE: Duration = Duration::from_secs(2);
-
-/// Share of a stream that may be retransmissions, so that a viewer on a bad line cannot multiply its own traffic.
-const RETRANSMISSION_SHARE: f32 = 0.25;
-
-/// Most datagrams that one call of [`Peer::advance`] paces out. A burst of the pacer's is 63 KB.
-const MAX_BURST: usize = 256;
+/// How often a viewer's figures are taken, and its line is looked at.
+const VIEWER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Times in a row that an engine may want time moved without sending anything. One with something to say and nowhere to
 /// send it wants it again and again.
@@ -73,10 +58,12 @@ pub(crate) struct Setup {
 /// What comes out of the engine of one peer.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    pub(crate) transmits: VecDeque<Transmit>,
+    pub(crate) departures: Departures,
+    pub(crate) scratch: Scratch,
     pub(crate) events: VecDeque<(PeerId, Event)>,
 }
 
+/// What a viewer was sent in one of its sections.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EgressFigures {
     pub(crate) packets: u64,
@@ -101,15 +88,24 @@ pub(crate) struct Peer {
     pub(crate) figures: HashMap<Mid, EgressFigures>,
     pub(crate) grade: Grade,
     pub(crate) bandwidth: Bandwidth,
-    /// Half of a second's figures are in.
-    pub(crate) is_halfway: bool,
+    /// How often a viewer's figures were taken.
+    pub(crate) looks: u32,
     /// When the last datagram came from it.
     pub(crate) heard_at: Instant,
     /// The audio and video slots that it was last told it lacks.
     pub(crate) slots_wanted: Option<(u32, u32)>,
+    /// Packets wait in its egress for the end of the round.
+    pub(crate) is_unsent: bool,
     /// The engine's next deadline.
-    pub(crate) deadline: Instant,
+    deadline: Instant,
+    /// When a viewer's figures are due.
+    figures_at: Instant,
     rtc: Rtc,
+    /// A viewer's way out.
+    pub(crate) egress: Option<Egress>,
+    /// Where the remote wants to be sent to, if the engine believes the request that is handled now.
+    nominated: Option<Path>,
+    crypto: Arc<CryptoProvider>,
     last_offer: String,
     errors: u32,
 }
@@ -132,8 +128,9 @@ impl Peer {
         setup: &Setup,
         now: Instant,
     ) -> Self {
-        // Without feedback the engine would pace by its first estimate for ever.
-        let is_estimated = matches!(role, Role::Subscribe(_)) && sdp::gives_transport_feedback(offer);
+        let is_viewer = matches!(role, Role::Subscribe(_));
+        // Without feedback the first estimate would stand for ever.
+        let is_estimated = is_viewer && sdp::gives_transport_feedback(offer);
         let config = codec::enable(Rtc::builder())
             .set_crypto_provider(setup.crypto.clone())
             .set_dtls_cert(setup.certificate.clone())
@@ -141,13 +138,7 @@ impl Peer {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_extension_map(extensions())
-            .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-            .set_rtcp_report_interval_video(REPORT_INTERVAL)
-            .set_stats_interval(Some(match role {
-                Role::Publish(_) => STATS_INTERVAL,
-                Role::Subscribe(_) => VIEWER_STATS_INTERVAL,
-            }))
-            .enable_bwe(is_estimated.then_some(Bitrate::bps(FIRST_ESTIMATE)));
+            .set_stats_interval(Some(if is_viewer { VIEWER_INTERVAL } else { STATS_INTERVAL }));
         let mut rtc = config.build(now);
         for candidate in &setup.candidates {
             rtc.add_local_candidate(candidate.clone());
@@ -163,11 +154,16 @@ impl Peer {
             figures: HashMap::new(),
             grade: Grade::default(),
             bandwidth: Bandwidth::new(is_estimated),
-            is_halfway: false,
+            looks: 0,
             heard_at: now,
             slots_wanted: None,
+            is_unsent: false,
             deadline: now,
+            figures_at: now + VIEWER_INTERVAL,
             rtc,
+            egress: is_viewer.then(|| Egress::new(is_estimated.then_some(FIRST_ESTIMATE), now)),
+            nominated: None,
+            crypto: setup.crypto.clone(),
             last_offer: String::new(),
             errors: 0,
         }
@@ -257,15 +253,25 @@ impl Peer {
         found
     }
 
-    /// Bounds what a sending section keeps for retransmission. Its SSRC.
-    pub(crate) fn bound_history(&mut self, mid: Mid, out: &mut Outbox) -> Option<Ssrc> {
+    /// Sends along `mid` from now on, as it was negotiated last. Its SSRC.
+    pub(crate) fn open_stream(&mut self, mid: Mid, clock_rate: u32, out: &mut Outbox) -> Option<Ssrc> {
         let mut direct = self.rtc.direct_api();
-        let ssrc = direct.stream_tx_by_mid(mid, None).map(|stream| {
-            stream.set_rtx_cache(HISTORY_PACKETS, HISTORY_AGE, Some(RETRANSMISSION_SHARE));
-            stream.ssrc()
-        });
+        let names = direct
+            .stream_tx_by_mid(mid, None)
+            .map(|stream| (stream.ssrc(), stream.rtx()));
         self.drain(out);
-        ssrc
+        let (names, media, egress) = (names?, self.rtc.media(mid)?, self.egress.as_mut()?);
+        let mut config = StreamConfig::new(mid, names, media.remote_extmap(), clock_rate);
+        let params = self.rtc.codec_config().params().iter();
+        config.repair_types = params.filter_map(|p| Some((p.pt(), p.resend()?))).collect();
+        egress.set_stream(config);
+        Some(names.0)
+    }
+
+    pub(crate) fn close_stream(&mut self, mid: Mid) {
+        if let Some(egress) = &mut self.egress {
+            egress.close_stream(mid);
+        }
     }
 
     /// Whether `received` is meant for this peer, by its address or its integrity.
@@ -273,40 +279,104 @@ impl Peer {
         self.rtc.accepts(input)
     }
 
-    pub(crate) fn receive(&mut self, received: Receive<'_>, now: Instant, out: &mut Outbox) {
+    /// Takes in a datagram, whose bytes are `contents`.
+    pub(crate) fn receive(&mut self, received: Receive<'_>, contents: &[u8], now: Instant, out: &mut Outbox) {
+        if self.egress.is_some() && route::nominates(contents) {
+            self.nominated = Some(Path {
+                protocol: received.proto,
+                source: received.destination,
+                destination: received.source,
+            });
+        }
         // A forged datagram makes the engine complain without harm: never a reason to close.
         if let Err(error) = self.rtc.handle_input(Input::Receive(now, received)) {
             tracing::trace!(peer = %self.id, %error, "datagram refused");
         }
         self.drain(out);
+        self.nominated = None;
     }
 
-    /// Sends `forward`. Whether the engine took it.
-    pub(crate) fn send(&mut self, forward: Forward, now: Instant, out: &mut Outbox) -> bool {
-        let sent = self.rtc.send(forward);
-        self.advance(now, out);
-        sent
+    /// Takes in RTCP of a viewer's.
+    pub(crate) fn hear(&mut self, contents: &[u8], now: Instant, out: &mut Outbox) -> Heard {
+        let egress = self.egress.as_mut();
+        egress.map_or_else(Heard::default, |egress| egress.receive(contents, now, &mut out.scratch))
+    }
+
+    pub(crate) fn is_viewer(&self) -> bool {
+        self.egress.is_some()
+    }
+
+    /// Sends what may be sent of what its egress took.
+    pub(crate) fn flush(&mut self, now: Instant, out: &mut Outbox) {
+        if let Some(egress) = &mut self.egress {
+            egress.advance(now, &mut out.departures, &mut out.scratch);
+        }
     }
 
     /// When it has something to do next, by itself.
     pub(crate) fn wakes_at(&self) -> Instant {
-        self.bandwidth
-            .look_at()
-            .map_or(self.deadline, |at| self.deadline.min(at))
+        let figures = self.is_viewer().then_some(self.figures_at);
+        let egress = self.egress.as_ref().and_then(Egress::deadline);
+        let connects = (!self.is_connected).then(|| self.connects_until());
+        let others = [self.bandwidth.look_at(), figures, egress, connects];
+        others.into_iter().flatten().fold(self.deadline, Instant::min)
     }
 
-    /// Begins to estimate the line anew, from so many bits per second.
-    pub(crate) fn estimate_anew(&mut self, from: u64, now: Instant, out: &mut Outbox) {
-        self.rtc.bwe().reset(Bitrate::bps(from));
-        self.advance(now, out);
+    /// Until when a peer that does not connect is waited for.
+    pub(crate) fn connects_until(&self) -> Instant {
+        self.created_at + CONNECT_TIMEOUT
     }
 
-    /// What the line is to be filled to with padding, and what it should come to carry, in bits per second: it is probed
-    /// for up to twice that.
-    pub(crate) fn desire(&mut self, least: u64, desired: u64, now: Instant, out: &mut Outbox) {
-        let (least, desired) = (Bitrate::bps(least), Bitrate::bps(desired));
-        self.rtc.bwe().set_bitrate(least, desired);
-        self.advance(now, out);
+    /// Whether its egress has something to do.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let at = self.egress.as_ref().and_then(Egress::deadline);
+        at.is_some_and(|at| at <= now)
+    }
+
+    /// Takes a viewer's figures.
+    pub(crate) fn take_figures(&mut self, now: Instant) {
+        let Some(egress) = &self.egress else { return };
+        self.figures_at = now + VIEWER_INTERVAL;
+        for (mid, stream) in egress.figures() {
+            let figures = self.figures.entry(mid).or_default();
+            *figures = EgressFigures {
+                packets: stream.packets,
+                bytes: stream.bytes,
+                recent: stream.packets.saturating_sub(figures.packets),
+                loss: stream.loss,
+                jitter: stream.jitter,
+                round_trip: stream.round_trip,
+            };
+        }
+    }
+
+    /// Whether it is time for [`Self::take_figures`].
+    pub(crate) fn has_figures(&self, now: Instant) -> bool {
+        self.is_viewer() && self.figures_at <= now
+    }
+
+    /// Where a viewer's engine sends to.
+    pub(crate) fn confirm_path(&mut self, pair: &CandidatePairStats) {
+        let path = Path {
+            protocol: pair.protocol,
+            source: pair.local.addr,
+            destination: pair.remote.addr,
+        };
+        if let Some(egress) = &mut self.egress {
+            egress.confirm_path(path);
+        }
+    }
+
+    /// What a viewer's line was measured to carry, in bits per second.
+    pub(crate) fn estimate(&self) -> Option<u64> {
+        self.egress.as_ref().and_then(Egress::estimate)
+    }
+
+    /// What a viewer's line should come to carry, in bits per second: it is probed for up to twice that.
+    pub(crate) fn desire(&mut self, desired: u64) {
+        if let Some(egress) = &mut self.egress {
+            egress.set_desired(desired);
+        }
     }
 
     pub(crate) fn request_keyframe(
@@ -326,8 +396,20 @@ impl Peer {
         is_known
     }
 
+    /// Tells a publisher, by one of its streams, what all that it sends is to take at the most (REMB,
+    /// draft-alvestrand-rmcat-remb-03).
+    pub(crate) fn limit(&mut self, (mid, rid): (Mid, Option<Rid>), limit: Bitrate, now: Instant, out: &mut Outbox) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
+            stream.request_remb(limit);
+        }
+        self.advance(now, out);
+    }
+
     /// Says goodbye (RTCP BYE, DTLS `close_notify`) where the connection stands.
     pub(crate) fn close(&mut self, now: Instant, out: &mut Outbox) {
+        if let Some(egress) = &mut self.egress {
+            egress.close(&mut out.departures, &mut out.scratch);
+        }
         let result = self.rtc.close();
         self.note(result.err().map(|error| error.to_string()));
         self.advance(now, out);
@@ -338,34 +420,41 @@ impl Peer {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
-        let result = self.rtc.handle_input(Input::Timeout(now));
-        self.note(result.err().map(|error| error.to_string()));
-        self.advance(now, out);
+        if self.deadline <= now {
+            let result = self.rtc.handle_input(Input::Timeout(now));
+            self.note(result.err().map(|error| error.to_string()));
+            self.advance(now, out);
+        }
     }
 
-    /// Drains, and moves time where the engine wants it moved at once, so that what may be sent now is. The pacer lets one
-    /// packet go at a time.
+    /// Drains, and moves time where the engine wants it moved at once, so that what may be sent now is.
     fn advance(&mut self, now: Instant, out: &mut Outbox) {
         self.drain(out);
         let mut idle = 0;
-        let first = out.transmits.len();
-        while self.deadline <= now && idle < MAX_IDLE && out.transmits.len() - first < MAX_BURST && self.is_alive() {
-            let before = out.transmits.len();
+        while self.deadline <= now && idle < MAX_IDLE && self.is_alive() {
+            let before = out.departures.count();
             let result = self.rtc.handle_input(Input::Timeout(now));
             self.note(result.err().map(|error| error.to_string()));
             self.drain(out);
-            idle = if out.transmits.len() > before { 0 } else { idle + 1 };
+            idle = if out.departures.count() > before { 0 } else { idle + 1 };
         }
     }
 
     fn drain(&mut self, out: &mut Outbox) {
         loop {
-            match self.rtc.poll_output() {
+            let output = self.rtc.poll_output();
+            if let Some(keys) = take_keys()
+                && let Some(egress) = &mut self.egress
+                && !egress.set_keys(&keys, &self.crypto)
+            {
+                tracing::error!(peer = %self.id, "an SRTP profile that is not known");
+            }
+            match output {
                 Ok(Output::Timeout(at)) => {
                     self.deadline = at;
                     return;
                 }
-                Ok(Output::Transmit(transmit)) => out.transmits.push_back(transmit),
+                Ok(Output::Transmit(transmit)) => self.transmit(&transmit, out),
                 Ok(Output::Event(event)) => out.events.push_back((self.id, event)),
                 Err(error) => {
                     self.note(Some(error.to_string()));
@@ -375,6 +464,28 @@ impl Peer {
                 }
             }
         }
+    }
+
+    /// Sends a datagram of the engine's. Of a viewer's engine, no media: two that seal with the same keys would give them
+    /// away (RFC 7714 §8.1).
+    fn transmit(&mut self, transmit: &Transmit, out: &mut Outbox) {
+        let path = Path {
+            protocol: transmit.proto,
+            source: transmit.source,
+            destination: transmit.destination,
+        };
+        if let Some(egress) = &mut self.egress {
+            let is_media = route::is_media(&transmit.contents);
+            if is_media || route::is_dtls(&transmit.contents) {
+                egress.confirm_path(path);
+            } else if self.nominated == Some(path) && route::is_success(&transmit.contents) {
+                egress.suggest_path(path);
+            }
+            if is_media {
+                return;
+            }
+        }
+        out.departures.copy(path, &transmit.contents);
     }
 
     /// One error of the engine's own is no reason to close; a run of them is.

@@ -10,6 +10,7 @@ use str0m::stats::MediaIngressStats;
 use crate::clock::{PublisherClock, publisher_time};
 use crate::keyframe::{picture_size, starts_keyframe};
 use crate::layers::{Heard, LayerMask, LayerSet, Layers};
+use crate::limit::{Limit, Room, Told};
 use crate::peer::Role;
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::session::Session;
@@ -41,6 +42,8 @@ pub(crate) struct Publishing {
     pub(crate) round_trip: Option<Duration>,
     streams: HashMap<Ssrc, (Mid, Option<Rid>)>,
     clock: PublisherClock,
+    /// What it was told to send at the most.
+    pub(crate) told: Told,
 }
 
 impl Publishing {
@@ -121,6 +124,8 @@ impl Sfu {
     }
 
     pub(crate) fn apply(&mut self, control: Control, now: Instant) {
+        // What came before belongs to what was.
+        self.distribute();
         match control {
             Control::PublisherJoined(publisher) => {
                 let session = self.sessions.entry(publisher.session.clone()).or_default();
@@ -155,6 +160,12 @@ impl Sfu {
                     if layers != LayerMask::NONE {
                         ingest.relays.push((worker, layers));
                     }
+                }
+            }
+            Control::Room(id, worker, room) => self.on_room(id, worker, room),
+            Control::Wanted(id, wanted) => {
+                if let Some(track) = self.tracks.get_mut(&id) {
+                    track.wanted = wanted;
                 }
             }
             Control::KeyframeRequest(id, layer) => self.throttled_request(id, layer, now),
@@ -210,6 +221,8 @@ impl Sfu {
                 viewers: Vec::new(),
                 keyframes: std::array::from_fn(|_| Throttle::new(interval)),
                 subscribed: LayerMask::NONE,
+                told_room: Room::NotNeeded,
+                wanted: 0,
                 ingest: None,
             },
         );
@@ -308,6 +321,7 @@ impl Sfu {
         // Before it is forwarded: the first packet of all may be a keyframe, and whoever waits for the track takes it.
         if is_due {
             self.compare_layers(track_id, now);
+            self.limit(track_id, now);
         }
         if let Some(packet) = forwarded {
             let audio_level = packet.extensions.audio_level;
@@ -320,7 +334,7 @@ impl Sfu {
                 };
                 self.relays.push_back((Recipient::Worker(*worker), message));
             }
-            self.fan_out(track_id, &packet, now);
+            self.fan_out(track_id, packet, now);
             if let Some(level) = audio_level {
                 self.hear(track_id, level, now);
             }
@@ -447,6 +461,8 @@ impl Sfu {
             payload_type: packet.header.payload_type,
             request,
             relays: Vec::new(),
+            rooms: Vec::new(),
+            limit: Limit::default(),
             told: LayerSet::default(),
             speech: Speech::default(),
         });

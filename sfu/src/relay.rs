@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::layers::{LayerMask, LayerSet};
+use crate::limit::Room;
 use crate::track::{TrackInfo, TrackPacket};
 use crate::{PeerId, SessionId, Source, TrackId, UserId, WorkerId};
 
@@ -40,6 +41,10 @@ pub enum Control {
     Layers(TrackId, LayerSet),
     /// The sender's viewers take these layers of the track, and no others.
     Subscribe(TrackId, WorkerId, LayerMask),
+    /// What the sender's viewers have room for, of a track that it takes.
+    Room(TrackId, WorkerId, Room),
+    /// The publisher of a track was told to send less than so many bits per second, which it took before; 0: not any more.
+    Wanted(TrackId, u64),
     /// A viewer at the sender needs a keyframe of a layer.
     KeyframeRequest(TrackId, u8),
     /// Somebody began to speak, or stopped.

@@ -43,6 +43,26 @@ pub(crate) fn credentials(worker: WorkerId) -> IceCreds {
     }
 }
 
+/// Whether a datagram is RTP or RTCP, or DTLS (RFC 7983 §7).
+pub(crate) fn is_media(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(128..=191))
+}
+
+pub(crate) fn is_dtls(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(20..=63))
+}
+
+/// Whether it is a STUN request by which a remote that is in control chooses this path (RFC 8445 §7.3.1.5).
+pub(crate) fn nominates(datagram: &[u8]) -> bool {
+    is_stun(datagram)
+        && StunMessage::parse(datagram).is_ok_and(|message| message.is_binding_request() && message.use_candidate())
+}
+
+/// Whether it grants such a request.
+pub(crate) fn is_success(datagram: &[u8]) -> bool {
+    is_stun(datagram) && StunMessage::parse(datagram).is_ok_and(|message| message.is_successful_binding_response())
+}
+
 fn worker_of(fragment: &str) -> Option<WorkerId> {
     let digits = fragment.get(..2)?;
     u8::from_str_radix(digits, 16).ok().map(WorkerId)

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::bwe::BweKind;
 use str0m::config::DtlsCert;
 use str0m::media::Mid;
-use str0m::net::{Protocol, Receive, Transmit};
+use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input};
 
+use crate::egress::{self, Transmit};
+use crate::id::IdMap;
 use crate::peer::{Outbox, Peer, Role, Setup};
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::route::{self, Owner, Remote, Routes};
@@ -19,7 +20,7 @@ use crate::session::Session;
 use crate::source;
 use crate::speakers::Speakers;
 use crate::timers::Timers;
-use crate::track::Track;
+use crate::track::{Track, TrackPacket};
 use crate::{CloseReason, Counters, Muted, PeerId, SessionId, SfuError, SfuEvent, Source, TrackId, UserId, WorkerId};
 
 /// Most peers of one worker. One core encrypts and sends for about a thousand viewers; the rest is room for those that
@@ -110,8 +111,8 @@ pub enum Routed {
 pub struct Sfu {
     pub(crate) worker: WorkerId,
     setup: Setup,
-    pub(crate) peers: HashMap<PeerId, Peer>,
-    pub(crate) tracks: HashMap<TrackId, Track>,
+    pub(crate) peers: IdMap<PeerId, Peer>,
+    pub(crate) tracks: IdMap<TrackId, Track>,
     pub(crate) sessions: HashMap<SessionId, Session>,
     routes: Routes,
     pub(crate) timers: Timers,
@@ -122,6 +123,11 @@ pub struct Sfu {
     pub(crate) events: VecDeque<SfuEvent>,
     pub(crate) relays: VecDeque<(Recipient, RelayMessage)>,
     pub(crate) counters: Counters,
+    /// Packets of tracks that are yet to be given to their viewers, and when the last one came.
+    pub(crate) batch: Vec<(TrackId, TrackPacket)>,
+    pub(crate) batch_at: Option<Instant>,
+    /// Viewers with packets that wait for the end of the round.
+    pub(crate) unsent: VecDeque<PeerId>,
     made: u64,
 }
 
@@ -131,12 +137,12 @@ impl Sfu {
         Self {
             worker: config.worker,
             setup: Setup {
-                crypto: Arc::new(str0m::crypto::from_feature_flags()),
+                crypto: Arc::new(egress::provider()),
                 certificate: config.identity.0,
                 candidates: config.candidates,
             },
-            peers: HashMap::new(),
-            tracks: HashMap::new(),
+            peers: IdMap::default(),
+            tracks: IdMap::default(),
             sessions: HashMap::new(),
             routes: Routes::new(config.worker),
             timers: Timers::default(),
@@ -146,6 +152,9 @@ impl Sfu {
             events: VecDeque::new(),
             relays: VecDeque::new(),
             counters: Counters::default(),
+            batch: Vec::new(),
+            batch_at: None,
+            unsent: VecDeque::new(),
             made: 0,
         }
     }
@@ -309,6 +318,10 @@ impl Sfu {
                 return Routed::Unknown;
             }
         };
+        if route::is_media(contents) && self.peers.get(&id).is_some_and(Peer::is_viewer) {
+            self.take_feedback(id, contents, now);
+            return Routed::Handled;
+        }
         let received = Receive::new(protocol, source, destination, contents);
         let (Ok(received), Some(peer)) = (received, self.peers.get_mut(&id)) else {
             self.counters.unknown_datagrams += 1;
@@ -326,7 +339,7 @@ impl Sfu {
         self.counters.bytes_in += contents.len() as u64;
         peer.heard_at = now;
         if let Input::Receive(_, received) = input {
-            peer.receive(received, now, &mut self.out);
+            peer.receive(received, contents, now, &mut self.out);
         }
         self.process(now);
         self.touch(id, now);
@@ -336,7 +349,7 @@ impl Sfu {
     /// Takes in what another worker sent.
     pub fn handle_relay(&mut self, message: RelayMessage, now: Instant) {
         match message {
-            RelayMessage::Packet { track, packet } => self.fan_out(track, &packet, now),
+            RelayMessage::Packet { track, packet } => self.fan_out(track, packet, now),
             RelayMessage::Control(control) => self.apply(control, now),
         }
         self.process(now);
@@ -361,11 +374,15 @@ impl Sfu {
             let Some(peer) = self.peers.get_mut(&id) else {
                 continue;
             };
-            if !peer.is_connected && now.saturating_duration_since(peer.created_at) >= CONNECT_TIMEOUT {
+            if !peer.is_connected && peer.connects_until() <= now {
                 self.close_peer(id, CloseReason::NeverConnected, now);
                 continue;
             }
             peer.handle_timeout(now, &mut self.out);
+            if peer.is_due(now) {
+                self.mark_unsent(id);
+            }
+            self.look_at_viewer(id, now);
             self.look_again(id, now);
             self.process(now);
             self.touch(id, now);
@@ -384,21 +401,31 @@ impl Sfu {
         keyframes.chain(self.timers.next()).chain(self.speakers.due()).min()
     }
 
-    /// The next datagram to send.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.out.transmits.pop_front()?;
-        self.counters.packets_out += 1;
+    /// The next datagrams to send, which leave at `now`: the time of one after the other, where there are many. What
+    /// viewers are told of the time of sending, and what their lines are measured by, is exact only then.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        self.distribute();
+        // One viewer's at a time: what was sealed is still in the processor's cache when it is sent.
+        while self.out.departures.is_empty() {
+            if !self.flush_next(now) {
+                return None;
+            }
+        }
+        let transmit = self.out.departures.pop()?;
+        self.counters.packets_out += transmit.datagrams().len() as u64;
         self.counters.bytes_out += transmit.contents.len() as u64;
         Some(transmit)
     }
 
     /// The next message to other workers.
     pub fn poll_relay(&mut self) -> Option<(Recipient, RelayMessage)> {
+        self.distribute();
         self.relays.pop_front()
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<SfuEvent> {
+        self.distribute();
         self.events.pop_front()
     }
 
@@ -418,36 +445,18 @@ impl Sfu {
                     self.close_peer(id, CloseReason::IceTimeout, now);
                 }
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
-                Event::KeyframeRequest(request) => self.on_keyframe_request(id, request.mid, now),
                 Event::RtpPacket(packet) => self.on_packet(id, packet, now),
-                // Comes first of all figures: what is graded are those before.
-                Event::PeerStats(stats) => {
-                    if self.is_full_second(id) {
-                        self.grade(id, now);
-                    }
-                    self.look_at_bandwidth(id, stats.bwe_tx.map(|estimate| estimate.as_u64()), now);
-                }
-                Event::EgressBitrateEstimate(
-                    BweKind::Twcc {
-                        estimate,
-                        can_probe: true,
-                    }
-                    | BweKind::Remb { estimate, .. },
-                ) => self.on_estimate(id, estimate.as_u64(), now),
+                Event::PeerStats(stats) => match self.peers.get_mut(&id).filter(|peer| peer.is_viewer()) {
+                    Some(viewer) => stats
+                        .selected_candidate_pair
+                        .iter()
+                        .for_each(|pair| viewer.confirm_path(pair)),
+                    None => self.grade(id, now),
+                },
                 Event::MediaIngressStats(stats) => self.on_ingress_stats(id, &stats),
-                Event::MediaEgressStats(stats) => self.on_egress_stats(id, &stats),
                 _ => {}
             }
         }
-    }
-
-    /// A viewer's figures come twice a second.
-    fn is_full_second(&mut self, id: PeerId) -> bool {
-        self.peers.get_mut(&id).is_some_and(|peer| {
-            let is_viewer = matches!(peer.role, Role::Subscribe(_));
-            peer.is_halfway = is_viewer && !peer.is_halfway;
-            !peer.is_halfway
-        })
     }
 
     fn on_connected(&mut self, id: PeerId, now: Instant) {
@@ -469,12 +478,7 @@ impl Sfu {
     pub(crate) fn touch(&mut self, id: PeerId, now: Instant) {
         let Some(peer) = self.peers.get(&id) else { return };
         if peer.is_alive() {
-            let deadline = if peer.is_connected {
-                peer.wakes_at()
-            } else {
-                peer.wakes_at().min(peer.created_at + CONNECT_TIMEOUT)
-            };
-            self.timers.set(id, deadline.max(now + LEAST_SLEEP));
+            self.timers.set(id, peer.wakes_at().max(now + LEAST_SLEEP));
         } else {
             self.close_peer(id, CloseReason::Failed, now);
         }

@@ -12,6 +12,7 @@ use crate::bandwidth::Wish;
 use crate::codec;
 use crate::egress::Forward;
 use crate::layers::LayerMask;
+use crate::limit::Room;
 use crate::rewriter::{Numbering, Place, Rewriter};
 use crate::track::{TrackInfo, TrackPacket};
 use crate::vp8::PictureIds;
@@ -65,6 +66,8 @@ pub(crate) struct Slot {
     pub(crate) current: Option<u8>,
     /// There was no room for its track.
     pub(crate) is_left_out: bool,
+    /// What of its track there is room for.
+    pub(crate) room: Room,
     payload_type: Option<((TrackId, u32), Option<Pt>)>,
     gate: Gate,
     /// When a keyframe of the target was last asked for, while another layer is shown.
@@ -86,6 +89,7 @@ impl Slot {
             target: None,
             current: None,
             is_left_out: false,
+            room: Room::NotNeeded,
             payload_type: None,
             gate: Gate::Waiting {
                 held: None,
@@ -105,6 +109,7 @@ impl Slot {
         self.target = self.kind.is_audio().then_some(0);
         self.current = self.target;
         self.is_left_out = false;
+        self.room = Room::NotNeeded;
         self.await_keyframe(now);
         self.payload_type_for(track).is_some()
     }

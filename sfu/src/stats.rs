@@ -54,8 +54,21 @@ pub struct TrackStats {
     pub codec: &'static str,
     /// Slots of this worker that show it.
     pub receivers: u32,
+    /// The layers that are on, the worst first; one where it is not simulcast.
+    pub layers: Vec<LayerStats>,
     /// Present on the worker that it is published to.
     pub ingest: Option<IngestStats>,
+}
+
+/// One layer of a track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerStats {
+    /// As its publisher calls it; none where it sends one layer only.
+    pub rid: Option<String>,
+    /// Of the picture, in pixels, where the codec tells.
+    pub height: Option<u32>,
+    /// What it takes, in bits per second.
+    pub bits_per_second: u64,
 }
 
 /// How a track comes in.
@@ -79,6 +92,8 @@ pub struct ViewerStats {
     pub peer: PeerId,
     /// Its session.
     pub session: SessionId,
+    /// Who watches.
+    pub user: UserId,
     /// RTP packets sent, retransmissions included.
     pub packets: u64,
     /// Their bytes.
@@ -100,8 +115,12 @@ pub struct SlotStats {
     pub mid: String,
     /// What it shows.
     pub track: TrackId,
+    /// Who publishes that.
+    pub user: UserId,
     /// Audio or video.
     pub kind: MediaKind,
+    /// Where it comes from.
+    pub source: Source,
     /// The simulcast layer that passes, as its publisher calls it, where it sends several.
     pub rid: Option<String>,
     /// Of the picture, in pixels, where the codec tells.

@@ -3,22 +3,31 @@
 use std::time::Instant;
 
 use str0m::media::{MediaKind, Mid};
-use str0m::stats::MediaEgressStats;
 
 use crate::assign::{Change, SlotState, assign, visible};
-use crate::peer::{EgressFigures, Role};
-use crate::publish::ticks;
+use crate::layers::{LayerInfo, LayerMask};
+use crate::limit::Room;
+use crate::peer::{Peer, Role};
 use crate::session::Session;
-use crate::sfu::{LEAST_SLEEP, Sfu};
+use crate::sfu::Sfu;
 use crate::slot::{Plan, Slot};
 use crate::track::{TrackInfo, TrackPacket, Viewer};
-use crate::{IngestStats, PeerId, SessionId, SfuEvent, SlotStats, TrackId, TrackStats, ViewerStats, codec};
+use crate::{
+    IngestStats, LayerStats, PeerId, SessionId, SfuEvent, SlotStats, TrackId, TrackStats, UserId, ViewerStats, codec,
+};
 
 /// Of Opus, the only sound that is forwarded (RFC 7587 §4.1), in hertz.
 const AUDIO_CLOCK_RATE: u32 = 48_000;
 
 /// Of every video format, in hertz.
 const VIDEO_CLOCK_RATE: u32 = 90_000;
+
+fn clock_rate(kind: MediaKind) -> u32 {
+    match kind {
+        MediaKind::Audio => AUDIO_CLOCK_RATE,
+        MediaKind::Video => VIDEO_CLOCK_RATE,
+    }
+}
 
 /// How many are audio and how many video.
 fn count(kinds: impl Iterator<Item = MediaKind>) -> (u32, u32) {
@@ -29,46 +38,79 @@ fn count(kinds: impl Iterator<Item = MediaKind>) -> (u32, u32) {
 }
 
 impl Sfu {
-    /// Sends `packet` to every slot of this worker that shows the track.
-    pub(crate) fn fan_out(&mut self, id: TrackId, packet: &TrackPacket, now: Instant) {
-        let Some(track) = self.tracks.get(&id) else { return };
-        let mut needs_keyframe = false;
-        let mut switched = Vec::new();
-        for viewer in &track.viewers {
-            if !viewer.takes.has(packet.layer) {
-                continue;
+    /// Takes `packet` for every slot of this worker that shows the track; [`Self::distribute`] does the rest.
+    pub(crate) fn fan_out(&mut self, id: TrackId, packet: TrackPacket, now: Instant) {
+        self.batch.push((id, packet));
+        self.batch_at = self.batch_at.max(Some(now));
+    }
+
+    /// Gives each viewer what has come for it: all packets of a picture at once, so that what is known of a viewer comes
+    /// into the processor's cache once for all of them.
+    pub(crate) fn distribute(&mut self) {
+        let Some(now) = self.batch_at.take() else { return };
+        let mut batch = std::mem::take(&mut self.batch);
+        for run in batch.chunk_by(|(one, _), (other, _)| one == other) {
+            if let [(id, _), ..] = run {
+                self.distribute_run(*id, run, now);
             }
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    /// Packets of one track.
+    fn distribute_run(&mut self, id: TrackId, run: &[(TrackId, TrackPacket)], now: Instant) {
+        let Some(track) = self.tracks.get(&id) else { return };
+        let mut needs_keyframe = LayerMask::NONE;
+        let mut switched = Vec::new();
+        let layers = LayerMask::of(run.iter().map(|(_, packet)| packet.layer));
+        for viewer in track.viewers.iter().filter(|viewer| viewer.takes.overlaps(layers)) {
             let Some(peer) = self.peers.get_mut(&viewer.peer) else {
                 continue;
             };
-            if peer.is_congested && track.info.kind.is_video() {
-                self.counters.dropped += 1;
-                continue;
-            }
-            let Role::Subscribe(slots) = &mut peer.role else {
+            let Peer {
+                role: Role::Subscribe(slots),
+                egress: Some(egress),
+                is_congested,
+                is_unsent,
+                ..
+            } = peer
+            else {
                 continue;
             };
             let Some(slot) = viewer.slot(slots) else { continue };
-            match slot.plan(&track.info, packet, now) {
-                Plan::Forward { forward, has_switched } => {
-                    if has_switched {
-                        switched.push((viewer.peer, viewer.mid, slot.takes()));
+            let taken = run.iter().filter(|(_, packet)| viewer.takes.has(packet.layer));
+            if *is_congested && track.info.kind.is_video() {
+                self.counters.dropped += taken.count() as u64;
+                continue;
+            }
+            for (_, packet) in taken {
+                match slot.plan(&track.info, packet, now) {
+                    Plan::Forward { forward, has_switched } => {
+                        if has_switched {
+                            switched.push((viewer.peer, viewer.mid, slot.takes()));
+                        }
+                        if egress.send(forward) {
+                            self.counters.forwarded += 1;
+                        } else {
+                            self.counters.dropped += 1;
+                        }
+                        if !std::mem::replace(is_unsent, true) {
+                            self.unsent.push_back(viewer.peer);
+                        }
                     }
-                    if peer.send(forward, now, &mut self.out) {
-                        self.counters.forwarded += 1;
+                    Plan::Drop => self.counters.dropped += 1,
+                    Plan::Wait { ask } => {
+                        self.counters.dropped += 1;
+                        if ask {
+                            needs_keyframe = needs_keyframe.with(LayerMask::of([packet.layer]));
+                        }
                     }
-                    // A dead one is found when its timer comes up.
-                    self.timers.set(viewer.peer, peer.wakes_at().max(now + LEAST_SLEEP));
-                }
-                Plan::Drop => self.counters.dropped += 1,
-                Plan::Wait { ask } => {
-                    self.counters.dropped += 1;
-                    needs_keyframe |= ask;
                 }
             }
         }
-        if needs_keyframe {
-            self.request_keyframe(id, packet.layer, now);
+        for layer in needs_keyframe.layers() {
+            self.request_keyframe(id, layer, now);
         }
         if !switched.is_empty() {
             self.settle_takes(id, &switched);
@@ -89,7 +131,7 @@ impl Sfu {
         let at = slots.iter().position(|slot| slot.mid == mid);
         match (at, direction.is_sending()) {
             (None, true) => {
-                let Some(ssrc) = peer.bound_history(mid, &mut self.out) else {
+                let Some(ssrc) = peer.open_stream(mid, clock_rate(kind), &mut self.out) else {
                     return;
                 };
                 let mut slot = Slot::new((mid, ssrc), kind, now);
@@ -98,9 +140,13 @@ impl Sfu {
                     slots.push(slot);
                 }
             }
-            (Some(at), true) => slots[at].set_offered(offered),
+            (Some(at), true) => {
+                slots[at].set_offered(offered);
+                peer.open_stream(mid, clock_rate(kind), &mut self.out);
+            }
             (Some(at), false) => {
                 let slot = slots.remove(at);
+                peer.close_stream(mid);
                 self.unwatch(slot.track, id, mid);
             }
             (None, false) => {}
@@ -209,6 +255,7 @@ impl Sfu {
             mid,
             index,
             takes,
+            room: Room::NotNeeded,
         };
         self.watch(track, viewer);
         true
@@ -266,6 +313,7 @@ impl Sfu {
         track.viewers.retain(|viewer| (viewer.peer, viewer.mid) != (peer, mid));
         self.counters.slots -= (before - track.viewers.len()) as u64;
         self.renew_subscription(id);
+        self.renew_room(id);
     }
 
     pub(crate) fn on_keyframe_request(&mut self, id: PeerId, mid: Mid, now: Instant) {
@@ -296,24 +344,6 @@ impl Sfu {
         }
     }
 
-    pub(crate) fn on_egress_stats(&mut self, id: PeerId, stats: &MediaEgressStats) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            let clock_rate = match peer.media_section(stats.mid) {
-                Some((MediaKind::Audio, _)) => AUDIO_CLOCK_RATE,
-                _ => VIDEO_CLOCK_RATE,
-            };
-            let figures = peer.figures.entry(stats.mid).or_default();
-            *figures = EgressFigures {
-                packets: stats.packets,
-                bytes: stats.bytes,
-                recent: stats.packets.saturating_sub(figures.packets),
-                loss: stats.loss,
-                jitter: stats.remote.as_ref().map(|remote| ticks(remote.jitter, clock_rate)),
-                round_trip: stats.rtt.or(figures.round_trip),
-            };
-        }
-    }
-
     /// The tracks of a session as this worker sees them, in the order of publishing.
     pub fn track_stats(&mut self, session: &SessionId, now: Instant) -> Vec<TrackStats> {
         let ids = self.sessions.get(session).map(|session| session.tracks.clone());
@@ -334,6 +364,7 @@ impl Sfu {
                 source: track.info.source,
                 codec: codec::name(track.info.format.codec),
                 receivers: track.viewers.len() as u32,
+                layers: track.layers.0.iter().map(layer_stats).collect(),
                 ingest: track.ingest.as_mut().map(|ingest| IngestStats {
                     bits_per_second: ingest.layers.bits_per_second(now),
                     loss: ingest.layers.reception().loss,
@@ -352,23 +383,28 @@ impl Sfu {
         Some(SlotStats {
             mid: slot.mid.to_string(),
             track: track.info.id,
+            user: track.info.user.clone(),
             kind: slot.kind,
+            source: track.info.source,
             rid: shown.and_then(|layer| layer.rid).map(|rid| rid.to_string()),
             height: shown.and_then(|layer| layer.size).map(|size| size.height),
             is_left_out: slot.is_left_out,
         })
     }
 
-    /// What each subscribe peer of this worker has been sent.
-    pub fn viewer_stats(&self) -> Vec<ViewerStats> {
+    /// What each subscribe peer of this worker has been sent; of one participant, or of all.
+    pub fn viewer_stats(&self, of: Option<(&SessionId, &UserId)>) -> Vec<ViewerStats> {
+        let is_asked_for =
+            |peer: &Peer| of.is_none_or(|(session, user)| peer.session == *session && peer.user == *user);
         let viewers = self
             .peers
             .values()
-            .filter(|peer| matches!(peer.role, Role::Subscribe(_)));
+            .filter(|peer| matches!(peer.role, Role::Subscribe(_)) && is_asked_for(peer));
         viewers
             .map(|peer| ViewerStats {
                 peer: peer.id,
                 session: peer.session.clone(),
+                user: peer.user.clone(),
                 packets: peer.figures.values().map(|figures| figures.packets).sum(),
                 bytes: peer.figures.values().map(|figures| figures.bytes).sum(),
                 loss: peer
@@ -384,5 +420,13 @@ impl Sfu {
                 },
             })
             .collect()
+    }
+}
+
+fn layer_stats(layer: &LayerInfo) -> LayerStats {
+    LayerStats {
+        rid: layer.rid.map(|rid| rid.to_string()),
+        height: layer.size.map(|size| size.height),
+        bits_per_second: layer.bits_per_second,
     }
 }

@@ -1,10 +1,11 @@
 //! Which peer wants to be woken when, without looking at all of them.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use crate::PeerId;
+use crate::id::IdMap;
 
 /// Deadlines of peers. A deadline that moves later leaves its old entry in the heap, which is corrected when it comes
 /// up: peers' deadlines move with every packet, and nearly always later, so that most changes cost no more than a hash
@@ -13,19 +14,18 @@ use crate::PeerId;
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, PeerId)>>,
     /// The deadline that holds, and the earliest entry in the heap.
-    deadlines: HashMap<PeerId, (Instant, Instant)>,
+    deadlines: IdMap<PeerId, (Instant, Instant)>,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, peer: PeerId, deadline: Instant) {
-        let scheduled = match self.deadlines.get(&peer) {
-            Some((_, scheduled)) if *scheduled <= deadline => *scheduled,
+        match self.deadlines.get_mut(&peer) {
+            Some((holds, scheduled)) if *scheduled <= deadline => *holds = deadline,
             _ => {
                 self.heap.push(Reverse((deadline, peer)));
-                deadline
+                self.deadlines.insert(peer, (deadline, deadline));
             }
-        };
-        self.deadlines.insert(peer, (deadline, scheduled));
+        }
     }
 
     pub(crate) fn remove(&mut self, peer: PeerId) {
@@ -68,6 +68,7 @@ mod tests {
     use crate::WorkerId;
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use std::collections::HashMap;
     use std::time::Duration;
 
     proptest! {

@@ -8,6 +8,7 @@ use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::rtp::{AbsCaptureTime, ExtensionValues, VideoOrientation};
 
 use crate::layers::{LayerMask, LayerSet, Layers, MAX_LAYERS};
+use crate::limit::{Limit, Room};
 use crate::slot::Slot;
 use crate::speech::Speech;
 use crate::throttle::Throttle;
@@ -75,6 +76,8 @@ pub(crate) struct Viewer {
     pub(crate) index: usize,
     /// The layers of which it gets packets, or waits for a keyframe.
     pub(crate) takes: LayerMask,
+    /// What of it the viewer's line has room for.
+    pub(crate) room: Room,
 }
 
 impl Viewer {
@@ -99,6 +102,10 @@ pub(crate) struct Track {
     pub(crate) keyframes: [Throttle; MAX_LAYERS],
     /// On a worker that it is relayed to: the layers that it was asked for.
     pub(crate) subscribed: LayerMask,
+    /// On a worker that it is relayed to: what was last said of its viewers' room.
+    pub(crate) told_room: Room,
+    /// What it took before its publisher was limited, in bits per second; 0: it is not. Viewers' lines are measured for that.
+    pub(crate) wanted: u64,
     /// Where its packets come in, on the worker that it is published to.
     pub(crate) ingest: Option<Ingest>,
 }
@@ -108,6 +115,12 @@ impl Track {
     pub(crate) fn taken(&self) -> LayerMask {
         let takes = self.viewers.iter().map(|viewer| viewer.takes);
         takes.fold(LayerMask::NONE, LayerMask::with)
+    }
+
+    /// What this worker's viewers have room for: the one with the most.
+    pub(crate) fn room(&self) -> Room {
+        let rooms = self.viewers.iter().map(|viewer| viewer.room);
+        rooms.max().unwrap_or_default()
     }
 
     /// The layers that somebody at any worker takes, where it is published.
@@ -127,6 +140,9 @@ pub(crate) struct Ingest {
     pub(crate) request: Option<KeyframeRequestKind>,
     /// Other workers with viewers of this track, and the layers that these take.
     pub(crate) relays: Vec<(WorkerId, LayerMask)>,
+    /// What the viewers of other workers have room for.
+    pub(crate) rooms: Vec<(WorkerId, Room)>,
+    pub(crate) limit: Limit,
     /// What the other workers were last told of the layers.
     pub(crate) told: LayerSet,
     pub(crate) speech: Speech,

@@ -75,7 +75,7 @@ fn datagrams_of_nobody_are_counted_and_forgotten() {
     }
     assert_eq!(sfu.counters().unknown_datagrams, 1_999);
     assert_eq!(sfu.poll_timeout(), None);
-    assert!(sfu.poll_transmit().is_none());
+    assert!(sfu.poll_transmit(Instant::now()).is_none());
 }
 
 #[test]

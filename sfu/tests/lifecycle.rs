@@ -195,7 +195,7 @@ fn statistics_tell_what_comes_in_and_who_gets_it() {
     assert!(there.iter().all(|track| track.ingest.is_none()));
     assert!(
         world.workers[1]
-            .viewer_stats()
+            .viewer_stats(None)
             .iter()
             .all(|viewer| viewer.packets > 100)
     );

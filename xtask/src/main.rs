@@ -12,6 +12,7 @@ mod icons;
 mod pages;
 mod process;
 mod run;
+mod soak;
 mod system;
 #[cfg(unix)]
 mod targets;
@@ -48,6 +49,8 @@ enum Chore {
     /// Measure what the project aims at, on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Find out whether a server that runs for long keeps its memory and file descriptors.
+    Soak(soak::Args),
     /// Write what is generated from the code: TypeScript types for the pages, the table of permissions for the docs.
     Bindings(bindings::Args),
     /// Draw the app's icons from the mark in assets/.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Chore::CheckTargets(args) => targets::run(&args, &checkout),
         Chore::Bench(bench) => bench::run(bench),
+        Chore::Soak(args) => soak::run(&args, &checkout),
         Chore::Bindings(args) => bindings::run(&args, &checkout),
         Chore::Icons => icons::run(&checkout),
     });

@@ -47,6 +47,7 @@ pub(crate) const END_TO_END: &[&str] = &[
     "xdotool",
     "x11-utils",
     "dbus-daemon",
+    "python3-gi",
     "pulseaudio",
     "pulseaudio-utils",
     "libasound2-plugins",

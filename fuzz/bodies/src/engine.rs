@@ -45,12 +45,15 @@ fn request(direction: footlight_sfu::Direction, offer: &str) -> PeerRequest<'_> 
 }
 
 /// Empties the queues. Answers the datagrams.
-fn drain(sfu: &mut Sfu) -> Vec<(SocketAddr, Vec<u8>)> {
+fn drain(sfu: &mut Sfu, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
     while sfu.poll_event().is_some() {}
     while sfu.poll_relay().is_some() {}
-    std::iter::from_fn(|| sfu.poll_transmit())
-        .map(|transmit| (transmit.destination, transmit.contents.to_vec()))
-        .collect()
+    let mut datagrams = Vec::new();
+    while let Some(transmit) = sfu.poll_transmit(now) {
+        let destination = transmit.destination;
+        datagrams.extend(transmit.datagrams().map(|contents| (destination, contents.to_vec())));
+    }
+    datagrams
 }
 
 /// Nothing of a peer is left.
@@ -69,15 +72,15 @@ pub fn sdp_offer(data: &[u8]) {
     let mut sfu = sfu();
     for direction in [footlight_sfu::Direction::Publish, footlight_sfu::Direction::Subscribe] {
         let accepted = sfu.accept(&request(direction, offer), now);
-        drain(&mut sfu);
+        drain(&mut sfu, now);
         let Ok((peer, answer)) = accepted else { continue };
         SdpAnswer::from_sdp_string(&answer).expect("an answer is SDP");
         let _ = sfu.reoffer(peer, offer, None, now);
-        drain(&mut sfu);
+        drain(&mut sfu, now);
         let _ = sfu.add_remote_candidate(peer, offer.lines().last().unwrap_or_default(), now);
-        drain(&mut sfu);
+        drain(&mut sfu, now);
         sfu.close(peer, now);
-        drain(&mut sfu);
+        drain(&mut sfu, now);
         assert_empty(sfu.counters());
     }
 }
@@ -234,7 +237,7 @@ impl House {
 
     fn flush(&mut self) {
         loop {
-            let datagrams = drain(&mut self.sfu);
+            let datagrams = drain(&mut self.sfu, self.now);
             if datagrams.is_empty() {
                 return;
             }
@@ -253,7 +256,7 @@ impl House {
     fn close(mut self) {
         for peer in self.peers {
             self.sfu.close(peer, self.now);
-            drain(&mut self.sfu);
+            drain(&mut self.sfu, self.now);
         }
         assert_empty(self.sfu.counters());
     }

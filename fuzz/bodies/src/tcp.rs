@@ -20,7 +20,10 @@ pub fn tcp_frames(data: &[u8]) {
             port: 0,
             advertise: bind,
             workers: 1,
+            pinning: false,
             ice_tcp: true,
+            pages: Vec::new(),
+            relay: None,
         };
         Media::start(config).expect("a free port of the loopback interface").0
     });

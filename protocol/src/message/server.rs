@@ -335,7 +335,8 @@ pub struct Welcome {
     pub guest_limit: u32,
     /// Path of the background picture in camera mode; `null` where there is none.
     pub background: Option<String>,
-    /// STUN and TURN servers for connections with other participants, in a session that is a mesh.
+    /// STUN and TURN servers, with credentials for this participant: for connections with other participants in a session
+    /// that is a mesh, and for those with the server where nothing else gets through a firewall.
     #[serde(default)]
     pub ice_servers: Vec<IceServer>,
 }

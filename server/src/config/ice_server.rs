@@ -2,8 +2,12 @@
 
 use std::net::Ipv6Addr;
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use serde::Deserialize;
+
+use super::Secret;
+use crate::turn::{Login, TurnSecret};
 
 /// Why something names no ICE server. What is repeated of it is never a username or a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,26 +24,42 @@ pub enum IceServerError {
     /// Quotes, angle brackets and control characters would break out of the `Link` header.
     #[error("this character cannot be in an ICE server: {0:?}")]
     Character(char),
-    /// Neither one word nor three.
-    #[error("an ICE server is written as \"URL\" or as \"URL USERNAME CREDENTIAL\"")]
+    /// Neither one word nor three, nor two of which the second is a secret.
+    #[error("an ICE server is written as \"URL\", as \"URL USERNAME CREDENTIAL\" or as \"URL secret=SECRET\"")]
     Shape,
+    /// A secret stands for both.
+    #[error("an ICE server has either `secret` or `username` and `credential`")]
+    SecretAndLogin,
     /// A table without any.
     #[error("`urls` of an ICE server names none")]
     NoUrl,
     /// Browsers take no TURN server without (W3C WebRTC §4.4.1.6).
-    #[error("{0:?} needs both `username` and `credential`: browsers take no TURN server without")]
+    #[error("{0:?} needs both `username` and `credential`, or a `secret`: browsers take no TURN server without")]
     Login(String),
 }
 
-/// One server, by one or more URLs. Written as `URL`, as `URL USERNAME CREDENTIAL` or, in a file, as a table.
+/// One server, by one or more URLs. Written as `URL`, as `URL USERNAME CREDENTIAL`, as `URL secret=SECRET` or, in a file,
+/// as a table.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
-pub struct IceServer(footlight_protocol::IceServer);
+pub struct IceServer {
+    urls: Vec<String>,
+    credentials: Credentials,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Credentials {
+    None,
+    /// The same for everybody.
+    Fixed(Login),
+    /// For each participant some that end, which the TURN server checks by the same secret (coturn's `use-auth-secret`).
+    Shared(TurnSecret),
+}
 
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "an ICE server is a text, or a table of `urls`, `username` and `credential`"
+    expecting = "an ICE server is a text, or a table of `urls` and of `username` and `credential` or `secret`"
 )]
 enum Written {
     Text(String),
@@ -52,54 +72,89 @@ struct Table {
     urls: Vec<String>,
     username: Option<String>,
     credential: Option<String>,
+    secret: Option<Secret>,
 }
 
 impl IceServer {
-    /// As browsers take it.
-    pub fn to_wire(&self) -> footlight_protocol::IceServer {
-        self.0.clone()
-    }
-
-    /// The values of its `Link` headers, one for each URL (RFC 9725 §4.6).
-    pub fn links(&self) -> impl Iterator<Item = String> {
-        let login = match (&self.0.username, &self.0.credential) {
-            (Some(username), Some(credential)) => {
-                format!("; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\"")
-            }
-            _ => String::new(),
+    /// As browsers take it, with new credentials where each participant has some.
+    pub fn to_wire(&self, now: SystemTime) -> footlight_protocol::IceServer {
+        let login = match &self.credentials {
+            Credentials::None => None,
+            Credentials::Fixed(login) => Some(login.clone()),
+            Credentials::Shared(secret) => Some(secret.issue(now)),
         };
-        let urls = self.0.urls.iter();
-        urls.map(move |url| format!("<{url}>; rel=\"ice-server\"{login}"))
+        let (username, credential) = login.map(|login| (login.username, login.password)).unzip();
+        footlight_protocol::IceServer {
+            urls: self.urls.clone(),
+            username,
+            credential,
+        }
     }
 
-    fn new(urls: Vec<String>, username: Option<String>, credential: Option<String>) -> Result<Self, IceServerError> {
+    /// One by these URLs, which take this login.
+    pub(crate) fn new(urls: Vec<String>, login: Option<Login>) -> Result<Self, IceServerError> {
+        Self::check(urls, login.map_or(Credentials::None, Credentials::Fixed))
+    }
+
+    fn check(urls: Vec<String>, credentials: Credentials) -> Result<Self, IceServerError> {
         if urls.is_empty() {
             return Err(IceServerError::NoUrl);
         }
-        let texts = urls.iter().chain(&username).chain(&credential);
-        if let Some(bad) = texts.flat_map(|text| text.chars()).find(|c| !fits_a_header(*c)) {
+        let login = match &credentials {
+            Credentials::Fixed(login) => vec![&login.username, &login.password],
+            _ => Vec::new(),
+        };
+        let mut texts = urls.iter().chain(login).flat_map(|text| text.chars());
+        if let Some(bad) = texts.find(|c| !fits_a_header(*c)) {
             return Err(IceServerError::Character(bad));
         }
         for url in &urls {
-            let is_turn = check_uri(url)?;
-            let has_login = username.is_some() && credential.is_some();
-            let has_half = username.is_some() != credential.is_some();
-            if has_half || (is_turn && !has_login) {
+            if check_uri(url)? && credentials == Credentials::None {
                 return Err(IceServerError::Login(url.clone()));
             }
         }
-        Ok(Self(footlight_protocol::IceServer {
+        Ok(Self { urls, credentials })
+    }
+
+    fn read(table: Table) -> Result<Self, IceServerError> {
+        let Table {
             urls,
             username,
             credential,
-        }))
+            secret,
+        } = table;
+        let credentials = match (username, credential, secret) {
+            (None, None, None) => Credentials::None,
+            (Some(username), Some(password), None) => Credentials::Fixed(Login { username, password }),
+            (None, None, Some(secret)) => Credentials::Shared(TurnSecret::from(secret.reveal())),
+            (_, _, Some(_)) => return Err(IceServerError::SecretAndLogin),
+            (_, _, None) => {
+                let url = urls.into_iter().next().unwrap_or_default();
+                return Err(IceServerError::Login(url));
+            }
+        };
+        Self::check(urls, credentials)
     }
 }
 
+/// The values of a server's `Link` headers, one for each URL (RFC 9725 §4.6).
+pub fn links(server: &footlight_protocol::IceServer) -> impl Iterator<Item = String> {
+    let login = match (&server.username, &server.credential) {
+        (Some(username), Some(credential)) => {
+            format!("; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\"")
+        }
+        _ => String::new(),
+    };
+    let urls = server.urls.iter();
+    urls.map(move |url| format!("<{url}>; rel=\"ice-server\"{login}"))
+}
+
 impl std::fmt::Debug for IceServer {
-    /// Without its credential: configurations end up in logs.
+    /// Without its credentials: configurations end up in logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,12 +165,20 @@ impl FromStr for IceServer {
         if let Some(bad) = text.chars().find(|c| !fits_a_header(*c)) {
             return Err(IceServerError::Character(bad));
         }
-        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        match <[String; 3]>::try_from(words) {
-            Ok([url, username, credential]) => Self::new(vec![url], Some(username), Some(credential)),
-            Err(words) if words.len() == 1 => Self::new(words, None, None),
-            Err(_) => Err(IceServerError::Shape),
-        }
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (url, credentials) = match words[..] {
+            [url] => (url, Credentials::None),
+            [url, second] => {
+                let secret = second.strip_prefix("secret=").filter(|secret| !secret.is_empty());
+                (url, Credentials::Shared(secret.ok_or(IceServerError::Shape)?.into()))
+            }
+            [url, username, password] => {
+                let (username, password) = (username.to_owned(), password.to_owned());
+                (url, Credentials::Fixed(Login { username, password }))
+            }
+            _ => return Err(IceServerError::Shape),
+        };
+        Self::check(vec![url.to_owned()], credentials)
     }
 }
 
@@ -125,7 +188,7 @@ impl TryFrom<Written> for IceServer {
     fn try_from(written: Written) -> Result<Self, IceServerError> {
         match written {
             Written::Text(text) => text.parse(),
-            Written::Table(table) => Self::new(table.urls, table.username, table.credential),
+            Written::Table(table) => Self::read(table),
         }
     }
 }
@@ -186,7 +249,7 @@ mod tests {
     }
 
     fn links(server: &IceServer) -> Vec<String> {
-        server.links().collect()
+        super::links(&server.to_wire(SystemTime::UNIX_EPOCH)).collect()
     }
 
     fn tables(text: &str) -> Result<Vec<IceServer>, String> {
@@ -219,12 +282,23 @@ mod tests {
         )
         .expect("two servers");
         assert_eq!(servers[0], parse("stun:stun.example.net").expect("stun"));
-        let wire = servers[1].to_wire();
+        let wire = servers[1].to_wire(SystemTime::UNIX_EPOCH);
         assert_eq!(
             (wire.urls.len(), wire.credential.as_deref()),
             (2, Some("a pass phrase"))
         );
         assert_eq!(links(&servers[1]).len(), 2);
+    }
+
+    #[test]
+    fn a_secret_makes_credentials_for_each() {
+        let table = tables("{ urls = [\"turn:turn.example.net\"], secret = \"north\" }").expect("one server");
+        assert_eq!(table[0], parse("turn:turn.example.net secret=north").expect("the same"));
+        let wire = table[0].to_wire(SystemTime::UNIX_EPOCH);
+        let username = wire.username.as_deref().expect("one");
+        assert!(username.starts_with("43200:"), "{username}");
+        assert_ne!(wire, table[0].to_wire(SystemTime::UNIX_EPOCH));
+        assert!(!format!("{:?}", table[0]).contains("north"));
     }
 
     #[test]
@@ -264,11 +338,16 @@ mod tests {
             assert_eq!(refused(uri), IceServerError::Uri(uri.into()));
         }
         assert_eq!(refused("turn:a user"), IceServerError::Shape);
+        assert_eq!(refused("turn:a secret="), IceServerError::Shape);
         assert_eq!(refused(""), IceServerError::Shape);
         assert_eq!(refused("turn:a"), IceServerError::Login("turn:a".into()));
         for (table, word) in [
             ("{ urls = [] }", "`urls`"),
             ("{ urls = [\"turn:a\"], username = \"ann\" }", "`credential`"),
+            (
+                "{ urls = [\"turn:a\"], username = \"ann\", secret = \"b\" }",
+                "`secret`",
+            ),
             ("{ url = \"stun:a\" }", "`urls`"),
             ("7", "a table"),
         ] {

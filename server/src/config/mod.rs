@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use auth::{AuthConfig, AuthSettings, MIN_API_KEY_CHARS, MIN_SECRET_BYTES, SecretSource};
 pub(crate) use auth::{check_api_key, check_secret};
-pub use ice_server::{IceServer, IceServerError};
+pub use ice_server::{IceServer, IceServerError, links};
 pub use load::{Cli, Command, ConfigError, TokenArgs, load, parse};
 pub use network::{Network, NetworkError};
 pub use private_file::PrivateFileError;
@@ -49,6 +49,7 @@ pub enum TlsMode {
 
 /// Everything that can be configured, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of its own, on or off")]
 pub struct Config {
     /// Where pages and signaling are served.
     pub listen: Vec<SocketAddr>,
@@ -60,12 +61,18 @@ pub struct Config {
     pub media_port: u16,
     /// Addresses that are told to the other side; empty means those of this machine's interfaces.
     pub advertise: Vec<IpAddr>,
+    /// The STUN server (`HOST:PORT`) that is asked for this machine's address from outside; `None` asks nobody.
+    pub stun_discovery: Option<String>,
     /// Media worker threads; 0 means one per core.
     pub workers: usize,
+    /// Whether each media worker keeps to a core of its own.
+    pub pinning: bool,
     /// Whether media may come by TCP where UDP is blocked.
     pub ice_tcp: bool,
-    /// Told to WHIP and WHEP clients, and to the participants of a mesh.
+    /// Told to WHIP and WHEP clients and to participants, besides the server's own relay.
     pub ice_servers: Vec<IceServer>,
+    /// Whether there is a relay (TURN) on the port of the pages, for who reaches no other.
+    pub turn: bool,
     /// Whether the server is announced on the local network, where it can be reached from there.
     pub mdns: bool,
     /// The data folder; `None` means the platform's data home.
@@ -94,6 +101,37 @@ pub struct Config {
     pub auth: AuthConfig,
 }
 
+impl Config {
+    /// Advertises these as well: after those that are named, or that the interfaces have.
+    pub fn advertise_also(&mut self, addresses: Vec<IpAddr>) {
+        if self.advertise.is_empty() {
+            let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+            let usable = interfaces.iter().filter(|interface| !interface.is_link_local());
+            self.advertise = usable
+                .map(if_addrs::Interface::ip)
+                .filter(|ip| self.covers(*ip))
+                .collect();
+            self.advertise.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
+        }
+        for address in addresses {
+            if !self.advertise.contains(&address) {
+                self.advertise.push(address);
+            }
+        }
+    }
+
+    /// Whether the media sockets listen at an address.
+    fn covers(&self, ip: IpAddr) -> bool {
+        let pages = self.listen.iter().map(SocketAddr::ip);
+        let mut bound: Box<dyn Iterator<Item = IpAddr>> = if self.media_listen.is_empty() {
+            Box::new(pages)
+        } else {
+            Box::new(self.media_listen.iter().copied())
+        };
+        bound.any(|own| own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4()))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -105,9 +143,12 @@ impl Default for Config {
             media_listen: Vec::new(),
             media_port: DEFAULT_MEDIA_PORT,
             advertise: Vec::new(),
+            stun_discovery: None,
             workers: 0,
+            pinning: true,
             ice_tcp: true,
             ice_servers: Vec::new(),
+            turn: true,
             mdns: true,
             data_dir: None,
             tls: TlsMode::SelfSigned,

@@ -24,13 +24,19 @@ pub struct Settings {
     /// Addresses that viewers send media to [default: those of this machine's interfaces]
     #[arg(long, env = "FOOTLIGHT_ADVERTISE", value_name = "ADDRESS", value_delimiter = ',')]
     pub advertise: Option<Vec<IpAddr>>,
+    /// STUN server to ask at the start for this machine's address from outside, which is then advertised too
+    #[arg(long, env = "FOOTLIGHT_STUN_DISCOVERY", value_name = "HOST:PORT")]
+    pub stun_discovery: Option<String>,
     /// Media worker threads; 0 means one per core [default: 0]
     #[arg(long, env = "FOOTLIGHT_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
+    /// Let the operating system move media workers between cores
+    #[arg(long, env = "FOOTLIGHT_NO_PINNING", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub no_pinning: Option<bool>,
     /// Do not take media over TCP
     #[arg(long, env = "FOOTLIGHT_NO_ICE_TCP", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub no_ice_tcp: Option<bool>,
-    /// STUN and TURN servers told to WHIP and WHEP clients and in a mesh: "URL" or "URL USERNAME CREDENTIAL"
+    /// More STUN and TURN servers to tell clients of: "URL", "URL USERNAME CREDENTIAL" or "URL secret=SECRET"
     #[arg(
         long,
         env = "FOOTLIGHT_ICE_SERVERS",
@@ -39,6 +45,9 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub ice_servers: Option<Vec<IceServer>>,
+    /// Do not relay media on the port of the pages
+    #[arg(long, env = "FOOTLIGHT_NO_TURN", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub no_turn: Option<bool>,
     /// Do not announce the server on the local network
     #[arg(long, env = "FOOTLIGHT_NO_MDNS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub no_mdns: Option<bool>,
@@ -103,9 +112,12 @@ impl Settings {
             media_listen: self.media_listen.or(other.media_listen),
             media_port: self.media_port.or(other.media_port),
             advertise: self.advertise.or(other.advertise),
+            stun_discovery: self.stun_discovery.or(other.stun_discovery),
             workers: self.workers.or(other.workers),
+            no_pinning: self.no_pinning.or(other.no_pinning),
             no_ice_tcp: self.no_ice_tcp.or(other.no_ice_tcp),
             ice_servers: self.ice_servers.or(other.ice_servers),
+            no_turn: self.no_turn.or(other.no_turn),
             no_mdns: self.no_mdns.or(other.no_mdns),
             data_dir: self.data_dir.or(other.data_dir),
             tls,
@@ -141,9 +153,12 @@ impl Settings {
             media_listen: self.media_listen.unwrap_or(default.media_listen),
             media_port: self.media_port.unwrap_or(default.media_port),
             advertise: self.advertise.unwrap_or(default.advertise),
+            stun_discovery: self.stun_discovery.filter(|server| !server.is_empty()),
             workers: self.workers.unwrap_or(default.workers),
+            pinning: !self.no_pinning.unwrap_or(!default.pinning),
             ice_tcp: !self.no_ice_tcp.unwrap_or(!default.ice_tcp),
             ice_servers: self.ice_servers.unwrap_or(default.ice_servers),
+            turn: !self.no_turn.unwrap_or(!default.turn),
             mdns: !self.no_mdns.unwrap_or(!default.mdns),
             data_dir: self.data_dir.filter(|path| !path.as_os_str().is_empty()),
             tls,

@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use footlight_protocol::{CreateSession, EndReason, SessionList, SessionStats};
+use footlight_protocol::{CreateSession, EndReason, SessionList, SessionStats, UserId};
+use serde::Deserialize;
 
 use super::App;
 use super::error::Failure;
-use super::extract::{Id, bearer, json_body, origin};
+use super::extract::{Id, Query, bearer, json_body, origin};
 use crate::config::TlsMode;
 
 /// `GET /api/sessions`.
@@ -44,10 +45,21 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, no_store, Json(created)).into_response())
 }
 
+/// What may be asked besides what is on air.
+#[derive(Debug, Deserialize)]
+pub(super) struct StatsQuery {
+    /// Whose connections to tell of.
+    viewer: Option<UserId>,
+}
+
 /// `GET /ws/live/{id}/stats`.
-pub(super) async fn stats(State(app): State<App>, Id(id): Id) -> Result<Json<SessionStats>, Failure> {
-    let stats = app.sessions.stats(&id).await.ok_or_else(|| unknown_session(&id))?;
-    Ok(Json(stats))
+pub(super) async fn stats(
+    State(app): State<App>,
+    Id(id): Id,
+    Query(query): Query<StatsQuery>,
+) -> Result<Json<SessionStats>, Failure> {
+    let stats = app.sessions.stats(&id, query.viewer.as_ref()).await;
+    stats.map(Json).ok_or_else(|| unknown_session(&id))
 }
 
 /// `POST /ws/live/{id}/end`.

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use footlight_protocol::SessionId;
 use serde::de::DeserializeOwned;
@@ -16,6 +17,8 @@ use super::error::Failure;
 use super::forwarded::client_address;
 use super::listener::PeerAddress;
 use crate::auth::MAX_TOKEN_BYTES;
+use crate::config::TlsMode;
+use crate::ice_servers::Reached;
 
 /// The `{id}` of a path.
 pub(crate) struct Id(pub(crate) SessionId);
@@ -41,6 +44,39 @@ impl FromRequestParts<App> for ClientAddress {
         let peer = parts.extensions.get::<PeerAddress>();
         let of = |PeerAddress(peer): &PeerAddress| client_address(*peer, &parts.headers, &app.config.trusted_proxies);
         Ok(Self(peer.map(of)))
+    }
+}
+
+/// Where the client reached this server, for other protocols that it may speak to the same port. `None` where the request
+/// does not tell.
+pub(crate) struct ReachedAt(pub(crate) Option<Reached>);
+
+impl FromRequestParts<App> for ReachedAt {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let config = &app.config;
+        let came_by_proxy = parts.extensions.get::<PeerAddress>().is_none_or(|PeerAddress(peer)| {
+            let peer = peer.to_canonical();
+            // Without a list of proxies, a public address is a hint that one stands in front on this machine.
+            config.trusted_proxies.iter().any(|network| network.contains(peer))
+                || (config.public_url.is_some() && peer.is_loopback())
+        });
+        let public = config.public_url.as_deref().filter(|_| came_by_proxy);
+        let asked = public.and_then(|url| url.parse::<Uri>().ok()?.authority().cloned());
+        let Some(authority) = asked.or_else(|| authority(&parts.headers, &parts.uri)) else {
+            return Ok(Self(None));
+        };
+        let usual = if config.tls == TlsMode::Off { 80 } else { 443 };
+        Ok(Self(Some(Reached {
+            host: authority.host().to_owned(),
+            // A proxy passes on HTTP alone: what it listens on leads nobody else to this server.
+            port: if came_by_proxy {
+                app.port
+            } else {
+                authority.port_u16().unwrap_or(usual)
+            },
+        })))
     }
 }
 
@@ -111,16 +147,18 @@ pub(crate) fn is_content_type(headers: &HeaderMap, expected: &str) -> bool {
 /// The address under which the client reached the server, `https://host:port`. `Host` comes from the client and ends up
 /// in a link, so that only what is an authority (RFC 3986 §3.2) is taken from it.
 pub(crate) fn origin(headers: &HeaderMap, uri: &Uri, tls: bool) -> Option<String> {
+    let authority = authority(headers, uri)?;
+    let scheme = if tls { "https" } else { "http" };
+    Some(format!("{scheme}://{authority}"))
+}
+
+fn authority(headers: &HeaderMap, uri: &Uri) -> Option<Authority> {
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let authority: axum::http::uri::Authority = match host {
+    let authority: Authority = match host {
         Some(host) => host.parse().ok()?,
         None => uri.authority()?.clone(),
     };
-    if authority.as_str().contains('@') {
-        return None;
-    }
-    let scheme = if tls { "https" } else { "http" };
-    Some(format!("{scheme}://{authority}"))
+    (!authority.as_str().contains('@')).then_some(authority)
 }
 
 #[cfg(test)]

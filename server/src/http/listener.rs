@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +26,8 @@ use tower::ServiceExt as _;
 
 use super::error::Failure;
 use super::extract::origin;
+use crate::media::Media;
+use crate::turn::{Turn, speaks_turn};
 
 /// Connections that the system completes before they are accepted. A whole audience may arrive in the same second.
 const BACKLOG: u32 = 4096;
@@ -51,6 +53,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A TLS connection begins with a handshake record (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 22;
+
+/// Below this is the first byte of TURN (RFC 8656: a message's type), and that of ICE-TCP (RFC 4571: the upper half of a
+/// length that is less than 2048). No method of HTTP begins with one of these.
+const FRAMED_BELOW: u8 = 8;
+
+/// By so many the two are told apart: TURN has the cookie at 4, and ICE-TCP at 6.
+const FRAMED_BYTES: usize = 10;
+
+/// What is read of a TLS connection at first. Larger reads go past the buffer.
+const FIRST_BYTES: usize = 512;
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -107,12 +119,22 @@ pub(crate) struct ConnectionPermit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PeerAddress(pub(super) IpAddr);
 
+/// Who else speaks on this port, besides HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct Neighbors {
+    /// The relay, with TLS and without.
+    pub turn: Option<Arc<Turn>>,
+    /// Media by ICE-TCP, without TLS.
+    pub media: Option<Media>,
+}
+
 /// What all connections share.
 #[derive(Clone)]
 struct Service {
     router: Router,
     redirect: Router,
     tls: Option<TlsAcceptor>,
+    neighbors: Neighbors,
     closing: CancellationToken,
 }
 
@@ -150,6 +172,7 @@ impl Listener {
         self,
         router: Router,
         tls: Option<Arc<ServerConfig>>,
+        neighbors: Neighbors,
         max_connections: usize,
         closing: CancellationToken,
     ) {
@@ -159,6 +182,7 @@ impl Listener {
             router,
             redirect: Router::new().fallback(to_https),
             tls: tls.map(TlsAcceptor::from),
+            neighbors,
             closing,
         };
         let mut accepting = tokio::task::JoinSet::new();
@@ -194,7 +218,7 @@ async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) 
             // At the limit newcomers wait in the backlog; idle connections end within HEAD_TIMEOUT.
             let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
             let (stream, address) = socket.accept().await?;
-            Ok::<_, io::Error>((stream, PeerAddress(address.ip()), permit))
+            Ok::<_, io::Error>((stream, address, permit))
         };
         let accepted = tokio::select! {
             () = service.closing.cancelled() => return,
@@ -216,38 +240,75 @@ async fn accept(socket: TcpListener, service: Service, permits: Arc<Semaphore>) 
 }
 
 impl Service {
-    async fn connection(self, stream: TcpStream, address: PeerAddress, permit: ConnectionPermit) {
+    async fn connection(self, stream: TcpStream, remote: SocketAddr, permit: ConnectionPermit) {
         // Both only make a connection better; one that refuses them is served as it is.
         let _ = stream.set_nodelay(true);
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(STALL_TIMEOUT));
-        let Some(tls) = self.tls.clone() else {
-            let router = self.router.clone();
-            return self.http(stream, router, (address, permit)).await;
+        let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.open(stream));
+        let opened = match opened.await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return tracing::debug!(%error, "connection not opened"),
+            Err(_) => return tracing::debug!("nothing came of a connection"),
         };
-        let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
-            let mut first = [0];
-            match stream.peek(&mut first).await {
-                Ok(1) if first[0] == TLS_HANDSHAKE => {
-                    tls.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream)))
-                }
-                Ok(1) => Ok(Opened::Plain(stream)),
-                Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(error) => Err(error),
-            }
-        });
-        match opened.await {
-            Ok(Ok(Opened::Tls(stream))) => {
+        let address = PeerAddress(remote.ip());
+        let (turn, media) = (self.neighbors.turn.clone(), self.neighbors.media.clone());
+        match opened {
+            Opened::Tls(stream) => {
                 let router = self.router.clone();
                 self.http(*stream, router, (address, permit)).await;
             }
+            Opened::Plain(stream) if self.tls.is_none() => {
+                let router = self.router.clone();
+                self.http(stream, router, (address, permit)).await;
+            }
             // Somebody typed the address without https://.
-            Ok(Ok(Opened::Plain(stream))) => {
+            Opened::Plain(stream) => {
                 let redirect = self.redirect.clone();
                 self.http(stream, redirect, (address, permit)).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-            Err(_) => tracing::debug!("TLS handshake timed out"),
+            Opened::TurnTls(stream) => {
+                if let Some(turn) = turn {
+                    turn.serve(*stream, remote, Vec::new(), self.closing).await;
+                }
+            }
+            Opened::Framed { stream, read } if speaks_turn(&read) => {
+                if let Some(turn) = turn {
+                    turn.serve(stream, remote, read, self.closing).await;
+                }
+            }
+            // The media workers have limits of their own, and find out what it is.
+            Opened::Framed { stream, read } => {
+                if let Some(media) = media {
+                    media.take_connection(stream, read);
+                }
+            }
+        }
+    }
+
+    /// Finds out what is spoken. Without TLS by the first byte: a letter is HTTP's, 22 is TLS's, and the lengths and types
+    /// of ICE-TCP and TURN are less than 8.
+    async fn open(&self, mut stream: TcpStream) -> io::Result<Opened> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match (first[0], &self.tls) {
+            (TLS_HANDSHAKE, Some(tls)) => {
+                let mut stream = BufReader::with_capacity(FIRST_BYTES, tls.accept(stream).await?);
+                // A browser speaks as soon as it has the key, and has HEAD_TIMEOUT for what it says.
+                let first = stream.fill_buf().await?.first().copied();
+                Ok(match first {
+                    Some(0..FRAMED_BELOW) => Opened::TurnTls(Box::new(stream)),
+                    _ => Opened::Tls(Box::new(stream)),
+                })
+            }
+            (0..FRAMED_BELOW, _) => {
+                let mut read = vec![0; FRAMED_BYTES];
+                stream.read_exact(&mut read).await?;
+                Ok(Opened::Framed { stream, read })
+            }
+            _ => Ok(Opened::Plain(stream)),
         }
     }
 
@@ -280,9 +341,17 @@ impl Service {
     }
 }
 
+type TlsStream = BufReader<tokio_rustls::server::TlsStream<TcpStream>>;
+
 enum Opened {
-    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Tls(Box<TlsStream>),
+    TurnTls(Box<TlsStream>),
     Plain(TcpStream),
+    /// What was read of it already decides between TURN and ICE-TCP.
+    Framed {
+        stream: TcpStream,
+        read: Vec<u8>,
+    },
 }
 
 async fn to_https(headers: HeaderMap, uri: Uri) -> Response {

@@ -27,9 +27,9 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 pub(crate) use error::Failure;
-pub(crate) use extract::{ClientAddress, Id, Query};
+pub(crate) use extract::{ClientAddress, Id, Query, ReachedAt};
 pub(crate) use listener::ConnectionPermit;
-pub use listener::{ListenError, Listener};
+pub use listener::{ListenError, Listener, Neighbors};
 
 use crate::auth::Authority;
 use crate::config::Config;
@@ -61,6 +61,8 @@ pub struct App {
     pub authority: Arc<Authority>,
     /// The figures.
     pub metrics: Arc<Metrics>,
+    /// Where this server listens for pages and signaling.
+    pub port: u16,
 }
 
 /// All routes.

@@ -8,9 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::error::Failure;
-use super::extract::{Id, Query, bearer, is_content_type, parse_id};
+use super::extract::{Id, Query, ReachedAt, bearer, is_content_type, parse_id};
 use super::{App, sdp_fragment};
-use crate::config::IceServer;
+use crate::config::links;
+use crate::ice_servers::Reached;
 use crate::sessions::{Negotiated, PublishRequest, Resource, ResourceKind, WatchRequest};
 
 const SDP: &str = "application/sdp";
@@ -71,6 +72,7 @@ pub(super) async fn publish(
     State(app): State<App>,
     Id(session): Id,
     Query(query): Query<PublishQuery>,
+    ReachedAt(reached): ReachedAt,
     headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Failure> {
@@ -81,7 +83,7 @@ pub(super) async fn publish(
         username: query.username,
         offer,
     };
-    Ok(created(&app, app.sessions.publish(request).await?))
+    Ok(created(&app, app.sessions.publish(request).await?, reached.as_ref()))
 }
 
 /// Watches.
@@ -89,6 +91,7 @@ pub(super) async fn watch(
     State(app): State<App>,
     Id(session): Id,
     Query(query): Query<WatchQuery>,
+    ReachedAt(reached): ReachedAt,
     headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Failure> {
@@ -99,11 +102,11 @@ pub(super) async fn watch(
         preview: query.preview.unwrap_or(false),
         offer,
     };
-    Ok(created(&app, app.sessions.watch(request).await?))
+    Ok(created(&app, app.sessions.watch(request).await?, reached.as_ref()))
 }
 
 /// RFC 9725 §4.2.
-fn created(app: &App, negotiated: Negotiated) -> Response {
+fn created(app: &App, negotiated: Negotiated, reached: Option<&Reached>) -> Response {
     let Negotiated { answer, resource } = negotiated;
     let kind = match resource.kind {
         ResourceKind::Whip => "whip",
@@ -119,7 +122,8 @@ fn created(app: &App, negotiated: Negotiated) -> Response {
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     let mut response = (StatusCode::CREATED, headers, answer).into_response();
-    for link in app.config.ice_servers.iter().flat_map(IceServer::links) {
+    let servers = app.sessions.ice_servers(reached);
+    for link in servers.iter().flat_map(links) {
         // The configuration refuses what a header cannot hold.
         if let Ok(link) = HeaderValue::from_str(&link) {
             response.headers_mut().append(header::LINK, link);

@@ -13,6 +13,8 @@ const MAX_ADVERTISED: usize = 16;
 #[derive(Debug, Clone)]
 pub(super) struct Addresses {
     port: u16,
+    /// Another port whose TCP connections may be media, with the addresses at which it listens.
+    pages: Vec<SocketAddr>,
     advertised: Vec<IpAddr>,
     local: HashSet<IpAddr>,
 }
@@ -43,9 +45,25 @@ impl Addresses {
         advertised.truncate(MAX_ADVERTISED);
         Self {
             port,
+            pages: Vec::new(),
             advertised,
             local,
         }
+    }
+
+    /// With the listeners of pages and signaling, which hand over what speaks ICE-TCP.
+    pub(super) fn with_pages(self, pages: Vec<SocketAddr>) -> Self {
+        Self { pages, ..self }
+    }
+
+    /// Where the port of the pages can be reached that is the media port as well.
+    fn pages_at(&self, ip: IpAddr) -> Option<SocketAddr> {
+        let is_public = |page: &&SocketAddr| !self.local.contains(&ip) && !page.ip().is_loopback();
+        let page = self
+            .pages
+            .iter()
+            .find(|page| covers(&[page.ip()], ip) || is_public(page))?;
+        Some(SocketAddr::new(ip, page.port()))
     }
 
     pub(super) fn advertised(&self) -> Vec<SocketAddr> {
@@ -60,7 +78,9 @@ impl Addresses {
         let mut candidates = Vec::new();
         for address in self.advertised() {
             let builder = Candidate::builder();
-            let over_tcp = tcp.then(|| {
+            // The port of the pages after the media port: both are tried in turn (RFC 6544 §4.2).
+            let ports = [Some(address), self.pages_at(address.ip())];
+            let over_tcp = ports.into_iter().flatten().filter(|_| tcp).map(|address| {
                 Candidate::builder()
                     .tcp()
                     .host(address)
@@ -84,6 +104,15 @@ impl Addresses {
         let known = self.advertised.iter().find(|known| **known == ip);
         let translated = || self.advertised.iter().find(|known| known.is_ipv4() == ip.is_ipv4());
         SocketAddr::new(known.or_else(translated).copied().unwrap_or(ip), self.port)
+    }
+
+    /// The candidate to whose socket a TCP connection came in.
+    pub(super) fn tcp_destination(&self, local: SocketAddr) -> SocketAddr {
+        let mut destination = self.destination(local.ip());
+        if self.pages.iter().any(|page| page.port() == local.port()) {
+            destination.set_port(local.port());
+        }
+        destination
     }
 
     /// The source address to ask the kernel for; `None` where `advertised` is not the machine's own.
@@ -125,6 +154,33 @@ mod tests {
         // A datagram to the private address behind the translation belongs to the advertised one.
         assert_eq!(addresses.destination(ip("10.0.0.4")).ip(), ip("203.0.113.7"));
         assert_eq!(addresses.source(ip("203.0.113.7")), None);
+    }
+
+    #[test]
+    fn the_port_of_the_pages_is_offered_where_it_listens() {
+        let of = |page: &str, advertise: &str| {
+            let page = page.parse().expect("an address");
+            let addresses = Addresses::new(&[ip("0.0.0.0")], vec![ip(advertise)], 8444).with_pages(vec![page]);
+            let candidates = addresses.candidates(true);
+            candidates
+                .iter()
+                .map(|candidate| candidate.addr().port())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("0.0.0.0:8443", "203.0.113.7"), [8444, 8444, 8443]);
+        assert_eq!(of("127.0.0.1:8443", "127.0.0.1"), [8444, 8444, 8443]);
+        // Behind a proxy on the same machine nobody else reaches it.
+        assert_eq!(of("127.0.0.1:8443", "203.0.113.7"), [8444, 8444]);
+
+        let page = "0.0.0.0:8443".parse().expect("an address");
+        let addresses = Addresses::new(&[ip("0.0.0.0")], vec![ip("203.0.113.7")], 8444).with_pages(vec![page]);
+        let came_to = |local: &str| {
+            addresses
+                .tcp_destination(local.parse().expect("an address"))
+                .to_string()
+        };
+        assert_eq!(came_to("10.0.0.4:8443"), "203.0.113.7:8443");
+        assert_eq!(came_to("10.0.0.4:8444"), "203.0.113.7:8444");
     }
 
     #[test]

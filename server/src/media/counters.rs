@@ -82,6 +82,7 @@ atomics!(
     tcp_connections,
     unknown_datagrams,
     load_permille,
+    peers_measured,
 );
 
 impl WorkerCounters {

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use footlight_protocol::{Connection, MediaKind, SessionId, TrackSource, TrackStats, UserId};
-use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Sfu, SfuConfig, Source, Wish, WorkerId};
+use footlight_protocol::{Connection, MediaKind, SessionId, TrackSource, UserId};
+use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Protocol, Sfu, SfuConfig, Source, Wish, WorkerId};
 use mio::{Poll, Waker};
 use tokio::sync::{mpsc, oneshot};
 
 use super::address::Addresses;
 use super::counters::{MediaSnapshot, WorkerCounters};
 use super::event;
-use super::mail::{Acceptance, Address, Colleagues, Command, mailbox};
+use super::figures::SessionFigures;
+use super::mail::{Acceptance, Address, Colleagues, Command, Data, Datagram, mailbox};
+use super::placement::Placement;
+use super::tcp::Handover;
 use super::worker::{Parts, WAKE, Worker};
-use super::{MediaError, MediaEvent, socket};
+use super::{MediaError, MediaEvent, Relayed, affinity, socket};
 
 /// Events that wait for the sessions. A thousand viewers that join at once cause some four thousand.
 const EVENT_CAPACITY: usize = 4096;
@@ -33,8 +35,15 @@ pub struct MediaConfig {
     pub advertise: Vec<IpAddr>,
     /// Threads, at least 1.
     pub workers: usize,
+    /// Whether each thread keeps to a core of its own, where there are enough and the operating system allows it.
+    pub pinning: bool,
     /// Whether to offer ICE-TCP (RFC 6544).
     pub ice_tcp: bool,
+    /// Where pages and signaling are served, by whose port media may come by ICE-TCP as well; see
+    /// [`Media::take_connection`].
+    pub pages: Vec<SocketAddr>,
+    /// Where datagrams go to whose remote is behind the relay; `None` where there is no relay.
+    pub relay: Option<mpsc::Sender<Relayed>>,
 }
 
 /// What [`Media::accept`] needs.
@@ -90,8 +99,7 @@ struct Shared {
     candidates: Vec<SocketAddr>,
     workers: Vec<Address>,
     counters: Vec<Arc<WorkerCounters>>,
-    /// Peers go to the workers in turn.
-    turn: AtomicUsize,
+    placement: Placement,
 }
 
 impl Drop for Shared {
@@ -111,11 +119,14 @@ impl Media {
             port,
             advertise,
             workers,
+            pinning,
             ice_tcp,
+            pages,
+            relay,
         } = config;
         let workers = workers.clamp(1, socket::worker_limit());
         let (port, sockets) = socket::open(&bind, port, workers, ice_tcp)?;
-        let addresses = Addresses::new(&bind, advertise, port);
+        let addresses = Addresses::new(&bind, advertise, port).with_pages(pages);
         let candidates = addresses.candidates(ice_tcp);
         if candidates.is_empty() {
             return Err(MediaError::NoAddress);
@@ -137,12 +148,14 @@ impl Media {
             port,
             candidates: addresses.advertised(),
             workers: workers.clone(),
+            placement: Placement::new(&counters),
             counters: counters.clone(),
-            turn: AtomicUsize::new(0),
         }));
 
-        let each = polls.into_iter().zip(sockets).zip(mailboxes).zip(counters);
-        for (index, (((poll, sockets), mailbox), counters)) in each.enumerate() {
+        let may_use = if pinning { affinity::cores() } else { Vec::new() };
+        let cores = affinity::plan(workers.len(), &may_use);
+        let each = polls.into_iter().zip(sockets).zip(mailboxes).zip(counters).zip(cores);
+        for (index, ((((poll, sockets), mailbox), counters), core)) in each.enumerate() {
             let worker = WorkerId(index as u8);
             let parts = Parts {
                 sfu: Sfu::new(SfuConfig {
@@ -156,9 +169,10 @@ impl Media {
                 mailbox,
                 colleagues: Colleagues::new(worker, workers.clone()),
                 events: events.clone(),
+                relay: relay.clone(),
                 counters,
             };
-            spawn(index, parts).map_err(MediaError::Start)?;
+            spawn(index, core, parts).map_err(MediaError::Start)?;
         }
         tracing::info!(port, workers = workers.len(), candidates = ?media.0.candidates, "media port open");
         Ok((media, receiver))
@@ -174,15 +188,41 @@ impl Media {
         &self.0.candidates
     }
 
+    /// Takes in a datagram of a remote behind the relay, sent to one of [`Media::candidates`].
+    pub fn receive_relayed(&self, datagram: Relayed) {
+        // Always the same one for a remote, so that its datagrams stay in order.
+        let workers = &self.0.workers;
+        let worker = &workers[usize::from(datagram.remote.port()) % workers.len()];
+        worker.data(Data::FromRelay(Datagram {
+            protocol: Protocol::Udp,
+            source: datagram.remote,
+            destination: datagram.local,
+            contents: datagram.contents,
+        }));
+    }
+
+    /// Takes over a connection that came in on another port and speaks ICE-TCP, of which `read` was read already.
+    pub fn take_connection(&self, stream: tokio::net::TcpStream, read: Vec<u8>) {
+        // Any worker: the one that its peer belongs to is found by the first frame.
+        let workers = &self.0.workers;
+        let worker = stream
+            .peer_addr()
+            .map_or(0, |remote| usize::from(remote.port()) % workers.len());
+        match stream.into_std() {
+            Ok(stream) => workers[worker].connection(Handover::new(stream, read)),
+            Err(error) => tracing::debug!(%error, "connection not handed over"),
+        }
+    }
+
     /// Makes a peer and the answer to its offer.
     pub async fn accept(&self, request: PeerRequest) -> Result<Accepted, MediaError> {
-        let turn = self.0.turn.fetch_add(1, Relaxed) % self.0.workers.len();
+        let place = self.0.placement.choose().ok_or(MediaError::Stopped)?;
         let direction = match request.connection {
             Connection::Publish => Direction::Publish,
             Connection::Subscribe => Direction::Subscribe,
         };
         let (reply, replied) = oneshot::channel();
-        self.0.workers[turn].command(Command::Accept(Box::new(Acceptance {
+        self.0.workers[place.worker].command(Command::Accept(Box::new(Acceptance {
             session: request.session,
             user: request.user,
             direction,
@@ -258,48 +298,22 @@ impl Media {
         MediaSnapshot::of(self.0.counters.iter().map(Arc::as_ref))
     }
 
-    /// The published tracks of a session.
-    pub async fn session_stats(&self, session: &SessionId) -> Vec<TrackStats> {
+    /// What is published in a session, and what `viewer` gets.
+    pub async fn session_figures(&self, session: &SessionId, viewer: Option<&UserId>) -> SessionFigures {
         let mut answers = Vec::new();
         for worker in &self.0.workers {
             let (reply, replied) = oneshot::channel();
-            let session = session.clone();
+            let (session, viewer) = (session.clone(), viewer.cloned());
             // A worker that is overloaded is left out: its viewers are missing from the sum.
-            if worker.command(Command::TrackStats { session, reply }).is_ok() {
+            if worker.command(Command::Figures { session, viewer, reply }).is_ok() {
                 answers.push(replied);
             }
         }
-        let mut seen = Vec::new();
+        let mut parts = Vec::new();
         for replied in answers {
-            seen.extend(replied.await.unwrap_or_default());
+            parts.push(replied.await.unwrap_or_default());
         }
-        let mut tracks = Vec::new();
-        for track in &seen {
-            let Some(ingest) = track.ingest else { continue };
-            let Ok(user_id) = track.user.as_str().parse() else {
-                continue;
-            };
-            let receivers = seen
-                .iter()
-                .filter(|other| other.track == track.track)
-                .map(|other| other.receivers);
-            tracks.push((
-                track.track,
-                TrackStats {
-                    user_id,
-                    kind: event::kind(track.kind),
-                    source: event::source(track.source),
-                    codec: track.codec.to_owned(),
-                    bitrate_bps: ingest.bits_per_second,
-                    loss: ingest.loss,
-                    round_trip_ms: ingest.round_trip.map(|time| time.as_secs_f32() * 1000.0),
-                    receivers: receivers.sum(),
-                },
-            ));
-        }
-        // Workers answer in any order, the same tracks shall be shown in the same.
-        tracks.sort_by_key(|(track, _)| *track);
-        tracks.into_iter().map(|(_, stats)| stats).collect()
+        SessionFigures::of(&parts)
     }
 
     /// Closes all peers and stops the workers. Returns when they have stopped.
@@ -332,10 +346,20 @@ impl Media {
     }
 }
 
-fn spawn(index: usize, parts: Parts) -> io::Result<()> {
+fn spawn(index: usize, core: Option<usize>, parts: Parts) -> io::Result<()> {
     let worker = Worker::new(parts)?;
+    let run = move || {
+        if let Some(core) = core {
+            match affinity::pin(core) {
+                Ok(()) => tracing::debug!(worker = index, core, "pinned"),
+                // It serves all the same.
+                Err(error) => tracing::warn!(worker = index, core, %error, "a media worker cannot be kept on its core"),
+            }
+        }
+        worker.run();
+    };
     std::thread::Builder::new()
         .name(format!("media-{index}"))
-        .spawn(move || worker.run())
+        .spawn(run)
         .map(drop)
 }

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use footlight_protocol::{SessionId, UserId};
-use footlight_sfu::{
-    Direction, IceCreds, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, TrackStats, Wish, WorkerId,
-};
+use footlight_sfu::{Direction, IceCreds, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, Wish, WorkerId};
 use mio::Waker;
 use tokio::sync::oneshot;
 
 use super::MediaError;
+use super::figures::Part;
 use super::tcp::Handover;
 
 /// Packets and datagrams that wait for a worker: 100 ms of what one can take in. Beyond it they are dropped, as the
@@ -56,9 +55,11 @@ pub(super) enum Command {
     Close {
         peer: PeerId,
     },
-    TrackStats {
+    Figures {
         session: SessionId,
-        reply: oneshot::Sender<Vec<TrackStats>>,
+        /// Whose connections to tell of.
+        viewer: Option<UserId>,
+        reply: oneshot::Sender<Part>,
     },
     Shutdown {
         reply: Option<oneshot::Sender<()>>,
@@ -90,9 +91,11 @@ pub(super) enum Control {
 pub(super) enum Data {
     Relay(RelayMessage),
     Datagram(Datagram),
+    /// From a remote behind the relay, for whichever worker has its peer.
+    FromRelay(Datagram),
 }
 
-/// A datagram that came to the wrong worker's socket.
+/// A datagram that came to the wrong worker's socket, or to none.
 #[derive(Debug)]
 pub(super) struct Datagram {
     pub(super) protocol: Protocol,
@@ -142,6 +145,20 @@ impl Address {
             })?;
         self.wake();
         Ok(())
+    }
+
+    /// Hands over a connection and wakes the worker. Dropped where there is no room: its client tries again.
+    pub(super) fn connection(&self, handover: Handover) {
+        if self.control.try_send(Control::Connection(handover)).is_ok() {
+            self.wake();
+        }
+    }
+
+    /// Hands over data and wakes the worker. Dropped where there is no room, as a network would.
+    pub(super) fn data(&self, data: Data) {
+        if self.data.try_send(data).is_ok() {
+            self.wake();
+        }
     }
 
     fn wake(&self) {

@@ -9,11 +9,15 @@
 //! world reaches a worker by a command in its mailbox and hears from it by events.
 
 mod address;
+mod affinity;
 mod counters;
 mod error;
 mod event;
+mod figures;
 mod handle;
 mod mail;
+mod placement;
+mod relay;
 mod socket;
 mod tcp;
 mod udp;
@@ -22,5 +26,7 @@ mod worker;
 pub use counters::{KeyframeFigures, MediaSnapshot, WorkerSnapshot};
 pub use error::MediaError;
 pub use event::MediaEvent;
+pub use figures::SessionFigures;
 pub use footlight_sfu::{CloseReason, Muted, PeerId, Wish};
 pub use handle::{Accepted, IceCredentials, Media, MediaConfig, PeerRequest};
+pub use relay::{RELAY_CAPACITY, Relayed, relayed_ip};

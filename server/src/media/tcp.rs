@@ -60,6 +60,13 @@ pub(super) struct Handover {
     read: Vec<u8>,
 }
 
+impl Handover {
+    /// One that was accepted elsewhere; `read` was read of it.
+    pub(super) fn new(stream: std::net::TcpStream, read: Vec<u8>) -> Self {
+        Self { stream, read }
+    }
+}
+
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,

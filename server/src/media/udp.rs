@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
-use footlight_sfu::Transmit;
+use footlight_sfu::{Protocol, Transmit};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
@@ -13,9 +13,6 @@ use super::address::Addresses;
 
 /// Largest datagram taken in at once, with all segments that the kernel glued together (GRO).
 const MAX_RECEIVED: usize = 65_535;
-
-/// Largest send with all its segments (GSO): what an IP packet can say about its length, less headers.
-const MAX_SENT: usize = 65_000;
 
 /// Datagrams that wait while a socket's kernel buffer is full. Some 5 MB; beyond it the oldest are dropped, for they
 /// are the stalest.
@@ -31,12 +28,19 @@ struct Bound {
     is_readable: bool,
 }
 
+/// What a socket had no room for.
+struct Waiting {
+    source: SocketAddr,
+    destination: SocketAddr,
+    segment_size: usize,
+    contents: Vec<u8>,
+}
+
 /// A worker's UDP sockets.
 pub(super) struct UdpPort {
     sockets: Vec<Bound>,
     buffer: Vec<u8>,
-    waiting: VecDeque<Transmit>,
-    segments: Vec<u8>,
+    waiting: VecDeque<Waiting>,
     /// Datagrams that could not be sent.
     pub(super) lost: u64,
 }
@@ -65,7 +69,6 @@ impl UdpPort {
             sockets: bound,
             buffer: vec![0; BATCH_SIZE * MAX_RECEIVED],
             waiting: VecDeque::new(),
-            segments: Vec::with_capacity(MAX_SENT),
             lost: 0,
         })
     }
@@ -115,88 +118,93 @@ impl UdpPort {
         }
     }
 
-    pub(super) fn push(&mut self, transmit: Transmit) {
-        self.waiting.push_back(transmit);
+    /// Sends datagrams, or keeps them until their socket has room.
+    pub(super) fn send(&mut self, transmit: &Transmit<'_>, addresses: &Addresses) {
+        // Behind others that wait, so that the order is kept.
+        let sent = if self.waiting.is_empty() {
+            self.try_send(transmit, addresses)
+        } else {
+            0
+        };
+        let left = transmit.contents.get(sent..).unwrap_or_default();
+        if !left.is_empty() {
+            self.waiting.push_back(Waiting {
+                source: transmit.source,
+                destination: transmit.destination,
+                segment_size: transmit.segment_size,
+                contents: left.to_vec(),
+            });
+        }
     }
 
-    /// Sends what waits, runs of equally long datagrams to one destination in one call.
+    /// Sends what waits.
     pub(super) fn flush(&mut self, addresses: &Addresses) {
-        if self.waiting.len() > 1 {
-            // Stable, so that each destination's order is kept.
-            self.waiting
-                .make_contiguous()
-                .sort_by_key(|transmit| (transmit.destination, transmit.source));
+        while let Some(mut first) = self.waiting.pop_front() {
+            let transmit = Transmit {
+                protocol: Protocol::Udp,
+                source: first.source,
+                destination: first.destination,
+                contents: &first.contents,
+                segment_size: first.segment_size,
+            };
+            let sent = self.try_send(&transmit, addresses);
+            if sent < first.contents.len() {
+                first.contents.drain(..sent);
+                self.waiting.push_front(first);
+                break;
+            }
         }
-        while !self.waiting.is_empty() {
-            match self.send_run(addresses) {
-                Ok(sent) => {
-                    self.waiting.drain(..sent);
+        let count = |waiting: &Waiting| waiting.contents.len().div_ceil(waiting.segment_size.max(1));
+        let mut excess = self
+            .waiting
+            .iter()
+            .map(count)
+            .sum::<usize>()
+            .saturating_sub(MAX_WAITING);
+        while excess > 0
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            let lost = count(&oldest);
+            self.lost += lost as u64;
+            excess = excess.saturating_sub(lost);
+        }
+    }
+
+    /// Sends as much as the socket takes, in as few calls as it can. How many bytes are done with: all, but where it has no
+    /// room.
+    fn try_send(&mut self, transmit: &Transmit<'_>, addresses: &Addresses) -> usize {
+        let (destination, segment_size) = (transmit.destination, transmit.segment_size.max(1));
+        let mut done = 0;
+        while let Some(left) = transmit.contents.get(done..).filter(|left| !left.is_empty()) {
+            let Some(bound) = choose(&self.sockets, transmit.source.ip(), destination.is_ipv4()) else {
+                self.lost += left.len().div_ceil(segment_size) as u64;
+                return transmit.contents.len();
+            };
+            let most = segment_size * bound.state.max_gso_segments().max(1);
+            let contents = left.get(..most).unwrap_or(left);
+            let is_one = contents.len() <= segment_size;
+            let run = quinn_udp::Transmit {
+                destination,
+                ecn: None,
+                contents,
+                segment_size: (!is_one).then_some(segment_size),
+                src_ip: addresses.source(transmit.source.ip()),
+            };
+            match bound.state.try_send((&bound.socket).into(), &run) {
+                Ok(()) => done += contents.len(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return done,
+                // Not every network device can segment; the state has noted it, and they go out one by one.
+                Err(error) if !is_one && bound.state.max_gso_segments() == 1 => {
+                    tracing::debug!(%error, "sending segments failed");
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     tracing::trace!(%error, "UDP send");
-                    self.waiting.pop_front();
-                    self.lost += 1;
+                    self.lost += contents.len().div_ceil(segment_size) as u64;
+                    done += contents.len();
                 }
             }
         }
-        let excess = self.waiting.len().saturating_sub(MAX_WAITING);
-        self.waiting.drain(..excess);
-        self.lost += excess as u64;
-    }
-
-    /// Sends as many from the front as go out together. How many that were.
-    fn send_run(&mut self, addresses: &Addresses) -> io::Result<usize> {
-        let Some(first) = self.waiting.front() else {
-            return Ok(0);
-        };
-        let (source, destination, length) = (first.source, first.destination, first.contents.len());
-        let Some(bound) = choose(&self.sockets, source.ip(), destination.is_ipv4()) else {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        };
-        let most = bound.state.max_gso_segments().min(MAX_SENT / length.max(1)).max(1);
-        let mut count = 0;
-        for transmit in self.waiting.iter().take(most) {
-            let is_alike = transmit.destination == destination && transmit.source == source;
-            if !is_alike || transmit.contents.len() > length {
-                break;
-            }
-            count += 1;
-            // Only the last segment may be shorter.
-            if transmit.contents.len() < length {
-                break;
-            }
-        }
-        self.segments.clear();
-        let contents: &[u8] = if count > 1 {
-            for transmit in self.waiting.iter().take(count) {
-                self.segments.extend_from_slice(&transmit.contents);
-            }
-            &self.segments
-        } else {
-            &first.contents
-        };
-        let run = quinn_udp::Transmit {
-            destination,
-            ecn: None,
-            contents,
-            segment_size: (count > 1).then_some(length),
-            src_ip: addresses.source(source.ip()),
-        };
-        match bound.state.try_send((&bound.socket).into(), &run) {
-            Ok(()) => Ok(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock || count == 1 => Err(error),
-            Err(error) => {
-                // Not every network device can segment; the state has noted it, and the run goes out one by one.
-                tracing::debug!(%error, "sending segments failed");
-                let single = quinn_udp::Transmit {
-                    contents: &first.contents,
-                    segment_size: None,
-                    ..run
-                };
-                bound.state.try_send((&bound.socket).into(), &single).map(|()| 1)
-            }
-        }
+        done
     }
 }
 

@@ -7,17 +7,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use footlight_sfu::{PeerRequest, Protocol, Recipient, RelayMessage, Routed, Sfu};
+use footlight_sfu::{PeerRequest, Protocol, Recipient, RelayMessage, Routed, Sfu, Transmit};
 use mio::{Events, Poll, Token};
 use tokio::sync::{mpsc, oneshot};
 
-use super::MediaEvent;
 use super::address::Addresses;
 use super::counters::WorkerCounters;
+use super::figures::Part;
 use super::mail::{Colleagues, Command, Control, Data, Datagram, Mailbox};
 use super::socket::WorkerSockets;
 use super::tcp::TcpPort;
 use super::udp::UdpPort;
+use super::{MediaEvent, Relayed, relay};
 
 pub(super) const WAKE: Token = Token(0);
 const FIRST_UDP: usize = 1;
@@ -50,6 +51,9 @@ pub(super) struct Worker {
     colleagues: Colleagues,
     events: mpsc::Sender<MediaEvent>,
     waiting_events: VecDeque<MediaEvent>,
+    relay: Option<mpsc::Sender<Relayed>>,
+    /// What the relay had no room for.
+    lost_to_relay: u64,
     counters: Arc<WorkerCounters>,
     housekeeping_at: Instant,
     measured_since: Instant,
@@ -67,6 +71,7 @@ pub(super) struct Parts {
     pub(super) mailbox: Mailbox,
     pub(super) colleagues: Colleagues,
     pub(super) events: mpsc::Sender<MediaEvent>,
+    pub(super) relay: Option<mpsc::Sender<Relayed>>,
     pub(super) counters: Arc<WorkerCounters>,
 }
 
@@ -89,6 +94,8 @@ impl Worker {
             colleagues: parts.colleagues,
             events: parts.events,
             waiting_events: VecDeque::new(),
+            relay: parts.relay,
+            lost_to_relay: 0,
             counters: parts.counters,
             housekeeping_at: Instant::now() + HOUSEKEEPING,
             measured_since: Instant::now(),
@@ -182,6 +189,7 @@ impl Worker {
             }
             self.route();
         }
+        let mut data_left = true;
         for _ in 0..MAIL_PER_ROUND {
             match self.mailbox.data.try_recv() {
                 Ok(Data::Relay(message)) => self.sfu.handle_relay(message, now),
@@ -189,11 +197,20 @@ impl Worker {
                     let path = (datagram.protocol, datagram.source, datagram.destination);
                     self.sfu.handle_datagram(path, &datagram.contents, now);
                 }
-                Err(_) => return Some(control_left),
+                Ok(Data::FromRelay(datagram)) => {
+                    let path = (datagram.protocol, datagram.source, datagram.destination);
+                    if let Routed::Worker(worker) = self.sfu.handle_datagram(path, &datagram.contents, now) {
+                        self.colleagues.send(worker, Data::Datagram(datagram));
+                    }
+                }
+                Err(_) => {
+                    data_left = false;
+                    break;
+                }
             }
-            self.route();
         }
-        Some(true)
+        self.route();
+        Some(control_left || data_left)
     }
 
     /// Carries out a command. A caller that no longer waits for the reply is no error.
@@ -213,6 +230,8 @@ impl Worker {
                 } else {
                     self.sfu.accept(&request, now).map_err(Into::into)
                 };
+                // Before the answer, with which the peer is no longer one that is on its way: the next one is placed by this.
+                self.counters.peers.store(self.sfu.counters().peers, Relaxed);
                 if let Err(Ok((peer, _))) = acceptance.reply.send(result) {
                     self.sfu.close(peer, now);
                 }
@@ -245,8 +264,14 @@ impl Worker {
                 }
             }
             Command::Close { peer } => self.sfu.close(peer, now),
-            Command::TrackStats { session, reply } => {
-                let _ = reply.send(self.sfu.track_stats(&session.as_str().into(), now));
+            Command::Figures { session, viewer, reply } => {
+                let session = session.as_str().into();
+                let _ = reply.send(Part {
+                    tracks: self.sfu.track_stats(&session, now),
+                    viewers: viewer
+                        .map(|viewer| self.sfu.viewer_stats(Some((&session, &viewer.as_str().into()))))
+                        .unwrap_or_default(),
+                });
             }
             Command::Shutdown { .. } => {}
         }
@@ -274,6 +299,9 @@ impl Worker {
             }
         };
         udp.receive(addresses, |source, destination, contents| {
+            if relay::is_relayed(source.ip()) {
+                return;
+            }
             let routed = sfu.handle_datagram((Protocol::Udp, source, destination), contents, now);
             pass_on(colleagues, routed, Protocol::Udp, source, destination, contents);
         });
@@ -281,7 +309,7 @@ impl Worker {
             tcp.accept(poll.registry(), now);
         }
         tcp.receive(poll.registry(), now, |source, destination, contents| {
-            let destination = addresses.destination(destination.ip());
+            let destination = addresses.tcp_destination(destination);
             sfu.handle_datagram((Protocol::Tcp, source, destination), contents, now)
         });
     }
@@ -313,11 +341,15 @@ impl Worker {
         // left.
         loop {
             self.route();
-            while let Some(transmit) = self.sfu.poll_transmit() {
-                if transmit.proto == Protocol::Udp {
-                    self.udp.push(transmit);
+            while let Some(transmit) = self.sfu.poll_transmit(Instant::now()) {
+                if transmit.protocol != Protocol::Udp {
+                    for datagram in transmit.datagrams() {
+                        self.tcp.send(transmit.destination, datagram, now);
+                    }
+                } else if relay::is_relayed(transmit.destination.ip()) {
+                    self.lost_to_relay += send_to_relay(self.relay.as_ref(), &transmit);
                 } else {
-                    self.tcp.send(transmit.destination, &transmit.contents, now);
+                    self.udp.send(&transmit, &self.addresses);
                 }
             }
             let changes = std::mem::take(&mut self.tcp.congestion);
@@ -336,7 +368,7 @@ impl Worker {
             self.housekeeping_at = self.housekeeping_at.min(now + BACKLOG_RETRY);
         }
         // Before the events: whoever hears of something finds it in the figures.
-        let lost = self.udp.lost + self.tcp.lost + self.colleagues.lost;
+        let lost = self.udp.lost + self.tcp.lost + self.colleagues.lost + self.lost_to_relay;
         self.counters.publish(&self.sfu.counters(), lost);
         self.counters.tcp_connections.store(self.tcp.len() as u64, Relaxed);
         while let Some(event) = self.waiting_events.pop_front() {
@@ -354,9 +386,25 @@ impl Worker {
         if passed >= HOUSEKEEPING {
             let permille = self.busy.as_micros() * 1000 / passed.as_micros().max(1);
             self.counters.load_permille.store(permille as u64, Relaxed);
+            self.counters.peers_measured.store(self.sfu.counters().peers, Relaxed);
             self.busy = Duration::ZERO;
             self.measured_since = now;
         }
         self.housekeeping_at = now + HOUSEKEEPING;
     }
+}
+
+/// How many of the datagrams the relay had no room for.
+fn send_to_relay(relay: Option<&mpsc::Sender<Relayed>>, transmit: &Transmit<'_>) -> u64 {
+    let mut lost = 0;
+    for datagram in transmit.datagrams() {
+        let relayed = Relayed {
+            remote: transmit.destination,
+            local: transmit.source,
+            contents: datagram.to_vec(),
+        };
+        let sent = relay.is_some_and(|relay| relay.try_send(relayed).is_ok());
+        lost += u64::from(!sent);
+    }
+    lost
 }

@@ -1,7 +1,6 @@
 //! What holds for every sequence of commands.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use footlight_protocol::{
@@ -123,7 +122,6 @@ fn settings(topology: Topology) -> RoomSettings {
         host_grace: HOST_GRACE,
         resume_within: RESUME,
         max_participants: 40,
-        ice_servers: Arc::default(),
     }
 }
 

@@ -1,12 +1,9 @@
 //! One session's state, and what all of its rules need.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use footlight_protocol::{
-    ANONYMOUS, IceServer, Role, ServerEvent, SessionId, SessionMode, Topology, UserId, Visibility,
-};
+use footlight_protocol::{ANONYMOUS, Role, ServerEvent, SessionId, SessionMode, Topology, UserId, Visibility};
 
 use super::chat::Chat;
 use super::command::Effect;
@@ -60,8 +57,6 @@ pub struct RoomSettings {
     pub resume_within: Duration,
     /// Most participants at a time.
     pub max_participants: usize,
-    /// What those who come in are told of.
-    pub ice_servers: Arc<[IceServer]>,
 }
 
 #[derive(Debug)]

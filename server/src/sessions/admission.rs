@@ -13,6 +13,7 @@ use super::registry::{NewSession, Sessions};
 use super::session::{Arrival, Session};
 use super::{HOST_ID, names};
 use crate::auth::TokenRefusal;
+use crate::ice_servers::Reached;
 use crate::rooms::{Badge, Badges, JoinRefusal, Now, Room};
 use crate::token::{BearerDigest, unguessable_name};
 
@@ -51,6 +52,8 @@ pub struct Entrance<'a> {
     pub visitor: Option<&'a str>,
     /// Where the connection comes from.
     pub address: Option<IpAddr>,
+    /// Where it reached this server.
+    pub reached: Option<&'a Reached>,
 }
 
 /// Who somebody is.
@@ -68,6 +71,7 @@ pub struct Admission {
     sessions: Sessions,
     session: Arc<Session>,
     way: Way,
+    reached: Option<Reached>,
 }
 
 #[derive(Debug)]
@@ -108,6 +112,7 @@ impl Sessions {
             sessions: self.clone(),
             session,
             way,
+            reached: entrance.reached.cloned(),
         })
     }
 
@@ -229,6 +234,9 @@ fn lost_place(session: &Session, token: &str) -> Option<Way> {
 impl Admission {
     /// Takes the place. `None` where the session filled up or ended since, or the place is gone.
     pub fn take(self) -> Option<(Seat, Mail)> {
+        let topology = self.session.read(Room::topology);
+        let reached = self.reached.as_ref();
+        let ice_servers = self.sessions.0.ice_servers.told(reached, topology, SystemTime::now());
         let (user, number, mail) = match self.way {
             Way::New {
                 user,
@@ -241,6 +249,7 @@ impl Admission {
                     role,
                     badges,
                     resume_token: new_resume_token(&user),
+                    ice_servers,
                 };
                 let (number, mail) = self.session.join(&user, arrival)?;
                 (user, number, mail)
@@ -248,7 +257,7 @@ impl Admission {
             Way::Back { user, token } => {
                 let next = new_resume_token(&user);
                 let may = |room: &Room| room.may_resume(&user, is_token(&token), Now::read());
-                let (number, mail) = self.session.resume(&user, may, next)?;
+                let (number, mail) = self.session.resume(&user, may, next, ice_servers)?;
                 (user, number, mail)
             }
         };

@@ -111,7 +111,7 @@ impl Sessions {
                 if let Purpose::Subscribe(viewer) = &peer.purpose {
                     let error = ServerEvent::Error {
                         code: "codec_unsupported".to_owned(),
-                        message: format!("this stream is {codec}, which your browser did not offer to play"),
+                        message: format!("A picture is sent as {codec}, which cannot be played here."),
                         action: None,
                         connection: None,
                     };

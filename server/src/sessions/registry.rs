@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use footlight_protocol::{
-    CreateSession, EndReason, IceServer, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionStats, Topology,
+    CreateSession, EndReason, RESUME_SECONDS, SessionCreated, SessionId, SessionList, SessionStats, Topology, UserId,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -15,6 +15,7 @@ use super::peers::Peers;
 use super::session::Session;
 use super::{HOST_ID, names};
 use crate::auth::Authority;
+use crate::ice_servers::{IceServers, Reached};
 use crate::media::Media;
 use crate::rooms::{Command, Now, Room, RoomSettings};
 use crate::token::{BearerDigest, HostKey, SessionKind};
@@ -75,8 +76,7 @@ pub(super) struct Shared {
     pub(super) authority: Arc<Authority>,
     pub(super) peers: Mutex<Peers>,
     limits: Limits,
-    /// For the participants of a mesh, who have no other way to learn their addresses.
-    ice_servers: Arc<[IceServer]>,
+    pub(super) ice_servers: IceServers,
     /// Taken before a session's own lock, never after it.
     sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
     draining: AtomicBool,
@@ -102,13 +102,7 @@ pub(super) struct NewSession<'a> {
 
 impl Sessions {
     /// No sessions yet.
-    pub fn new(
-        media: Media,
-        key: HostKey,
-        authority: Arc<Authority>,
-        limits: Limits,
-        ice_servers: Arc<[IceServer]>,
-    ) -> Self {
+    pub fn new(media: Media, key: HostKey, authority: Arc<Authority>, limits: Limits, ice_servers: IceServers) -> Self {
         Self(Arc::new(Shared {
             media,
             key,
@@ -188,16 +182,17 @@ impl Sessions {
                 Topology::Sfu => self.0.limits.participants,
                 Topology::Mesh => self.0.limits.participants.min(MESH_PARTICIPANTS),
             },
-            ice_servers: match new.kind.topology {
-                Topology::Sfu => Arc::default(),
-                Topology::Mesh => self.0.ice_servers.clone(),
-            },
         };
         let room = Room::new(settings, Now::read());
         let session = Arc::new(Session::new(new.id.clone(), room, new.owner, self.0.media.clone()));
         tracing::info!(session = %new.id, "session created");
         sessions.insert(new.id, session.clone());
         Ok(session)
+    }
+
+    /// The STUN and TURN servers for somebody who publishes or watches by plain HTTP.
+    pub fn ice_servers(&self, reached: Option<&Reached>) -> Vec<footlight_protocol::IceServer> {
+        self.0.ice_servers.told(reached, Topology::Sfu, SystemTime::now())
     }
 
     /// The session of this name, unless it has ended.
@@ -256,15 +251,17 @@ impl Sessions {
         SessionList { sessions }
     }
 
-    /// One session's live figures.
-    pub async fn stats(&self, id: &SessionId) -> Option<SessionStats> {
+    /// One session's live figures, with those of the way to `viewer`.
+    pub async fn stats(&self, id: &SessionId, viewer: Option<&UserId>) -> Option<SessionStats> {
         let session = self.get(id)?;
         let (viewer_count, participants) = session.read(|room| (room.viewer_count(), room.participant_count()));
+        let figures = self.0.media.session_figures(id, viewer).await;
         Some(SessionStats {
             session_id: id.clone(),
             viewer_count,
             participants,
-            tracks: self.0.media.session_stats(id).await,
+            tracks: figures.tracks,
+            viewers: figures.viewers,
         })
     }
 

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use axum::extract::ws::Utf8Bytes;
 use footlight_protocol::{
-    ClientMessage, Connection, MediaKind, Role, ServerEvent, ServerMessage, SessionId, SessionMode, SessionSummary,
-    UserId,
+    ClientMessage, Connection, IceServer, MediaKind, Role, ServerEvent, ServerMessage, SessionId, SessionMode,
+    SessionSummary, UserId,
 };
 use parking_lot::Mutex;
 
@@ -49,6 +49,8 @@ struct Socket {
     outbox: Option<Outbox>,
     publish: Option<Negotiation>,
     subscribe: Option<Negotiation>,
+    /// For this participant, with credentials of its own.
+    ice_servers: Vec<IceServer>,
 }
 
 /// One of a participant's two connections.
@@ -81,6 +83,7 @@ pub(super) struct Arrival {
     pub(super) role: Role,
     pub(super) badges: Badges,
     pub(super) resume_token: String,
+    pub(super) ice_servers: Vec<IceServer>,
 }
 
 /// Somebody who publishes without a WebSocket.
@@ -206,7 +209,7 @@ impl Session {
             replaced.close(Closing::Replaced);
             self.close_peers(&mut live, &replaced);
         }
-        let taken = live.open_socket(user);
+        let taken = live.open_socket(user, arrival.ice_servers);
         let join = Command::Join {
             user: user.clone(),
             username: arrival.username,
@@ -224,12 +227,13 @@ impl Session {
         user: &UserId,
         may: impl FnOnce(&Room) -> bool,
         resume_token: String,
+        ice_servers: Vec<IceServer>,
     ) -> Option<(u64, Mail)> {
         let mut live = self.live.lock();
         if !may(&live.room) {
             return None;
         }
-        let taken = live.open_socket(user);
+        let taken = live.open_socket(user, ice_servers);
         let user = user.clone();
         self.apply(&mut live, Command::Resume { user, resume_token });
         Some(taken)
@@ -362,7 +366,11 @@ impl Session {
         let mut refused = false;
         for effect in live.room.handle(command, now) {
             match effect {
-                Effect::Tell { user, event } => {
+                Effect::Tell { user, mut event } => {
+                    if let ServerEvent::CurrentParticipants(welcome) = &mut event {
+                        let socket = live.sockets.get(&user);
+                        welcome.ice_servers = socket.map(|socket| socket.ice_servers.clone()).unwrap_or_default();
+                    }
                     refused |= matches!(event, ServerEvent::Error { .. });
                     live.tell(&user, &encode(event, now));
                 }
@@ -456,7 +464,7 @@ impl Live {
     }
 
     /// Opens a participant's WebSocket, in place of one that is lost or about to be.
-    fn open_socket(&mut self, user: &UserId) -> (u64, Mail) {
+    fn open_socket(&mut self, user: &UserId, ice_servers: Vec<IceServer>) -> (u64, Mail) {
         let number = self.next_number();
         let (outbox, mail) = Outbox::new();
         let before = self.sockets.remove(user);
@@ -469,6 +477,7 @@ impl Live {
             outbox: Some(outbox),
             publish,
             subscribe,
+            ice_servers,
         };
         self.sockets.insert(user.clone(), socket);
         (number, mail)

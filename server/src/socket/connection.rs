@@ -37,6 +37,9 @@ const REPLACED: u16 = 4001;
 /// In the same range: sent away, so do not come back.
 const SENT_AWAY: u16 = 4003;
 
+/// In the same range, said by the other side: it thinks that the connection is lost, and comes back by another one.
+const COMING_BACK: u16 = 4004;
+
 /// Why the server closes.
 #[derive(Debug, Clone, Copy)]
 struct End {
@@ -136,6 +139,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, seat: &Seat) -> Option<End> {
         let text = match timeout(SILENCE_TIMEOUT, stream.next()).await {
             Err(_) => return Some(end(close_code::AWAY, "nothing was heard for too long")),
             Ok(None) => return None,
+            Ok(Some(Ok(Message::Close(Some(frame))))) if frame.code == COMING_BACK => return None,
             // Said on purpose, and therefore no loss to come back from.
             Ok(Some(Ok(Message::Close(_)))) => {
                 seat.leave();

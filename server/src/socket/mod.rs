@@ -14,7 +14,7 @@ use footlight_protocol::MAX_FRAME_BYTES;
 use serde::Deserialize;
 
 use crate::config::TlsMode;
-use crate::http::{App, ClientAddress, ConnectionPermit, Failure, Id, Query};
+use crate::http::{App, ClientAddress, ConnectionPermit, Failure, Id, Query, ReachedAt};
 use crate::sessions::Entrance;
 use crate::token::unguessable_name;
 
@@ -65,7 +65,7 @@ pub(crate) async fn upgrade(
     Id(id): Id,
     Query(query): Query<JoinQuery>,
     headers: HeaderMap,
-    ClientAddress(address): ClientAddress,
+    (ClientAddress(address), ReachedAt(reached)): (ClientAddress, ReachedAt),
     permit: Option<Extension<ConnectionPermit>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
@@ -80,6 +80,7 @@ pub(crate) async fn upgrade(
         title: query.title.as_deref(),
         visitor: known.as_deref().or(new.as_deref()),
         address,
+        reached: reached.as_ref(),
     };
     let admission = app.sessions.admit(&id, &entrance)?;
     let upgrade = match upgrade {

@@ -17,7 +17,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use str0m::media::{Direction, MediaKind};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -48,6 +48,8 @@ impl TestServer {
             media_port: 0,
             advertise: vec![loopback.ip()],
             workers: 1,
+            // Many servers run at once here.
+            pinning: false,
             data_dir: Some(data_dir.path().to_owned()),
             tls: TlsMode::Off,
             ..Config::default()
@@ -146,6 +148,16 @@ impl Socket {
     /// Says good-bye. To be dropped instead is to be lost, and keeps the place.
     pub async fn leave(mut self) {
         self.0.close(None).await.expect("closes");
+    }
+
+    /// Closes as by somebody who comes back by another connection, and waits until that is taken note of.
+    pub async fn close_for_now(mut self) {
+        let frame = CloseFrame {
+            code: CloseCode::Library(4004),
+            reason: "".into(),
+        };
+        self.0.close(Some(frame)).await.expect("closes");
+        while let Some(Ok(_)) = self.0.next().await {}
     }
 
     /// The next message.

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+mod findings;
 mod picture;
 mod seen;
 
@@ -15,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use footlight_sfu::{
     Candidate, Direction, Identity, Muted, PeerId, PeerRequest, Protocol, Recipient, RelayMessage, Routed, Sfu,
-    SfuConfig, SfuEvent, Source, Transmit, ViewerStats, Wish, WorkerId,
+    SfuConfig, SfuEvent, Source, WorkerId,
 };
+use str0m::bwe::BweKind;
 use str0m::change::SdpAnswer;
 use str0m::format::Codec;
 use str0m::media::{Direction as MediaDirection, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
@@ -27,6 +29,9 @@ use str0m::{Event, Input, Output, Rtc};
 pub(crate) use picture::Stage;
 use picture::{Picture, Section};
 pub(crate) use seen::Seen;
+
+/// What sound takes of what a publisher may send, in bits per second.
+const SOUND: u64 = 60_000;
 
 const STEP: Duration = Duration::from_millis(1);
 
@@ -100,6 +105,10 @@ struct Publisher {
     sound: Mid,
     sounds: u64,
     pictures: Vec<Picture>,
+    /// What it was told to send at the most, and when.
+    told: Vec<(Instant, u64)>,
+    /// Whether it does as it is told.
+    pub(crate) obeys: bool,
 }
 
 pub(crate) struct Viewer {
@@ -250,6 +259,8 @@ impl Network {
             sound: mids[0].0,
             sounds: 0,
             pictures,
+            told: Vec::new(),
+            obeys: true,
         });
         self.run(Duration::from_millis(300));
         number
@@ -394,7 +405,11 @@ impl Network {
                 }
                 self.events
                     .extend(std::iter::from_fn(|| self.workers[index].poll_event()));
-                transmits.extend(std::iter::from_fn(|| self.workers[index].poll_transmit()));
+                while let Some(transmit) = self.workers[index].poll_transmit(self.now) {
+                    let (source, destination) = (transmit.source, transmit.destination);
+                    let datagrams = transmit.datagrams().map(<[u8]>::to_vec);
+                    transmits.extend(datagrams.map(|contents| (source, destination, contents)));
+                }
             }
         }
         for transmit in transmits {
@@ -403,16 +418,16 @@ impl Network {
     }
 
     /// Takes a datagram of the server's to where it is to go, or loses it on the way.
-    fn carry(&mut self, transmit: Transmit) {
-        if let Some(at) = self.publishers.iter().position(|p| p.address == transmit.destination) {
+    fn carry(&mut self, (source, destination, contents): (SocketAddr, SocketAddr, Vec<u8>)) {
+        if let Some(at) = self.publishers.iter().position(|p| p.address == destination) {
             let publisher = &mut self.publishers[at];
-            let received = Receive::new(Protocol::Udp, transmit.source, transmit.destination, &transmit.contents);
+            let received = Receive::new(Protocol::Udp, source, destination, &contents);
             let input = Input::Receive(self.now, received.expect("the server sends what it should"));
             publisher.rtc.handle_input(input).expect("nothing wrong");
             self.drain_publisher(at);
             return;
         }
-        let Some(number) = self.viewers.iter().position(|v| v.address == transmit.destination) else {
+        let Some(number) = self.viewers.iter().position(|v| v.address == destination) else {
             return;
         };
         let viewer = &mut self.viewers[number];
@@ -427,7 +442,7 @@ impl Network {
         if self.chance.share() < turns {
             viewer.is_losing = !viewer.is_losing;
         }
-        let bytes = transmit.contents.len() as u64 + DATAGRAM_OVERHEAD;
+        let bytes = contents.len() as u64 + DATAGRAM_OVERHEAD;
         let takes = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / line.rate);
         let room = takes(LEAST_QUEUE).max(QUEUE);
         let begins = viewer.free_at.max(self.now);
@@ -442,7 +457,7 @@ impl Network {
         }
         let jitter = Duration::from_micros((line.jitter as f64 * 1_000.0 * self.chance.share()) as u64);
         let at = viewer.free_at + Duration::from_millis(line.delay) + jitter;
-        self.send_off(at, number, true, transmit.contents.into());
+        self.send_off(at, number, true, contents);
     }
 
     fn send_off(&mut self, at: Instant, viewer: usize, is_down: bool, contents: Vec<u8>) {
@@ -514,6 +529,13 @@ impl Network {
                     let asked = pictures.filter(|picture| picture.mid == request.mid && picture.rid == request.rid);
                     asked.for_each(|picture| picture.asked.push(self.now));
                 }
+                Output::Event(Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. })) => {
+                    publisher.told.push((self.now, estimate.as_u64()));
+                    if publisher.obeys {
+                        let most = estimate.as_u64().saturating_sub(SOUND);
+                        publisher.pictures.iter_mut().for_each(|picture| picture.most = most);
+                    }
+                }
                 Output::Event(_) => {}
             }
         }
@@ -536,95 +558,6 @@ impl Network {
                 Output::Event(_) => {}
             }
         }
-    }
-
-    /// The line of a viewer, to be changed.
-    pub(crate) fn line(&mut self, viewer: usize) -> &mut Line {
-        &mut self.viewers[viewer].line
-    }
-
-    /// Since a viewer joined.
-    pub(crate) fn elapsed(&self, viewer: usize) -> Duration {
-        self.now - self.viewers[viewer].joined_at
-    }
-
-    /// What a viewer has seen in its n-th slot for pictures.
-    pub(crate) fn seen(&self, viewer: usize, slot: usize) -> Seen {
-        let viewer = &self.viewers[viewer];
-        let mut mids = viewer.mids.iter().filter(|(_, kind)| kind.is_video());
-        let (mid, _) = mids.nth(slot).expect("a slot");
-        let mut seen = viewer.seen[mid].clone();
-        seen.until = self.now - viewer.joined_at;
-        seen.line_lost = viewer.lost;
-        seen
-    }
-
-    pub(crate) fn wish(&mut self, viewer: usize, slot: usize, wish: Wish) {
-        let v = &self.viewers[viewer];
-        let mut mids = v.mids.iter().filter(|(_, kind)| kind.is_video());
-        let mid = mids.nth(slot).expect("a slot").0.to_string();
-        let (peer, now) = (v.peer, self.now);
-        let worker = usize::from(peer.worker().0);
-        self.workers[worker].wish(peer, &mid, wish, now).expect("a slot");
-        self.collect();
-    }
-
-    /// Which of a viewer's slots for pictures shows this.
-    pub(crate) fn slot_of(&self, viewer: usize, user: &str, source: Source) -> usize {
-        let v = &self.viewers[viewer];
-        let mut shown = BTreeMap::new();
-        for event in &self.events {
-            if let SfuEvent::SlotAssigned {
-                peer,
-                mid,
-                user,
-                source,
-                ..
-            } = event
-                && *peer == v.peer
-            {
-                shown.insert(mid.clone(), (user.clone(), *source));
-            }
-        }
-        let videos = v.mids.iter().filter(|(_, kind)| kind.is_video());
-        let mut slots = videos.map(|(mid, _)| shown.get(&mid.to_string()));
-        let is_it = |slot: Option<&(Option<footlight_sfu::UserId>, Source)>| {
-            slot.is_some_and(|(of, from)| of.as_ref().is_some_and(|of| of.as_str() == user) && *from == source)
-        };
-        slots.position(is_it).expect("it is shown")
-    }
-
-    /// The share of what was said since then that was heard.
-    pub(crate) fn sound(&self, viewer: usize, since: Duration) -> f64 {
-        let heard = self.viewers[viewer].sounds.iter().filter(|at| **at >= since).count();
-        let time = self.elapsed(viewer).saturating_sub(since);
-        heard as f64 / (time.as_secs_f64() * 50.0 * self.publishers.len() as f64)
-    }
-
-    /// The share of a line's rate that was used since then.
-    pub(crate) fn used(&self, viewer: usize, since: Duration) -> f64 {
-        let v = &self.viewers[viewer];
-        let bytes: u64 = v.delivered.iter().filter(|(at, _)| *at >= since).map(|(_, b)| b).sum();
-        bytes as f64 * 8.0 / (v.line.rate as f64 * self.elapsed(viewer).saturating_sub(since).as_secs_f64())
-    }
-
-    /// Packets that a publisher has sent: of each layer of its first section, the worst first, and of sound last.
-    pub(crate) fn sent(&self, publisher: usize) -> Vec<u64> {
-        let publisher = &self.publishers[publisher];
-        let pictures = publisher.pictures.iter().map(|picture| picture.packets);
-        pictures.chain([publisher.sounds]).collect()
-    }
-
-    /// When a publisher was asked for keyframes of each layer.
-    pub(crate) fn asked(&self, publisher: usize) -> Vec<Vec<Instant>> {
-        let pictures = self.publishers[publisher].pictures.iter();
-        pictures.map(|picture| picture.asked.clone()).collect()
-    }
-
-    pub(crate) fn stats(&self, viewer: usize) -> ViewerStats {
-        let peer = self.viewers[viewer].peer;
-        let all = self.workers[usize::from(peer.worker().0)].viewer_stats();
-        all.into_iter().find(|stats| stats.peer == peer).expect("it is there")
     }
 }
 

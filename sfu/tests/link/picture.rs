@@ -75,6 +75,8 @@ pub(crate) struct Picture {
     pub(crate) rid: Option<Rid>,
     pub(crate) asked: Vec<Instant>,
     pub(crate) packets: u64,
+    /// In bits per second.
+    pub(crate) most: u64,
     shape: LayerShape,
     answered: usize,
     next_at: Option<Duration>,
@@ -92,6 +94,7 @@ impl Picture {
             rid: is_layer.then(|| Rid::from(shape.rid)),
             asked: Vec::new(),
             packets: 0,
+            most: u64::MAX,
             shape: shape.clone(),
             answered: 0,
             next_at: None,
@@ -112,7 +115,7 @@ impl Picture {
         self.next_at = Some(next_at + FRAME);
         let is_keyframe = self.frame == 0 || self.asked.len() > self.answered;
         self.answered = self.asked.len();
-        let usual = self.shape.rate as f64 / 8.0 * FRAME.as_secs_f64() * (0.8 + 0.4 * chance.share());
+        let usual = self.shape.rate.min(self.most) as f64 / 8.0 * FRAME.as_secs_f64() * (0.8 + 0.4 * chance.share());
         let bytes = usual as usize * if is_keyframe { KEYFRAME } else { 1 };
         let parts = bytes.div_ceil(PACKET).clamp(1, 255);
         let size = (bytes / parts).max(FACTS_AT + 16);

@@ -2,20 +2,24 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+mod client;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use footlight_sfu::{
     Candidate, Direction, Identity, Muted, PeerId, PeerRequest, Protocol, Recipient, Routed, Sfu, SfuConfig, SfuError,
-    SfuEvent, Source, Transmit, WorkerId,
+    SfuEvent, Source, WorkerId,
 };
 use str0m::change::{SdpAnswer, SdpApi};
 use str0m::format::Codec;
-use str0m::media::{Direction as MediaDirection, MediaKind, Mid, Pt};
+use str0m::media::{Direction as MediaDirection, MediaKind, Mid};
 use str0m::net::Receive;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
-use str0m::{Event, Input, Output, Rtc};
+use str0m::{Input, Rtc};
+
+pub(crate) use client::Client;
 
 /// A tick of the world.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -28,37 +32,6 @@ pub(crate) fn server_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 8444))
 }
 
-/// A browser, as far as the server can tell.
-pub(crate) struct Client {
-    pub(crate) rtc: Rtc,
-    pub(crate) address: SocketAddr,
-    /// The worker whose socket gets what it sends.
-    pub(crate) worker: usize,
-    pub(crate) peer: PeerId,
-    pub(crate) answer: String,
-    pub(crate) mids: Vec<(Mid, MediaKind)>,
-    pub(crate) received: Vec<RtpPacket>,
-    /// When it was asked for a keyframe.
-    pub(crate) asked: Vec<Instant>,
-    pub(crate) is_connected: bool,
-    /// Cut off from the network.
-    pub(crate) is_cut: bool,
-    /// Of so many datagrams that it sends one is lost.
-    pub(crate) loses_every: Option<usize>,
-    datagrams: usize,
-    answered: usize,
-    /// Of its pictures.
-    pub(crate) sequence_number: u64,
-    sounds: u64,
-    /// Packets of either kind.
-    pub(crate) sent: usize,
-    pub(crate) frame: u32,
-    /// Of the packets of [`World::send_own`], by their section.
-    lines: HashMap<Mid, u64>,
-    /// Sections that a keyframe is asked of.
-    wanted: HashSet<Mid>,
-}
-
 pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) start: Instant,
@@ -67,6 +40,12 @@ pub(crate) struct World {
     pub(crate) events: Vec<SfuEvent>,
     /// Track packets that crossed from one worker to another.
     pub(crate) crossed: usize,
+    /// Told when a worker gets a datagram (`true`), and when it has handled it.
+    pub(crate) around: fn(bool),
+    /// Clients that join offer no feedback from which their line could be measured.
+    pub(crate) is_unmeasured: bool,
+    /// Clients that ever joined: each has an address of its own.
+    joined: usize,
 }
 
 /// What a client offers.
@@ -120,6 +99,13 @@ impl Offer {
     }
 }
 
+/// A datagram between a client and the server.
+pub(crate) struct Datagram {
+    source: SocketAddr,
+    destination: SocketAddr,
+    contents: Vec<u8>,
+}
+
 impl World {
     pub(crate) fn new(workers: u8) -> Self {
         let start = Instant::now();
@@ -139,13 +125,17 @@ impl World {
             clients: Vec::new(),
             events: Vec::new(),
             crossed: 0,
+            around: |_| {},
+            is_unmeasured: false,
+            joined: 0,
         }
     }
 
     /// A client that has sent its offer to `worker` and got the answer. Its number.
     pub(crate) fn join(&mut self, worker: usize, session: &str, user: &str, offer: &Offer) -> usize {
         let number = self.clients.len();
-        let address = SocketAddr::from(([198, 51, 100, 1], 10_000 + number as u16));
+        let address = SocketAddr::from(([198, 51, 100, 1], 10_000 + (self.joined % 50_000) as u16));
+        self.joined += 1;
         let mut config = Rtc::builder()
             .set_rtp_mode(true)
             .set_rtcp_report_interval_audio(Duration::from_secs(1))
@@ -172,13 +162,19 @@ impl World {
             }
         }
         let (sdp, pending) = api.apply().expect("changes");
+        let mut sdp_text = sdp.to_sdp_string();
+        if self.is_unmeasured {
+            let is_feedback = |line: &&str| line.contains("transport-cc") || line.contains("transport-wide-cc");
+            let lines = sdp_text.split_inclusive("\r\n").filter(|line| !is_feedback(line));
+            sdp_text = lines.collect();
+        }
         let names = mids.iter().zip(&offer.named);
         let sources: BTreeMap<_, _> = names.map(|((mid, _), source)| (mid.to_string(), *source)).collect();
         let request = PeerRequest {
             session: session.into(),
             user: user.into(),
             direction: offer.direction,
-            offer: &sdp.to_sdp_string(),
+            offer: &sdp_text,
             sources: (!sources.is_empty()).then_some(&sources),
             muted: offer.muted,
         };
@@ -334,7 +330,12 @@ impl World {
     }
 
     pub(crate) fn tick(&mut self) {
-        self.now += TICK;
+        self.step(TICK);
+    }
+
+    /// Moves time by as much at once.
+    pub(crate) fn step(&mut self, time: Duration) {
+        self.now += time;
         for worker in &mut self.workers {
             worker.handle_timeout(self.now);
         }
@@ -407,9 +408,15 @@ impl World {
         self.settle();
     }
 
+    /// Closes a client and forgets it. The last one takes its number.
+    pub(crate) fn forget(&mut self, client: usize) {
+        self.close(client);
+        self.clients.swap_remove(client);
+    }
+
     /// Moves everything that anybody has to say until nobody says anything more.
     pub(crate) fn settle(&mut self) {
-        let mut datagrams: VecDeque<Transmit> = VecDeque::new();
+        let mut datagrams: VecDeque<Datagram> = VecDeque::new();
         loop {
             for client in &mut self.clients {
                 client.drain(self.now, &mut datagrams);
@@ -428,12 +435,7 @@ impl World {
                     .iter_mut()
                     .find(|c| c.address == transmit.destination && !c.is_cut);
                 let Some(client) = target else { continue };
-                let received = Receive::new(
-                    transmit.proto,
-                    transmit.source,
-                    transmit.destination,
-                    &transmit.contents,
-                );
+                let received = Receive::new(Protocol::Udp, transmit.source, transmit.destination, &transmit.contents);
                 let input = Input::Receive(now, received.expect("the server sends what it should"));
                 client.rtc.handle_input(input).expect("the server sends nothing wrong");
                 client.drain(now, &mut datagrams);
@@ -445,18 +447,21 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, transmit: &Transmit) {
+    fn deliver(&mut self, transmit: &Datagram) {
         let client = self.clients.iter().find(|client| client.address == transmit.source);
         let worker = client.map_or(0, |client| client.worker);
         let path = (Protocol::Udp, transmit.source, transmit.destination);
-        if let Routed::Worker(owner) = self.workers[worker].handle_datagram(path, &transmit.contents, self.now) {
+        (self.around)(true);
+        let routed = self.workers[worker].handle_datagram(path, &transmit.contents, self.now);
+        (self.around)(false);
+        if let Routed::Worker(owner) = routed {
             let owner = usize::from(owner.0);
             self.workers[owner].handle_datagram(path, &transmit.contents, self.now);
         }
     }
 
     /// Empties the workers' queues, carrying what they say to each other.
-    fn collect(&mut self, transmits: &mut Vec<Transmit>) {
+    fn collect(&mut self, transmits: &mut Vec<Datagram>) {
         let mut has_moved = true;
         while std::mem::take(&mut has_moved) {
             for index in 0..self.workers.len() {
@@ -476,7 +481,14 @@ impl World {
                 }
                 self.events
                     .extend(std::iter::from_fn(|| self.workers[index].poll_event()));
-                transmits.extend(std::iter::from_fn(|| self.workers[index].poll_transmit()));
+                while let Some(transmit) = self.workers[index].poll_transmit(self.now) {
+                    let (source, destination) = (transmit.source, transmit.destination);
+                    transmits.extend(transmit.datagrams().map(|contents| Datagram {
+                        source,
+                        destination,
+                        contents: contents.to_vec(),
+                    }));
+                }
             }
         }
     }
@@ -488,73 +500,4 @@ pub(crate) fn origin(packet: &RtpPacket) -> (usize, usize, u32) {
         panic!("a packet of another kind");
     };
     (client.into(), section.into(), u32::from_be_bytes([a, b, c, d]))
-}
-
-impl Client {
-    fn is_asked(&self) -> bool {
-        self.asked.len() > self.answered
-    }
-
-    fn payload_type(&self, kind: MediaKind) -> Pt {
-        let params = self.rtc.codec_config().find(|p| {
-            let is_mode_one = p.spec().codec != Codec::H264 || p.spec().format.packetization_mode == Some(1);
-            p.spec().codec.kind() == kind && is_mode_one
-        });
-        params.expect("a codec of the kind").pt()
-    }
-
-    fn drain(&mut self, now: Instant, datagrams: &mut VecDeque<Transmit>) {
-        loop {
-            // A client that is cut off gives up its handshake after a while.
-            let Ok(output) = self.rtc.poll_output() else { return };
-            match output {
-                Output::Timeout(_) => return,
-                Output::Transmit(transmit) => {
-                    self.datagrams += 1;
-                    let is_lost = self
-                        .loses_every
-                        .is_some_and(|every| self.datagrams.is_multiple_of(every));
-                    if !self.is_cut && !is_lost {
-                        datagrams.push_back(transmit);
-                    }
-                }
-                Output::Event(Event::Connected) => self.is_connected = true,
-                Output::Event(Event::RtpPacket(packet)) => self.received.push(packet),
-                Output::Event(Event::KeyframeRequest(request)) => {
-                    self.asked.push(now);
-                    self.wanted.insert(request.mid);
-                }
-                Output::Event(_) => {}
-            }
-        }
-    }
-
-    /// The packets that came in for one slot, in the order of arrival.
-    pub(crate) fn of_kind(&self, kind: MediaKind) -> Vec<&RtpPacket> {
-        let is_video = |packet: &&RtpPacket| (packet.payload.len() > 100) == kind.is_video();
-        self.received.iter().filter(is_video).collect()
-    }
-
-    /// The first bytes of the pictures that came in.
-    pub(crate) fn pictures(&self) -> Vec<u8> {
-        self.of_kind(MediaKind::Video)
-            .iter()
-            .map(|packet| packet.payload[0])
-            .collect()
-    }
-
-    /// How many keyframes came in.
-    pub(crate) fn keyframes(&self) -> usize {
-        let mut pictures = self.pictures();
-        pictures.retain(|first| *first == IDR);
-        pictures.len()
-    }
-
-    /// Extended sequence numbers of the pictures that came in.
-    pub(crate) fn sequence_numbers(&self) -> Vec<u64> {
-        self.of_kind(MediaKind::Video)
-            .iter()
-            .map(|packet| *packet.seq_no)
-            .collect()
-    }
 }

@@ -1,4 +1,5 @@
-//! One publisher, ever more receivers, until one packet of a thousand is missing.
+//! One publisher, ever more receivers, until one packet of a thousand is missing; then what a server adds at less than
+//! that, and how long a crowd waits that comes at once. The same for another WHIP and WHEP server beside it.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::cores::Cores;
 use super::load::{self, Report, Run};
 use super::programs::{Program, Programs};
-use super::server::Server;
+use super::server::{Server, peak_memory, resident_memory};
 use super::table::{Table, duration, number};
 
 /// The share of missing packets from which on receivers are too many.
@@ -19,10 +20,22 @@ const PRECISION: u32 = 16;
 /// From this share of its cores on, the load generator is what is measured.
 const SATURATED: f64 = 0.95;
 
+/// Receivers that one core ought to feed.
+const RECEIVERS_AIM: u32 = 1_000;
+/// What the server may add at most for 99 of 100 packets, in milliseconds, at this share of the receivers that it can feed.
+const DELAY_AIM: f64 = 5.0;
+const DELAY_AT: f64 = 0.7;
+/// Receivers that join at once, and how long the last of them may wait for its picture, in milliseconds.
+const CROWD: u32 = 100;
+const CROWD_AIM: f64 = 2_000.0;
+/// What a receiver may take of the server's memory, in kilobytes, and by how many that is measured.
+const MEMORY_AIM: f64 = 150.0;
+const MEMORY_RECEIVERS: u32 = 200;
+
 /// `cargo xtask bench fanout`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Measure the server at this address instead of one of our own: `/whip/…` and `/whep/…` are appended.
+    /// Measure the server at this address beside our own: `/whip/…` and `/whep/…` are appended.
     #[arg(long, value_name = "URL", conflicts_with_all = ["whip", "whep"])]
     against: Option<String>,
     /// Where to publish on another server.
@@ -44,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max: u32,
     /// Of the publisher's picture.
-    #[arg(long, default_value = "2.5M")]
+    #[arg(long, default_value = "1.5M")]
     bitrate: String,
     /// How long to measure each step of the search; what it finds is measured three times as long.
     #[arg(long, default_value_t = 5)]
@@ -61,59 +74,111 @@ impl Default for Args {
             insecure: false,
             receivers: None,
             max: 4096,
-            bitrate: "2.5M".into(),
+            bitrate: "1.5M".into(),
             seconds: 5,
         }
     }
 }
 
+/// Whose server is measured.
+enum Target {
+    Ours(Server),
+    Theirs,
+}
+
 /// Server and load generator, each on cores of its own.
 struct Bench<'a> {
     args: &'a Args,
-    programs: Programs,
-    server: Option<Server>,
-    cores: Cores,
+    programs: &'a Programs,
+    target: Target,
+    cores: &'a Cores,
     steps: u32,
 }
 
 pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
     let cores = Cores::split();
-    let ours = args.against.is_none() && args.whip.is_none();
-    let wanted: &[Program] = if ours {
-        &[Program::Server, Program::Load]
-    } else {
-        &[Program::Load]
-    };
-    let programs = Programs::build(checkout, wanted)?;
-    let server = ours
-        .then(|| Server::start(&programs.path(Program::Server), cores.server.as_deref(), 1))
-        .transpose()?;
-    let mut bench = Bench {
+    let programs = Programs::build(checkout, &[Program::Server, Program::Load])?;
+    let start = || Server::start(&programs.path(Program::Server), cores.server.as_deref(), 1);
+    let bench = |target| Bench {
         args,
-        programs,
-        server,
-        cores,
+        programs: &programs,
+        target,
+        cores: &cores,
         steps: 0,
     };
-    let found = match args.receivers {
-        Some(receivers) => bench.measure(receivers, args.seconds)?,
-        None => bench.search()?,
+    // One on which nothing has run yet tells what its memory was before.
+    let memory = bench(Target::Ours(start()?)).memory()?;
+    let mut ours = bench(Target::Ours(start()?)).figures()?;
+    if let Some(bytes) = memory {
+        ours.below("server memory per receiver", bytes / 1e3, MEMORY_AIM, "KB");
+    }
+    cores.note(&mut ours);
+    let Some(theirs) = args.against.as_deref().or(args.whep.as_deref()) else {
+        return Ok(ours);
     };
-    Ok(bench.table(&found))
+    let other = bench(Target::Theirs).figures()?;
+    Ok(ours.beside(&other, ["Footlight", theirs]))
 }
 
 impl Bench<'_> {
-    /// Doubles until it is too much, then halves the interval.
+    fn figures(&mut self) -> Result<Table> {
+        let found = match self.args.receivers {
+            Some(receivers) => self.measure(receivers, self.args.seconds, None)?,
+            None => self.search()?,
+        };
+        let mut table = self.table(&found);
+        let fewer = ((f64::from(found.receivers) * DELAY_AT) as u32).max(1);
+        let calm = self.measure(fewer, 3 * self.args.seconds, None)?;
+        table.below(
+            format!("added delay with {:.0} % of them, p99", 100.0 * DELAY_AT),
+            calm.delay_us.p99 / 1e3,
+            DELAY_AIM,
+            "ms",
+        );
+        let crowd = self.measure(CROWD, 1, Some(CROWD))?;
+        let last = if crowd.everyone_served() {
+            crowd.join_ms.max
+        } else {
+            f64::INFINITY
+        };
+        table.below(
+            format!("{CROWD} at once, the last one's picture"),
+            last,
+            CROWD_AIM,
+            "ms",
+        );
+        Ok(table)
+    }
+
+    /// What the server's memory grows by for each receiver, at its peak, in bytes.
+    fn memory(&mut self) -> Result<Option<f64>> {
+        let Target::Ours(server) = &self.target else {
+            return Ok(None);
+        };
+        let pid = server.pid();
+        // What the first session ever takes is not the receivers'.
+        self.measure(1, 1, None)?;
+        let before = resident_memory(pid);
+        let receivers = self.args.receivers.unwrap_or(MEMORY_RECEIVERS).min(self.args.max);
+        self.measure(receivers, self.args.seconds, None)?;
+        let grown = peak_memory(pid)
+            .zip(before)
+            .map(|(peak, before)| peak.saturating_sub(before));
+        Ok(grown.map(|bytes| bytes as f64 / f64::from(receivers)))
+    }
+
+    /// Doubles until it is too much, then halves the interval. What is too much is measured twice: on a machine that others
+    /// use as well, a step may fail for what they do.
     fn search(&mut self) -> Result<Report> {
         let mut best = None;
         let mut next = FIRST_STEP.min(self.args.max);
         let mut too_many = self.args.max + 1;
         loop {
-            let report = self.measure(next, self.args.seconds)?;
-            let good = if acceptable(&report) { Some(next) } else { None };
-            match good {
-                Some(receivers) => best = Some(receivers),
-                None => too_many = next,
+            let mut is_good = || Ok::<_, anyhow::Error>(acceptable(&self.measure(next, self.args.seconds, None)?));
+            if is_good()? || is_good()? {
+                best = Some(next);
+            } else {
+                too_many = next;
             }
             let low = best.unwrap_or(0);
             if too_many - low <= (low / PRECISION).max(1) {
@@ -128,7 +193,7 @@ impl Bench<'_> {
         // A longer look may see what a short one missed.
         let mut receivers = best.context("not even one receiver could be served without loss")?;
         loop {
-            let report = self.measure(receivers, 3 * self.args.seconds)?;
+            let report = self.measure(receivers, 3 * self.args.seconds, None)?;
             if acceptable(&report) || receivers <= 1 {
                 return Ok(report);
             }
@@ -136,26 +201,32 @@ impl Bench<'_> {
         }
     }
 
-    fn measure(&mut self, receivers: u32, seconds: u32) -> Result<Report> {
+    /// Lets so many receive for a while, of whom `joining` may join at the same time.
+    fn measure(&mut self, receivers: u32, seconds: u32, joining: Option<u32>) -> Result<Report> {
         self.steps += 1;
         // A session of its own for each step: what the last one left behind must not be measured.
         let session = format!("fanout-{}-{}", std::process::id(), self.steps);
-        let base = self.server.as_ref().map(Server::url).or(self.args.against.as_deref());
-        let base = base.map(|base| base.trim_end_matches('/'));
-        let address = |kind: &str, given: &Option<String>| {
-            given
-                .clone()
-                .or_else(|| base.map(|base| format!("{base}/{kind}/{session}")))
+        let (base, publishing, receiving, server_pid) = match &self.target {
+            Target::Ours(server) => (Some(server.url()), None, None, Some(server.pid())),
+            Target::Theirs => (
+                self.args.against.as_deref().map(|base| base.trim_end_matches('/')),
+                self.args.whip.clone(),
+                self.args.whep.clone(),
+                self.args.server_pid,
+            ),
         };
+        let address =
+            |kind: &str, given: Option<String>| given.or_else(|| base.map(|base| format!("{base}/{kind}/{session}")));
         let run = Run {
-            whip: address("whip", &self.args.whip).context("no address to publish to")?,
-            whep: address("whep", &self.args.whep).context("no address to receive from")?,
+            whip: Some(address("whip", publishing).context("no address to publish to")?),
+            whep: address("whep", receiving).context("no address to receive from")?,
             receivers,
             bitrate: &self.args.bitrate,
             seconds,
+            joining,
             threads: self.cores.load_count,
-            server_pid: self.server.as_ref().map(Server::pid).or(self.args.server_pid),
-            insecure: self.args.insecure,
+            server_pid,
+            insecure: self.args.insecure && matches!(self.target, Target::Theirs),
         };
         let report = load::run(&self.programs.path(Program::Load), self.cores.load.as_deref(), &run)?;
         let server = report
@@ -173,20 +244,21 @@ impl Bench<'_> {
 
     fn table(&self, report: &Report) -> Table {
         let mut table = Table::new("fanout");
-        let name = if acceptable(report) {
-            "receivers with < 0.1 % missing"
+        let name = "receivers with < 0.1 % missing";
+        if acceptable(report) {
+            table.at_least(name, report.receivers, RECEIVERS_AIM);
         } else {
-            "receivers"
-        };
-        table.figure(name, format!("{} of {}", report.receiving, report.receivers));
+            table.figure("receivers", format!("{} of {}", report.receiving, report.receivers));
+        }
         table.figure("bitrate of each", format!("{}bit/s", self.args.bitrate));
         table.figure("packets", format!("{:.0} /s", report.packets_per_second));
         table.figure("throughput", number(report.gigabits_per_second, "Gb/s"));
         if let Some(cpu) = report.server_cpu_seconds {
             table.figure("server", number(100.0 * cpu / report.seconds, "% of a core"));
             table.figure("server, processor time per Gb", number(cpu / report.gigabits(), "s"));
-            let packets = report.packets_per_second * report.seconds;
-            table.figure("server, processor time per packet", number(cpu / packets * 1e6, "µs"));
+        }
+        if let Some(cpu) = report.cpu_per_packet() {
+            table.figure("server, processor time per packet", number(cpu * 1e6, "µs"));
         }
         table.figure(
             "missing packets",
@@ -195,7 +267,6 @@ impl Bench<'_> {
         table.figure("forwarding delay, p50", duration(report.delay_us.p50));
         table.figure("forwarding delay, p99", duration(report.delay_us.p99));
         table.figure("forwarding delay, longest", duration(report.delay_us.max));
-        self.cores.note(&mut table);
         if let Some(cpu) = report.cpu_seconds {
             let share = cpu / report.seconds / self.cores.load_count as f64;
             table.note(format!("load generator at {:.0} % of its cores", 100.0 * share));

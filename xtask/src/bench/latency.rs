@@ -66,9 +66,10 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
         &programs.path(Program::Load),
         None,
         &Run {
-            whip: format!("{}/whip/latency", server.url()),
+            whip: Some(format!("{}/whip/latency", server.url())),
             whep: format!("{}/whep/latency", server.url()),
             receivers: 1,
+            joining: None,
             bitrate: "2.5M",
             seconds: args.seconds,
             threads: 1,

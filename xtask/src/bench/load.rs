@@ -10,11 +10,14 @@ use super::programs::{pinned, read_json};
 /// What a run is to do.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
-    pub(crate) whip: String,
+    /// Where to publish; `None` where somebody else does.
+    pub(crate) whip: Option<String>,
     pub(crate) whep: String,
     pub(crate) receivers: u32,
     pub(crate) bitrate: &'a str,
     pub(crate) seconds: u32,
+    /// Receivers that may be joining at the same time; `None` for a few.
+    pub(crate) joining: Option<u32>,
     pub(crate) threads: usize,
     /// Whose processor time to take.
     pub(crate) server_pid: Option<u32>,
@@ -35,6 +38,7 @@ pub(crate) struct Report {
     pub(crate) missing: u64,
     pub(crate) missing_share: f64,
     pub(crate) delay_us: Quantiles,
+    pub(crate) join_ms: Quantiles,
     pub(crate) cpu_seconds: Option<f64>,
     pub(crate) server_cpu_seconds: Option<f64>,
 }
@@ -53,6 +57,14 @@ impl Report {
         self.receiving == self.receivers && self.failed == 0 && self.refusals.is_empty()
     }
 
+    /// Processor time of the server for each packet that arrived, in seconds.
+    pub(crate) fn cpu_per_packet(&self) -> Option<f64> {
+        let packets = self.packets_per_second * self.seconds;
+        self.server_cpu_seconds
+            .filter(|_| packets > 0.0)
+            .map(|cpu| cpu / packets)
+    }
+
     /// 10⁹ bit that arrived.
     pub(crate) fn gigabits(&self) -> f64 {
         self.bytes as f64 * 8.0 / 1e9
@@ -63,7 +75,7 @@ impl Report {
 pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<Report> {
     let mut command = pinned(program, cores);
     command
-        .args(["--json", "--whip", &run.whip, "--whep", &run.whep])
+        .args(["--json", "--whep", &run.whep])
         .args(["--receivers", &run.receivers.to_string(), "--bitrate", run.bitrate])
         .args([
             "--seconds",
@@ -71,6 +83,12 @@ pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<
             "--threads",
             &run.threads.to_string(),
         ]);
+    if let Some(whip) = &run.whip {
+        command.args(["--whip", whip]);
+    }
+    if let Some(joining) = run.joining {
+        command.args(["--join-concurrency", &joining.to_string()]);
+    }
     if let Some(pid) = run.server_pid {
         command.args(["--server-pid", &pid.to_string()]);
     }

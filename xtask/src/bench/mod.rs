@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: what the project aims at, measured on this machine. Figures, never tests: a slow machine is not
 //! a defect.
 
+mod app;
 mod cores;
 mod encode;
 mod fanout;
 mod join;
 mod latency;
-mod load;
+mod limit;
+pub(crate) mod load;
 mod machine;
 mod programs;
 mod rooms;
@@ -16,6 +18,10 @@ mod voice;
 
 use anyhow::Result;
 use clap::Subcommand;
+
+pub(crate) use load::Run;
+pub(crate) use programs::{Program, Programs};
+pub(crate) use server::{Server, open_files, resident_memory};
 
 use crate::checkout;
 
@@ -30,8 +36,12 @@ pub(crate) enum Bench {
     Encode(encode::Args),
     /// What the processing of a voice costs whoever talks.
     Voice,
+    /// What the app's window costs: starting, idle, with its preview, and live.
+    App(app::Args),
     /// How many receivers one server core feeds.
     Fanout(fanout::Args),
+    /// What forwarding costs, in times of what it cannot cost less than.
+    Limit(limit::Args),
     /// How fast a room full of viewers hears a word, and what each of them costs.
     Rooms(rooms::Args),
     /// All of them, with their defaults.
@@ -50,14 +60,18 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
         Bench::Join(args) => vec![join::run(&args, &checkout)?],
         Bench::Encode(args) => vec![encode::run(&args, &checkout)?],
         Bench::Voice => vec![voice::run(&checkout)?],
+        Bench::App(args) => vec![app::run(&args, &checkout)?],
         Bench::Fanout(args) => vec![fanout::run(&args, &checkout)?],
+        Bench::Limit(args) => vec![limit::run(&args, &checkout)?],
         Bench::Rooms(args) => vec![rooms::run(&args, &checkout)?],
         Bench::All => vec![
             encode::run(&encode::Args::default(), &checkout)?,
             voice::run(&checkout)?,
+            app::run(&app::Args::default(), &checkout)?,
             latency::run(&latency::Args::default(), &checkout)?,
             join::run(&join::Args::default(), &checkout)?,
             fanout::run(&fanout::Args::default(), &checkout)?,
+            limit::run(&limit::Args::default(), &checkout)?,
             rooms::run(&rooms::Args::default(), &checkout)?,
         ],
     };

@@ -19,8 +19,12 @@ pub(crate) enum Program {
     Server,
     /// `footlight`.
     Publisher,
+    /// `footlight-app`, with the pages in it.
+    App,
     /// `footlight-load`.
     Load,
+    /// The example `limit` of the load generator.
+    Limit,
     /// The example `encode_bench` of the client.
     EncodeBench,
     /// The example `voice_bench` of the client.
@@ -32,17 +36,25 @@ impl Program {
         match self {
             Self::Server => ["--package", "footlight-server", "--bin", "footlight-server"],
             Self::Publisher => ["--package", "footlight-client", "--bin", "footlight"],
+            Self::App => ["--package", "footlight-app", "--bin", "footlight-app"],
             Self::Load => ["--package", "footlight-load", "--bin", "footlight-load"],
+            Self::Limit => ["--package", "footlight-load", "--example", "limit"],
             Self::EncodeBench => ["--package", "footlight-client", "--example", "encode_bench"],
             Self::VoiceBench => ["--package", "footlight-client", "--example", "voice_bench"],
         }
+    }
+
+    fn is_example(self) -> bool {
+        matches!(self, Self::Limit | Self::EncodeBench | Self::VoiceBench)
     }
 
     fn file(self) -> &'static str {
         match self {
             Self::Server => "footlight-server",
             Self::Publisher => "footlight",
+            Self::App => "footlight-app",
             Self::Load => "footlight-load",
+            Self::Limit => "examples/limit",
             Self::EncodeBench => "examples/encode_bench",
             Self::VoiceBench => "examples/voice_bench",
         }
@@ -56,16 +68,31 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Builds what is asked for, in release mode and politely.
     pub(crate) fn build(checkout: &Path, programs: &[Program]) -> Result<Self> {
         system::require_packages(system::BUILD)?;
+        if programs.contains(&Program::App) {
+            system::require_packages(system::APP)?;
+        }
         if programs.contains(&Program::Server) {
             system::require_node()?;
             pages::build(checkout)?;
         }
         eprintln!("building what is measured");
-        let mut build = command(checkout, "nice", ["cargo", "build", "--release"]);
-        succeed(build.args(programs.iter().flat_map(|program| program.cargo_args())))?;
+        // Not in one go: what an example needs besides would be switched on in the programs that are measured.
+        let (examples, shipped): (Vec<Program>, Vec<Program>) =
+            programs.iter().partition(|program| program.is_example());
+        for together in [shipped, examples] {
+            if !together.is_empty() {
+                let mut build = command(checkout, "nice", ["cargo", "build", "--release"]);
+                succeed(build.args(together.iter().flat_map(|program| program.cargo_args())))?;
+            }
+        }
         Ok(Self {
             folder: run::target_dir(checkout)?.join("release"),
         })

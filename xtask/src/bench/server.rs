@@ -108,6 +108,29 @@ fn start<T: DeserializeOwned>(command: &mut Command) -> Result<(Group, T)> {
     Ok((group, first))
 }
 
+/// The most memory that a process has had resident so far, in bytes; `None` where the system does not tell.
+pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
+    memory(pid, "VmHWM:")
+}
+
+/// The memory that a process has resident now, in bytes; `None` where the system does not tell.
+pub(crate) fn resident_memory(pid: u32) -> Option<u64> {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: u32, field: &str) -> Option<u64> {
+    // proc_pid_status(5): "VmRSS:	   12345 kB", which are KiB.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// File descriptors that a process has open; `None` where the system does not tell.
+pub(crate) fn open_files(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
 /// Processor time that a process has used so far, all threads; `None` where the system does not tell.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     /// `USER_HZ` of Linux, part of its interface on every machine that it still runs on.
@@ -140,5 +163,17 @@ mod tests {
             sum = sum.wrapping_mul(31).wrapping_add(7);
         }
         assert!(cpu_time(u32::MAX).is_none());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_and_open_files_of_this_process_are_told() {
+        let pid = std::process::id();
+        let files = open_files(pid).expect("a folder of descriptors");
+        let _held: Vec<_> = (0..64).map(|_| fs::File::open("/dev/null").expect("a file")).collect();
+        // Other tests open and close their own.
+        assert!(open_files(pid).expect("the same") > files + 32);
+        assert!(peak_memory(pid).expect("a status file") >= resident_memory(pid).expect("the same") / 2);
+        assert_eq!((peak_memory(u32::MAX), open_files(u32::MAX)), (None, None));
     }
 }

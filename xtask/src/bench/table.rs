@@ -54,6 +54,44 @@ impl Table {
         });
     }
 
+    /// A count that ought to reach `limit`.
+    pub(crate) fn at_least(&mut self, name: impl Into<String>, measured: u32, limit: u32) {
+        let aim = Aim {
+            text: format!("≥ {limit}"),
+            met: measured >= limit,
+        };
+        self.rows.push(Row {
+            name: name.into(),
+            measured: measured.to_string(),
+            aim: Some(aim),
+        });
+    }
+
+    /// The figures of `other` in a second column, both headed by whose they are. Aims are for the first.
+    pub(crate) fn beside(mut self, other: &Self, names: [&str; 2]) -> Self {
+        let right = |name: &str| {
+            let row = other.rows.iter().find(|row| row.name == name);
+            row.map_or("–", |row| row.measured.as_str())
+        };
+        let all = self.rows.iter().map(|row| row.measured.as_str()).chain([names[0]]);
+        let left_width = all.map(|text| text.chars().count()).max().unwrap_or(0);
+        let all = self.rows.iter().map(|row| right(&row.name)).chain([names[1]]);
+        let right_width = all.map(|text| text.chars().count()).max().unwrap_or(0);
+        let both = |left: &str, right: &str| format!("{left:>left_width$}   {right:>right_width$}");
+        for row in &mut self.rows {
+            row.measured = both(&row.measured, right(&row.name));
+        }
+        let head = Row {
+            name: String::new(),
+            measured: both(names[0], names[1]),
+            aim: None,
+        };
+        self.rows.insert(0, head);
+        self.notes
+            .extend(other.notes.iter().map(|note| format!("{}: {note}", names[1])));
+        self
+    }
+
     /// A count of what ought not to happen.
     pub(crate) fn none(&mut self, name: impl Into<String>, count: u64) {
         self.rows.push(Row {
@@ -133,6 +171,23 @@ mod tests {
              \u{20} what the server adds  1.50 ms   aim < 1 ms: MISSED\n\
              \u{20} lost                        0   aim 0: met\n\
              \u{20} pictures                  600\n"
+        );
+    }
+
+    #[test]
+    fn two_tables_stand_side_by_side_by_the_names_of_their_rows() {
+        let (mut ours, mut theirs) = (Table::new("fanout"), Table::new("fanout"));
+        ours.at_least("viewers", 1200, 1000);
+        ours.figure("memory", "9 KB");
+        theirs.figure("viewers", "80");
+        theirs.note("busy");
+        assert_eq!(
+            ours.beside(&theirs, ["ours", "theirs"]).on("this machine"),
+            "fanout on this machine\n\
+             \u{20}          ours   theirs\n\
+             \u{20} viewers  1200       80   aim ≥ 1000: met\n\
+             \u{20} memory   9 KB        –\n\
+             \u{20} theirs: busy\n"
         );
     }
 

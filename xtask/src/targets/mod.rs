@@ -33,6 +33,7 @@ const WORTH: &str = "type-checked only: nothing is linked or run";
 const STUBS: &[(&str, &str)] = &[
     ("stub-cc", include_str!("stubs/cc")),
     ("stub-ar", include_str!("stubs/ar")),
+    ("stub-cmake", include_str!("stubs/cmake")),
     ("llvm-rc", include_str!("stubs/llvm-rc")),
 ];
 
@@ -163,6 +164,9 @@ impl Stubs {
             .env(format!("CXX_{suffix}"), &compiler)
             .env(format!("AR_{suffix}"), self.folder.join("stub-ar"))
             .env(format!("RANLIB_{suffix}"), "true")
+            .env(format!("CMAKE_{suffix}"), self.folder.join("stub-cmake"))
+            // Otherwise Visual Studio is looked for, for Windows.
+            .env(format!("CMAKE_GENERATOR_{suffix}"), "Ninja")
             .env("PATH", path);
         Ok(())
     }

@@ -40,7 +40,6 @@ fn settings(mode: SessionMode) -> RoomSettings {
         host_grace: GRACE,
         resume_within: RESUME,
         max_participants: 1000,
-        ice_servers: Arc::default(),
     }
 }
 

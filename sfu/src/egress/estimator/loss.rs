@@ -1,0 +1,273 @@
+//! Loss-based control (draft-ietf-rmcat-gcc-02, section 6), which tells loss by congestion from the loss of the path.
+//!
+//! Loss along with a long queue is overflow. Other loss above 10 % is put to a trial: the rate is lowered once, and if
+//! the loss stays, it does not depend on the rate; it then is inherent, and only what exceeds it counts
+//! (the idea of the inherent loss in libwebrtc's `LossBasedBweV2`).
+
+/// Length of a slot in microseconds of sending.
+const SLOT_US: i64 = 250_000;
+/// Slots that are kept: 3 s.
+const SLOTS: i64 = 12;
+/// Slots of the loss that is told, and that counts along with a queue: 1 s.
+const SHORT: i64 = 4;
+/// Slots that a trial for moderate loss is begun by: 2 s.
+const MODERATE: i64 = 8;
+/// Slots that a trial for heavy loss is begun by: 0.75 s.
+const HEAVY: i64 = 3;
+/// Loss above this lowers the rate (gcc-02, section 6).
+const HIGH_LOSS: f64 = 0.10;
+/// Loss above this cannot wait for a longer measurement.
+const HEAVY_LOSS: f64 = 0.30;
+/// Standard errors by which loss must be over its bound.
+const CONFIDENCE: f64 = 2.0;
+/// Fewest packets that loss is judged by.
+const MIN_PACKETS: u32 = 30;
+/// The factor of the loss in the decrease (gcc-02: 1 - 0.5 p).
+const DECREASE: f64 = 0.5;
+/// No limit goes below this share of the acknowledged bitrate.
+const ACKED_SHARE: f64 = 0.5;
+/// No limit goes below this, in bit/s: little is won by less than sound and the least video, and much loss is lived with
+/// there (the bound of `LossBasedBweV2` on the inherent loss, 0.05 + 75 kb/s / rate, is 0.35 here).
+const LEAST_LIMIT: f64 = 250_000.0;
+/// Time the sender has to follow the lower limit, in microseconds.
+const FOLLOW_US: i64 = 250_000;
+/// Length of a trial in microseconds of sending.
+const TRIAL_US: i64 = 1_000_000;
+/// A trial is given up after so long, in microseconds.
+const MAX_TRIAL_US: i64 = 5_000_000;
+/// A rate above this share of the one before the trial did not follow the limit.
+const UNMOVED: f64 = 0.9;
+/// Share of the capacity found by a trial that is used.
+const UTILISATION: f64 = 0.95;
+/// Most loss that is taken for inherent.
+const MAX_INHERENT: f64 = 0.5;
+/// Time in which inherent loss that is gone is forgotten, in seconds.
+const FORGET_S: f64 = 2.0;
+/// Time in which tolerable loss is taken for inherent, in seconds.
+const LEARN_S: f64 = 10.0;
+
+/// Packets of some time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    packets: u32,
+    lost: u32,
+    /// Losses in sequence count as one event, for bursts are not independent.
+    runs: u32,
+    bytes: f64,
+}
+
+/// The rate was lowered to see whether the loss follows.
+#[derive(Debug)]
+struct Trial {
+    limit: f64,
+    loss: f64,
+    rate: f64,
+    from: i64,
+    until: i64,
+    counts: Counts,
+}
+
+/// What the loss says of the path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Nothing new.
+    Fine,
+    /// The queue overflows.
+    Overflow,
+    /// The loss depends on the rate; so many bit/s are free of it.
+    Congested(f64),
+}
+
+/// The loss-based control.
+#[derive(Debug)]
+pub(super) struct LossControl {
+    slots: [Counts; SLOTS as usize],
+    index: Option<i64>,
+    first: i64,
+    last: i64,
+    last_lost: bool,
+    inherent: f64,
+    trial: Option<Trial>,
+    updated: i64,
+}
+
+impl Counts {
+    /// Counts a packet.
+    fn add(&mut self, bytes: u32, lost: bool, after_lost: bool) {
+        self.packets = self.packets.saturating_add(1);
+        self.lost += u32::from(lost && self.packets > self.lost);
+        self.runs += u32::from(lost && !after_lost && self.runs < self.lost);
+        self.bytes += f64::from(bytes);
+    }
+
+    /// The share of packets lost.
+    fn loss(&self) -> f64 {
+        f64::from(self.lost) / f64::from(self.packets.max(1))
+    }
+
+    /// The share lost, less what may be chance.
+    fn certain_loss(&self) -> f64 {
+        let loss = self.loss();
+        let run = f64::from(self.lost) / f64::from(self.runs.max(1));
+        let error = (loss * (1.0 - loss) * run / f64::from(self.packets.max(1))).sqrt();
+        loss - CONFIDENCE * error
+    }
+}
+
+impl LossControl {
+    /// A control that knows of no loss.
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: [Counts::default(); SLOTS as usize],
+            index: None,
+            first: 0,
+            last: 0,
+            last_lost: false,
+            inherent: 0.0,
+            trial: None,
+            updated: 0,
+        }
+    }
+
+    /// Takes a reported packet; `sent` in microseconds.
+    pub(crate) fn on_packet(&mut self, sent: i64, bytes: u32, lost: bool) {
+        let newest = sent.div_euclid(SLOT_US);
+        let index = *self.index.get_or_insert_with(|| {
+            self.first = sent;
+            newest
+        });
+        let steps = (newest - index).clamp(0, SLOTS);
+        for step in 1..=steps {
+            self.slots[(newest - steps + step).rem_euclid(SLOTS) as usize] = Counts::default();
+        }
+        self.index = Some(index.max(newest));
+        self.last = self.last.max(sent);
+        let slot = index.max(newest).rem_euclid(SLOTS) as usize;
+        self.slots[slot].add(bytes, lost, self.last_lost);
+        if let Some(trial) = self.trial.as_mut().filter(|trial| sent >= trial.from) {
+            trial.counts.add(bytes, lost, self.last_lost);
+            trial.until = trial.until.max(sent);
+        }
+        self.last_lost = lost;
+    }
+
+    /// The counts of the newest slots.
+    fn newest(&self, slots: i64) -> Counts {
+        let index = self.index.unwrap_or(0);
+        let mut sum = Counts::default();
+        for back in 0..slots.min(SLOTS) {
+            let slot = self.slots[(index - back).rem_euclid(SLOTS) as usize];
+            sum.packets = sum.packets.saturating_add(slot.packets);
+            sum.lost = sum.lost.saturating_add(slot.lost);
+            sum.runs = sum.runs.saturating_add(slot.runs);
+            sum.bytes += slot.bytes;
+        }
+        sum
+    }
+
+    /// The rate at which the packets of the newest slots were sent, in bit/s.
+    fn sent_rate(&self, slots: i64) -> f64 {
+        let start = (self.index.unwrap_or(0) - slots + 1) * SLOT_US;
+        let time = (self.last - start.max(self.first)).max(SLOT_US);
+        self.newest(slots).bytes * 8e6 / time as f64
+    }
+
+    /// The share lost at any rate.
+    pub(crate) fn inherent(&self) -> f64 {
+        self.inherent
+    }
+
+    /// The limit in bit/s, while a trial is under way.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        self.trial.as_ref().map(|trial| trial.limit)
+    }
+
+    /// What exceeds the inherent loss.
+    fn excess(&self, loss: f64) -> f64 {
+        ((loss - self.inherent) / (1.0 - self.inherent)).max(0.0)
+    }
+
+    /// Judges by what was reported; rates in bit/s, `now` in microseconds.
+    pub(crate) fn update(&mut self, estimate: f64, acked: f64, queue_was_long: bool, now: i64) -> Verdict {
+        let elapsed = ((now - self.updated) as f64 / 1e6).clamp(0.0, 1.0);
+        self.updated = now;
+        if self.trial.is_some() {
+            return self.judge(now);
+        }
+        if queue_was_long {
+            let short = self.newest(SHORT);
+            let overflows = short.packets >= MIN_PACKETS && self.excess(short.loss()) > HIGH_LOSS;
+            return if overflows { Verdict::Overflow } else { Verdict::Fine };
+        }
+        if !self.begin_trial(HEAVY, HEAVY_LOSS, estimate, acked, now)
+            && !self.begin_trial(MODERATE, HIGH_LOSS, estimate, acked, now)
+        {
+            self.learn(elapsed);
+        }
+        Verdict::Fine
+    }
+
+    /// Begins a trial where the loss of so many slots is for certain above a bound.
+    fn begin_trial(&mut self, slots: i64, bound: f64, estimate: f64, acked: f64, now: i64) -> bool {
+        let counts = self.newest(slots);
+        if counts.packets < MIN_PACKETS || self.excess(counts.certain_loss()) <= bound {
+            return false;
+        }
+        let loss = counts.loss();
+        let rate = self.sent_rate(slots);
+        let lowered = rate.min(estimate) * (1.0 - DECREASE * self.excess(loss));
+        let limit = lowered.max(ACKED_SHARE * acked).max(LEAST_LIMIT);
+        let from = now + FOLLOW_US;
+        self.trial = Some(Trial {
+            limit,
+            loss,
+            rate,
+            from,
+            until: from,
+            counts: Counts::default(),
+        });
+        true
+    }
+
+    /// Ends a trial that is long enough: did the loss follow the rate?
+    fn judge(&mut self, now: i64) -> Verdict {
+        let Some(trial) = &self.trial else { return Verdict::Fine };
+        let length = trial.until - trial.from;
+        let counts = trial.counts;
+        if length < TRIAL_US || counts.packets < MIN_PACKETS {
+            if now - trial.from > MAX_TRIAL_US {
+                self.trial = None;
+            }
+            return Verdict::Fine;
+        }
+        let rate = counts.bytes * 8e6 / length as f64;
+        let capacity = trial.rate * (1.0 - trial.loss);
+        let by_capacity = (1.0 - capacity / rate.max(1.0)).max(self.inherent);
+        let loss = counts.loss();
+        let before = trial.loss;
+        self.trial = None;
+        self.slots = [Counts::default(); SLOTS as usize];
+        self.first = self.last;
+        let unmoved = rate > UNMOVED * capacity / (1.0 - before).max(0.01);
+        if unmoved || (loss - before).abs() <= (loss - by_capacity).abs() {
+            self.inherent = loss.min(MAX_INHERENT);
+            return Verdict::Fine;
+        }
+        self.inherent = self.inherent.min(loss);
+        Verdict::Congested(UTILISATION * capacity)
+    }
+
+    /// Lets the inherent loss follow: soon where loss is gone, slowly where it is tolerable.
+    fn learn(&mut self, elapsed: f64) {
+        let counts = self.newest(SLOTS);
+        if counts.packets < MIN_PACKETS {
+            return;
+        }
+        let loss = counts.loss().min(MAX_INHERENT);
+        if loss < self.inherent {
+            self.inherent += (loss - self.inherent) * (elapsed / FORGET_S).min(1.0);
+        } else if self.excess(loss) <= HIGH_LOSS {
+            self.inherent += (loss - self.inherent) * (elapsed / LEARN_S).min(1.0);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What the app's window costs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use super::programs::{END_TO_END, Program, Programs, read_json};
+use super::table::{Table, number};
+use crate::process::command;
+use crate::{pages, system};
+
+/// `cargo xtask bench app`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How long each state is measured.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    seconds: u32,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self { seconds: 20 }
+    }
+}
+
+/// By the name of the program.
+type Shares = BTreeMap<String, f64>;
+
+/// What `e2e/bench/app.mjs` prints. CPU in percent of one core, memory in MB.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Seen {
+    start_ms: f64,
+    idle: Shares,
+    memory: Shares,
+    preview: Shares,
+    fps: f64,
+    live: Shares,
+}
+
+pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
+    system::require_packages(system::END_TO_END)?;
+    let programs = Programs::build(checkout, &[Program::Server, Program::App])?;
+    let folder = checkout.join(END_TO_END);
+    pages::install(&folder)?;
+    let seconds = args.seconds.to_string();
+    let mut script = command(&folder, "node", ["bench/app.mjs", &seconds]);
+    let seen: Seen = read_json(script.env("FOOTLIGHT_PROGRAMS", programs.folder()))?;
+
+    let mut table = Table::new("app");
+    table.below("start to a usable window", seen.start_ms, 2_000.0, "ms");
+    share(&mut table, "idle", &seen.idle, 1.0, "%");
+    share(&mut table, "memory, idle", &seen.memory, 200.0, "MB");
+    share(&mut table, "preview", &seen.preview, 35.0, "%");
+    table.figure("preview: pictures drawn", number(seen.fps, "/s"));
+    share(&mut table, "live 720p30, minimised", &seen.live, 25.0, "%");
+    table.note(format!(
+        "of one core, over {} s each; the pattern and the tone, in a window under Xvfb, drawn without a GPU. Starting \
+         includes that of the driver that looks",
+        args.seconds
+    ));
+    Ok(table)
+}
+
+/// A sum, and beneath it what each program has of it.
+fn share(table: &mut Table, name: &str, shares: &Shares, limit: f64, unit: &str) {
+    table.below(name, shares.values().sum(), limit, unit);
+    for (program, share) in shares {
+        table.figure(format!("{name}: {program}"), number(*share, unit));
+    }
+}
