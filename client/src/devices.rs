@@ -1,4 +1,4 @@
-//! What can be captured on this machine.
+//! What can be captured on this machine, and where it can be heard.
 
 use std::{
     fmt,
@@ -9,7 +9,11 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{audio::microphone, units::Resolution, video::camera};
+use crate::{
+    audio::{microphone, playback},
+    units::Resolution,
+    video::camera,
+};
 
 /// Which device of its class to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,6 +100,17 @@ pub struct MicrophoneInfo {
     pub default: bool,
 }
 
+/// A loudspeaker, headphones, or another sound output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoudspeakerInfo {
+    /// The host's id of the device: the same each time it is plugged in.
+    pub id: String,
+    /// What the system calls it.
+    pub name: String,
+    /// Whether the system uses it where nothing else is asked for.
+    pub default: bool,
+}
+
 /// How much of a desktop is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -156,6 +171,11 @@ pub fn inputs() -> Devices {
         microphones: microphones.wait(deadline),
         screens: Vec::new(),
     }
+}
+
+/// Loudspeakers, the default one first.
+pub fn loudspeakers() -> Vec<LoudspeakerInfo> {
+    listing("loudspeakers", playback::list).wait(Instant::now() + LIST_TIMEOUT)
 }
 
 /// Screens and windows alone.

@@ -5,11 +5,13 @@
 //! device ─ callback ─ ring buffer ─────────────────  audio encode thread ─ bounded queue ─▶ MediaOutput::audio
 //! ```
 
+mod adaptation;
 mod audio;
 mod config;
 mod meter;
 mod preview;
 mod rate;
+pub(crate) mod simulcast;
 mod stats;
 mod video;
 mod voice;
@@ -74,7 +76,8 @@ impl Pipeline {
         if config.video.is_none() && config.audio.is_none() {
             return Err(PipelineError::NothingToCapture);
         }
-        let (video_sender, video_output) = mpsc::channel(video::QUEUE);
+        let layers = if config.simulcast { simulcast::MOST_LAYERS } else { 1 };
+        let (video_sender, video_output) = mpsc::channel(video::QUEUE * layers);
         let (audio_sender, audio_output) = mpsc::channel(audio::QUEUE);
         let request = CaptureRequest {
             size: config.size.even(),
@@ -88,7 +91,14 @@ impl Pipeline {
             .transpose()?;
         let video = config
             .video
-            .map(|source| video::VideoTrack::start(source, request, config.max_bitrate, config.encoding, video_sender))
+            .map(|source| {
+                let way = video::Way {
+                    max_bitrate: config.max_bitrate,
+                    simulcast: config.simulcast,
+                    encoding: config.encoding,
+                };
+                video::VideoTrack::start(source, request, way, video_sender)
+            })
             .transpose()?;
         Ok((
             Self { clock, video, audio },
@@ -104,18 +114,32 @@ impl Pipeline {
         self.clock
     }
 
-    /// Makes the next picture a keyframe. Asking again before it is out changes nothing.
+    /// Makes the next picture a keyframe, in each of its sizes. Asking again before it is out changes nothing.
     pub fn request_keyframe(&self) {
         if let Some(video) = &self.video {
             video.request_keyframe();
         }
     }
 
-    /// Sets what congestion control allows for video, at most [`PipelineConfig::max_bitrate`]. Below a sensible amount of bits for each
-    /// pixel the frame rate is lowered too.
+    /// The same for one simulcast layer, by [`EncodedVideo::layer`].
+    pub(crate) fn request_layer_keyframe(&self, layer: usize) {
+        if let Some(video) = &self.video {
+            video.request_layer_keyframe(layer);
+        }
+    }
+
+    /// Sets what congestion control allows for video, at most [`PipelineConfig::max_bitrate`]. Where that is little for the size, fewer
+    /// pictures are sent, then smaller ones, and at last none until there is more.
     pub fn set_target_bitrate(&self, bitrate: Bitrate) {
         if let Some(video) = &self.video {
             video.set_target_bitrate(bitrate);
+        }
+    }
+
+    /// Sets what congestion control allows for sound, at most [`PipelineConfig::audio_bitrate`].
+    pub fn set_audio_bitrate(&self, bitrate: Bitrate) {
+        if let Some(audio) = &self.audio {
+            audio.set_target_bitrate(bitrate);
         }
     }
 

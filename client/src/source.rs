@@ -93,6 +93,11 @@ pub enum SourceState {
         /// What happened, for people.
         why: String,
     },
+    /// Gone for good, as a window that was closed; the pipeline goes on with a card.
+    Gone {
+        /// What happened, for people.
+        why: String,
+    },
 }
 
 /// A source's state, shared between the threads that change it and those that look.
@@ -116,16 +121,24 @@ impl StateCell {
     /// Keeps the first reason while the source stays lost, since later ones only say that it is still away.
     pub(crate) fn set_lost(&self, name: &str, why: &str) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*state, SourceState::Lost { .. }) {
+        if !matches!(*state, SourceState::Lost { .. } | SourceState::Gone { .. }) {
             tracing::warn!(source = name, why, "source is lost");
             *state = SourceState::Lost { why: why.to_owned() };
         }
     }
 
+    /// It does not come back.
+    pub(crate) fn set_gone(&self, name: &str, why: &str) {
+        tracing::info!(source = name, why, "source is gone");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = SourceState::Gone { why: why.to_owned() };
+    }
+
+    /// Whether nothing comes of it, be it for now or for ever.
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            SourceState::Lost { .. }
-        )
+        matches!(self.get(), SourceState::Lost { .. } | SourceState::Gone { .. })
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.get(), SourceState::Gone { .. })
     }
 }

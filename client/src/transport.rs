@@ -2,4 +2,5 @@
 
 pub(crate) mod candidates;
 pub(crate) mod codecs;
+pub(crate) mod moved;
 pub(crate) mod runtime;

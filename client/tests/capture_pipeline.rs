@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use footlight_client::{
-    pipeline::{AudioSource, EncodedVideo, Pipeline, PipelineConfig, PipelineError, Preview, SourceState, VideoSource},
+    pipeline::{
+        AudioSource, EncodedVideo, MediaOutput, Pipeline, PipelineConfig, PipelineError, Preview, SourceState,
+        VideoSource,
+    },
     units::{Bitrate, Resolution},
     video::strip,
 };
@@ -131,36 +134,73 @@ async fn a_slow_receiver_loses_pictures_and_needs_no_keyframe() {
     }
 }
 
+/// The picture's height and frame rate, as the pictures themselves tell, once both are as wanted.
+async fn settles_at(output: &mut MediaOutput, decoder: &mut Decoder, height: usize, most_fps: f64) {
+    let mut last = None;
+    loop {
+        let unit = next(&mut output.video).await;
+        let picture = decoder
+            .decode(&unit.data)
+            .expect("no reference is missing")
+            .expect("a picture");
+        assert_eq!(picture.dimensions(), (unit.width as usize, unit.height as usize));
+        let size = picture.dimensions();
+        assert_eq!(size.0, size.1 * 16 / 9, "its aspect stays");
+        // The pattern's numbers are there in each size: it is the same picture.
+        if size.1 >= 180 {
+            strip::read(picture.y(), picture.strides().0, size.0, size.1).expect("a strip");
+        }
+        let gap = last.map(|last| unit.capture.saturating_since(last).as_secs_f64());
+        assert!(
+            gap.is_none_or(|gap| gap > 0.0),
+            "time on the track never runs backwards"
+        );
+        last = Some(unit.capture);
+        if size.1 == height && gap.is_some_and(|gap| gap > 0.75 / most_fps) {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_low_bitrate_lowers_the_frame_rate_within_bounds() {
+async fn a_falling_bitrate_makes_pictures_fewer_then_smaller_then_none_and_a_rising_one_brings_them_back() {
     let config = PipelineConfig {
         size: Resolution::new(640, 360),
         ..pattern_and_tone()
     };
     let (pipeline, mut output) = Pipeline::start(config).expect("starts");
     let video = || pipeline.stats().video.expect("there is video");
-    pipeline.set_target_bitrate(Bitrate::from_kbps(90));
-    while video().target_fps > 15.0 {
-        next(&mut output.video).await;
-    }
-    let mut last = next(&mut output.video).await.capture;
-    for _ in 0..5 {
-        let capture = next(&mut output.video).await.capture;
-        assert!(
-            capture.saturating_since(last) > Duration::from_millis(60),
-            "{:?}",
-            capture.saturating_since(last)
-        );
-        last = capture;
-    }
+    let mut decoder = Decoder::new().expect("a decoder");
+    settles_at(&mut output, &mut decoder, 360, 30.0).await;
+    pipeline.set_target_bitrate(Bitrate::from_kbps(200));
+    settles_at(&mut output, &mut decoder, 360, 15.0).await;
+    pipeline.set_target_bitrate(Bitrate::from_kbps(80));
+    settles_at(&mut output, &mut decoder, 180, 15.0).await;
     pipeline.set_target_bitrate(Bitrate::from_bps(1));
-    assert_eq!(video().target_bitrate, Bitrate::from_kbps(50), "a floor");
+    while video().target_fps > 0.0 {
+        tokio::select! {
+            Some(unit) = output.video.recv() => drop(decoder.decode(&unit.data).expect("no reference is missing")),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+    }
+    // What was on its way is used up; then sound goes on, and no picture comes.
+    while let Ok(unit) = output.video.try_recv() {
+        decoder.decode(&unit.data).expect("no reference is missing");
+    }
+    for _ in 0..50 {
+        next(&mut output.audio).await;
+    }
+    assert!(output.video.try_recv().is_err(), "no picture");
     pipeline.set_target_bitrate(Bitrate::from_kbps(9_000));
     assert_eq!(
         video().target_bitrate,
         Bitrate::from_kbps(500),
         "the configured ceiling"
     );
+    let first = next(&mut output.video).await;
+    assert!(first.keyframe, "what viewers hold is too old to go on from");
+    decoder.decode(&first.data).expect("decodes");
+    settles_at(&mut output, &mut decoder, 360, 30.0).await;
 }
 
 #[tokio::test]

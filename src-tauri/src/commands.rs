@@ -59,7 +59,9 @@ pub(crate) fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync 
         quit,
         #[cfg(desktop)]
         media::capture_devices,
+        #[cfg(desktop)]
         media::capture_screens,
+        #[cfg(desktop)]
         media::screen_picture,
         #[cfg(desktop)]
         media::open_source,
@@ -91,6 +93,12 @@ pub(crate) fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync 
         media::slot_pictures,
         #[cfg(desktop)]
         media::set_volume,
+        #[cfg(desktop)]
+        media::loudspeakers,
+        #[cfg(desktop)]
+        media::choose_loudspeaker,
+        #[cfg(desktop)]
+        media::follow_loudspeaker,
         #[cfg(desktop)]
         media::subscription_sample,
         #[cfg(desktop)]

@@ -66,6 +66,11 @@ pub fn run() -> Result<(), AppError> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    let context = tauri::generate_context!(assets = interface::Interface);
+    #[cfg(target_os = "linux")]
+    if desktop::hand_over::to_first_instance(&context.config().identifier) {
+        return Ok(());
+    }
     let builder = Builder::default();
     #[cfg(desktop)]
     let builder = desktop::plugins(builder);
@@ -95,7 +100,7 @@ pub fn run() -> Result<(), AppError> {
             desktop::set_up(app);
             Ok(())
         })
-        .build(tauri::generate_context!(assets = interface::Interface))?;
+        .build(context)?;
     app.run(|app, event| {
         if let RunEvent::Exit = event {
             let state = app.state::<AppState>();
@@ -110,12 +115,15 @@ pub fn run() -> Result<(), AppError> {
     Ok(())
 }
 
-/// A phone's project calls this.
-#[cfg_attr(mobile, tauri::mobile_entry_point)]
+/// What a phone's project calls.
 #[cfg(mobile)]
-fn start() {
-    if let Err(error) = run() {
-        tracing::error!(%error, "the app does not start");
+#[allow(missing_docs, reason = "the macro writes a public function for Xcode's project")]
+mod entry {
+    #[tauri::mobile_entry_point]
+    fn start() {
+        if let Err(error) = super::run() {
+            tracing::error!(%error, "the app does not start");
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Link {
 /// Hands the links that the system opens with this app to the pages.
 pub(crate) fn follow<R: Runtime>(app: &App<R>) {
     let links = app.deep_link();
-    #[cfg(desktop)]
+    #[cfg(target_os = "linux")]
     // An installed app is registered by its package. One that is a single file has nobody else to do it.
     if app.env().appimage.is_some()
         && let Err(error) = links.register_all()

@@ -51,6 +51,21 @@ export async function videoCodecsOnAir(sessionId: string): Promise<string[]> {
   }
 }
 
+/**
+ * The live figures of a session; `null` where the server does not tell them.
+ *
+ * @param viewer - the user id of a participant, for the way to them
+ */
+export async function sessionStats(sessionId: string, viewer: string): Promise<SessionStats | null> {
+  try {
+    const response = await get(`${statsPath(sessionId)}?${new URLSearchParams({ viewer })}`);
+    const stats = response.ok ? ((await response.json()) as Partial<SessionStats>) : {};
+    return Array.isArray(stats.tracks) && Array.isArray(stats.viewers) ? (stats as SessionStats) : null;
+  } catch {
+    return null;
+  }
+}
+
 function isSummary(value: unknown): value is SessionSummary {
   const session = value as Partial<SessionSummary> | null;
   return (

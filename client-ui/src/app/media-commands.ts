@@ -4,7 +4,7 @@ import type { MediaSample } from '../media/sample';
 import type { MediaKind, TrackSource } from '../protocol/bindings';
 import { call } from './commands';
 
-/** A camera, a microphone or a screen. */
+/** A camera, a microphone, a screen or a loudspeaker. */
 export interface CaptureDevice {
   readonly id: string;
   readonly name: string;
@@ -14,6 +14,12 @@ export interface CaptureDevice {
 export interface CaptureDevices {
   readonly cameras: readonly CaptureDevice[];
   readonly microphones: readonly CaptureDevice[];
+}
+
+/** The chosen loudspeaker is lost, and the system's own plays in its place. */
+export interface LoudspeakerLost {
+  /** Its id. */
+  readonly device: string;
 }
 
 /** A screen or a window. */
@@ -47,6 +53,8 @@ export interface SourceStats {
   readonly on: boolean;
   readonly video?: {
     readonly source: string;
+    /** `lost` may come back; `gone` does not, as a window that was closed. */
+    readonly state: { readonly state: 'starting' | 'live' | 'lost' | 'gone' };
     readonly resolution: { readonly width: number; readonly height: number };
     /** Pictures encoded per second. */
     readonly encode_fps: number;
@@ -123,9 +131,11 @@ export const mediaCommands = {
   publishAccept: (connection: number, sdp: string) => call('publish_accept', { connection, sdp }),
   publishCandidate: (connection: number, candidate: string) => call('publish_candidate', { connection, candidate }),
   publishClose: (connection: number) => call('publish_close', { connection }),
-  subscribe: (wanted: Wanted, heard: (state: PublishConnectionState) => void) =>
+  /** `vp8`: whether the page decodes that. */
+  subscribe: (wanted: Wanted, vp8: boolean, heard: (state: PublishConnectionState) => void) =>
     call<SlotsOffer & { readonly subscription: number }>('subscribe', {
       wanted,
+      vp8,
       states: new Channel<PublishConnectionState>(heard),
     }),
   subscribeAgain: (subscription: number, wanted: Wanted) =>
@@ -133,6 +143,11 @@ export const mediaCommands = {
   subscribeAccept: (subscription: number, sdp: string) => call('subscribe_accept', { subscription, sdp }),
   slotPictures: (subscription: number, mid: string) => call<string>('slot_pictures', { subscription, mid }),
   setVolume: (subscription: number, volume: number) => call('set_volume', { subscription, volume }),
+  loudspeakers: () => call<CaptureDevice[]>('loudspeakers'),
+  /** `null` for the system's own. */
+  chooseLoudspeaker: (device: string | null) => call('choose_loudspeaker', { device }),
+  followLoudspeaker: (lost: (loss: LoudspeakerLost) => void) =>
+    call('follow_loudspeaker', { losses: new Channel<LoudspeakerLost>(lost) }),
   subscriptionSample: (subscription: number) => call<MediaSample | null>('subscription_sample', { subscription }),
   unsubscribe: (subscription: number) => call('unsubscribe', { subscription }),
   startRecording: (title: string) => call<string>('start_recording', { title }),

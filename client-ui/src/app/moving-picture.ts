@@ -1,29 +1,6 @@
 import { DRAWN } from '../media/picture';
-
-/** Bytes before the planes: width, height and time of capture, as `src-tauri/src/media/pictures.rs` writes them. */
-const HEADER_BYTES = 16;
-
-/** A picture of the app's, as its header describes it. */
-export interface PictureHeader {
-  readonly width: number;
-  readonly height: number;
-  /** When it was captured, in microseconds on the app's clock. */
-  readonly timestampUs: number;
-}
-
-/** Reads the header of a message; `null` where the message is not a picture. */
-export function headerOf(message: ArrayBuffer): PictureHeader | null {
-  if (message.byteLength < HEADER_BYTES) {
-    return null;
-  }
-  const view = new DataView(message);
-  const [width, height] = [view.getUint32(0, true), view.getUint32(4, true)];
-  // Planes of 4:2:0: luma, and two of a quarter of that.
-  const planes = (width * height * 3) / 2;
-  return width > 0 && height > 0 && message.byteLength === HEADER_BYTES + planes
-    ? { width, height, timestampUs: Number(view.getBigUint64(8, true)) }
-    : null;
-}
+import { type PictureMessage, pictureIn } from './picture-message';
+import { Vp8Decoder } from './vp8-decoder';
 
 /** BT.601 with limited range, as cameras and H.264 in this app have it. */
 const COLOUR: VideoColorSpaceInit = {
@@ -33,9 +10,12 @@ const COLOUR: VideoColorSpaceInit = {
   fullRange: false,
 };
 
+/** The answer to a picture that could not be decoded, as `src-tauri/src/media/feeds.rs` reads it. */
+const LOST = 'keyframe';
+
 /**
- * Draws the pictures that come over the WebSocket at `url` on `canvas`. Each is answered once it was drawn; until then the
- * app sends no other. While nobody can see the page, none is answered.
+ * Draws the pictures that come over the WebSocket at `url` on `canvas`. Each is answered once it was drawn, or once the decoder
+ * is ready for the next; until then the app sends no other. While nobody can see the page, none is answered.
  *
  * @returns what ends it
  */
@@ -44,47 +24,64 @@ export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
   let owed = false;
+  const decoder = new Vp8Decoder({
+    picture: (frame, turns) => draw(canvas, context, frame, turns),
+    changed: () => answer(),
+  });
   const answer = (): void => {
-    if (owed && !document.hidden && socket.readyState === WebSocket.OPEN) {
+    if (owed && decoder.isReady && !document.hidden && socket.readyState === WebSocket.OPEN) {
       owed = false;
-      socket.send('');
+      socket.send(decoder.takeLost() ? LOST : '');
     }
   };
   document.addEventListener('visibilitychange', answer);
   socket.onmessage = ({ data }: MessageEvent<unknown>) => {
-    const header = data instanceof ArrayBuffer ? headerOf(data) : null;
-    if (header !== null && context !== null) {
-      draw(canvas, context, header, new Uint8Array(data as ArrayBuffer, HEADER_BYTES));
-    }
+    const picture = data instanceof ArrayBuffer ? pictureIn(data) : null;
     owed = true;
+    if (picture?.kind === 'i420') {
+      draw(canvas, context, frameOf(picture), picture.turns);
+    } else if (picture !== null) {
+      decoder.decode(picture);
+    }
     answer();
   };
   return () => {
     document.removeEventListener('visibilitychange', answer);
     socket.onmessage = null;
+    decoder.close();
     socket.close();
   };
 }
 
-function draw(
-  canvas: HTMLCanvasElement,
-  context: CanvasRenderingContext2D,
-  { width, height, timestampUs }: PictureHeader,
-  planes: Uint8Array<ArrayBuffer>,
-): void {
-  const resized = canvas.width !== width || canvas.height !== height || canvas.dataset['drawn'] === undefined;
-  if (resized) {
-    canvas.width = width;
-    canvas.height = height;
-  }
-  const frame = new VideoFrame(planes, {
+function frameOf({ width, height, timestampUs, content }: PictureMessage): VideoFrame {
+  return new VideoFrame(content, {
     format: 'I420',
     codedWidth: width,
     codedHeight: height,
     timestamp: timestampUs,
     colorSpace: COLOUR,
   });
-  context.drawImage(frame, 0, 0);
+}
+
+/** Draws `frame`, turned clockwise by so many quarters, and closes it. */
+function draw(
+  canvas: HTMLCanvasElement,
+  context: CanvasRenderingContext2D | null,
+  frame: VideoFrame,
+  turns: number,
+): void {
+  const { displayWidth, displayHeight } = frame;
+  const lies = turns % 2 === 1;
+  const [width, height] = lies ? [displayHeight, displayWidth] : [displayWidth, displayHeight];
+  const resized = canvas.width !== width || canvas.height !== height || canvas.dataset['drawn'] === undefined;
+  if (resized) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  context?.setTransform(1, 0, 0, 1, 0, 0);
+  context?.translate(width / 2, height / 2);
+  context?.rotate((turns * Math.PI) / 2);
+  context?.drawImage(frame, -displayWidth / 2, -displayHeight / 2);
   frame.close();
   if (resized) {
     canvas.dataset['drawn'] = '';

@@ -1,5 +1,6 @@
 import type { TrackSource } from '../protocol/bindings';
 import type { Capture } from '../studio/capture';
+import { Explained } from '../studio/trouble';
 import { SCREEN_BPS, SCREEN_FPS, bitrateOf, type Height, HEIGHTS } from '../studio/quality';
 import { CommandFailed } from './commands';
 import {
@@ -13,6 +14,9 @@ import {
 
 /** How often devices are looked for, while somebody wants to know of those that come and go. */
 const LOOK_EVERY_MS = 3_000;
+
+/** How often a shared window is looked after, in milliseconds: its end is to be seen by those who watch, and costs nothing before. */
+const LOOK_AFTER_MS = 1_000;
 
 /** As `src-tauri/src/media/devices.rs` calls it. */
 const TEST_PATTERN = 'footlight:pattern';
@@ -122,6 +126,14 @@ export class NativeTrack extends EventTarget {
       this.#devices.close(this);
     }
   }
+
+  /** There is nothing more to come of it. */
+  end(): void {
+    if (this.readyState === 'live') {
+      this.stop();
+      this.onended?.();
+    }
+  }
 }
 
 /** Cameras, microphones and screens of the app's, under the names of `navigator.mediaDevices`. */
@@ -181,7 +193,9 @@ export class NativeDevices extends EventTarget {
         throw new DOMException('no screen was chosen', 'NotAllowedError');
       }
       const wish = { ...picture('screen', SCREEN, SCREEN_FPS, SCREEN_BPS), device: screen.id };
-      return streamOf([await this.#make(wish, screen.name)]);
+      const track = await this.#make(wish, screen.name);
+      this.#lookAfter(track);
+      return streamOf([track]);
     } catch (error) {
       throw exceptionOf(error);
     }
@@ -246,6 +260,23 @@ export class NativeDevices extends EventTarget {
     const done = this.#last.then(work, work);
     this.#last = done.catch(() => undefined);
     return done;
+  }
+
+  /** Ends the track of a window that was closed, as browsers do. */
+  #lookAfter(track: NativeTrack): void {
+    const timer = setInterval(() => {
+      if (track.readyState === 'ended') {
+        clearInterval(timer);
+        return;
+      }
+      void this.#isGone(track.place).then((gone) => gone && track.end());
+    }, LOOK_AFTER_MS);
+  }
+
+  async #isGone(place: TrackSource): Promise<boolean> {
+    const figures = await this.#commands.studioFigures().catch(() => null);
+    const source = figures?.studio.sources.find((one) => one.place === place);
+    return source?.video?.state.state === 'gone';
   }
 
   async #look(): Promise<void> {
@@ -344,5 +375,5 @@ function exceptionOf(error: unknown): unknown {
     refused: 'NotAllowedError',
     failed: 'UnknownError',
   };
-  return new DOMException(error.failure.message, names[error.failure.cause]);
+  return new Explained(error.failure.message, names[error.failure.cause]);
 }

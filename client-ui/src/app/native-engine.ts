@@ -1,23 +1,31 @@
-import type { MediaEngine, Subscription, SubscriptionEvents, Surface, Wanted } from '../media/engine';
+import type { MediaEngine, Subscription, SubscriptionEvents, Surface, TransportState, Wanted } from '../media/engine';
 import type { MediaSample } from '../media/sample';
 import { type MediaCommands, type NativeSlot, mediaCommands } from './media-commands';
 import { drawPictures } from './moving-picture';
+import { NativeOutputs } from './native-outputs';
+import { decodesVp8 } from './vp8-decoder';
 
-/** Receives, decodes and plays in the app; the page draws. */
+/** Receives, decodes H.264 and plays in the app; the page decodes VP8, where the web view can, and draws. */
 export class NativeEngine implements MediaEngine {
   readonly surface = 'canvas';
+  readonly outputs: NativeOutputs;
   readonly works = typeof VideoFrame === 'function';
   readonly #commands: MediaCommands;
   readonly #open = new Set<NativeSubscription>();
   #volume = 1;
+  /** Whether the web view decodes VP8. */
+  readonly #vp8: Promise<boolean>;
+  #codecs: readonly string[] = ['H264'];
 
-  constructor(commands: MediaCommands = mediaCommands) {
+  constructor(commands: MediaCommands = mediaCommands, vp8: Promise<boolean> = decodesVp8()) {
     this.#commands = commands;
+    this.outputs = new NativeOutputs(commands);
+    this.#vp8 = vp8;
+    void vp8.then((does) => (this.#codecs = does ? ['H264', 'VP8'] : ['H264']));
   }
 
-  /** What `footlight-client` decodes. */
   videoCodecs(): readonly string[] {
-    return ['H264'];
+    return this.#codecs;
   }
 
   setVolume(volume: number): void {
@@ -26,7 +34,7 @@ export class NativeEngine implements MediaEngine {
   }
 
   subscribe(wanted: Wanted, events: SubscriptionEvents): Subscription {
-    const subscription = new NativeSubscription(this.#commands, wanted, events, this.#volume, () =>
+    const subscription = new NativeSubscription(this.#commands, this.#vp8, wanted, events, this.#volume, () =>
       this.#open.delete(subscription),
     );
     this.#open.add(subscription);
@@ -51,15 +59,23 @@ class NativeSubscription implements Subscription {
   readonly #shown = new Map<string, Shown>();
   #closed = false;
 
-  constructor(commands: MediaCommands, wanted: Wanted, events: SubscriptionEvents, volume: number, ended: () => void) {
+  constructor(
+    commands: MediaCommands,
+    vp8: Promise<boolean>,
+    wanted: Wanted,
+    events: SubscriptionEvents,
+    volume: number,
+    ended: () => void,
+  ) {
     this.#commands = commands;
     this.#ended = ended;
     this.#volume = volume;
-    const made = commands.subscribe(wanted, (state) => {
+    const heard = (state: TransportState): void => {
       if (!this.#closed) {
         events.transport(state);
       }
-    });
+    };
+    const made = vp8.then((does) => commands.subscribe(wanted, does, heard));
     this.#id = made.then(({ subscription }) => subscription);
     this.offer = made.then(({ sdp, slots }) => {
       this.#slots = slots;

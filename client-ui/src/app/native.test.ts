@@ -2,7 +2,6 @@ import { describe, expect, it, vi } from 'vitest';
 import type { TrackSource } from '../protocol/bindings';
 import { CommandFailed } from './commands';
 import type { CaptureScreen, MediaCommands, PublishConnectionState, SourceWish } from './media-commands';
-import { headerOf } from './moving-picture';
 import { NativeConnection } from './native-connection';
 import { type ChooseScreen, NativeDevices, NativeTrack } from './native-devices';
 import { screenChoice } from './screen-choice.svelte';
@@ -10,6 +9,7 @@ import { screenChoice } from './screen-choice.svelte';
 /** An app that notes what it is asked for. */
 function fakeApp(screens: readonly CaptureScreen[] = []) {
   const asked: string[] = [];
+  const screenState = { current: 'live' };
   let heard: (state: PublishConnectionState) => void = () => undefined;
   let connection = 0;
   const sections = (sources: readonly TrackSource[]) =>
@@ -24,6 +24,10 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
         microphones: [{ id: 'default', name: 'Headset' }],
       }),
     captureScreens: () => Promise.resolve(screens),
+    studioFigures: () => {
+      const video = { state: { state: screenState.current } };
+      return Promise.resolve({ studio: { sources: [{ place: 'screen', on: true, video }] } });
+    },
     openSource: vi.fn((wish: SourceWish) => {
       asked.push(`open ${wish.place} ${wish.device} ${wish.width}x${wish.height} ${wish.bitrate_bps}`);
       return Promise.resolve({ place: wish.place, on: true });
@@ -50,6 +54,7 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
   }
   return {
     asked,
+    screenState,
     commands: commands as unknown as MediaCommands,
     openSource: commands.openSource,
     hear: (state: PublishConnectionState) => heard(state),
@@ -99,6 +104,29 @@ describe('the devices of the app', () => {
     await cameraOf(devices);
     const order = asked.filter((what) => !what.startsWith('turn')).map((what) => what.split(' ')[0]);
     expect(order).toEqual(['open', 'close', 'open']);
+  });
+
+  it('end a shared window that was closed, and no other', async () => {
+    vi.useFakeTimers();
+    try {
+      const window = { id: 'window-7', name: 'A letter', kind: 'window', width: 640, height: 360, primary: false };
+      const { asked, commands, screenState } = fakeApp([window as unknown as CaptureScreen]);
+      const [shared] = (await devicesOf(commands).getDisplayMedia()).getVideoTracks();
+      const track = shared as unknown as NativeTrack;
+      const ended = vi.fn();
+      track.onended = ended;
+      screenState.current = 'lost';
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect(track.readyState).toBe('live');
+      screenState.current = 'gone';
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect(track.readyState).toBe('ended');
+      expect(ended).toHaveBeenCalledOnce();
+      expect(asked.at(-1)).toBe('close screen');
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('are closed with the last track, and until then go on with what the one that is left was opened with', async () => {
@@ -283,29 +311,5 @@ describe('a connection of the app', () => {
     const { asked, section } = await connected();
     await section.sender.setParameters({ encodings: [{ maxBitrate: 900_000 }] });
     expect(asked.at(-1)).toBe('open camera /dev/video0 1280x720 900000');
-  });
-});
-
-describe('the header of a picture', () => {
-  function message(width: number, height: number, bytes: number): ArrayBuffer {
-    const buffer = new ArrayBuffer(16 + bytes);
-    const view = new DataView(buffer);
-    view.setUint32(0, width, true);
-    view.setUint32(4, height, true);
-    view.setBigUint64(8, 1_500_000n, true);
-    return buffer;
-  }
-
-  it('says size and time', () => {
-    expect(headerOf(message(4, 2, 12))).toEqual({ width: 4, height: 2, timestampUs: 1_500_000 });
-  });
-
-  it.each([
-    ['too short', new ArrayBuffer(15)],
-    ['without planes', message(4, 2, 0)],
-    ['with more than its planes', message(4, 2, 13)],
-    ['of no size', message(0, 0, 0)],
-  ])('is refused where a message is %s', (_, buffer) => {
-    expect(headerOf(buffer)).toBeNull();
   });
 });

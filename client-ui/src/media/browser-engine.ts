@@ -1,4 +1,5 @@
 import type { MediaKind } from '../protocol/bindings';
+import { browserOutputs } from './browser-outputs';
 import {
   MEDIA_KINDS,
   type MediaEngine,
@@ -8,6 +9,7 @@ import {
   type TransportState,
   type Wanted,
 } from './engine';
+import { relay } from './relay';
 import { type MediaSample, readStats } from './sample';
 import { preferStereo } from './sdp';
 
@@ -17,6 +19,7 @@ type ReceiverWithHint = RTCRtpReceiver & { playoutDelayHint?: number | null };
 /** The browser's own WebRTC. */
 export const browserEngine: MediaEngine = {
   surface: 'video',
+  outputs: browserOutputs(),
   get works() {
     return typeof RTCPeerConnection === 'function';
   },
@@ -31,7 +34,7 @@ export const browserEngine: MediaEngine = {
 
 class BrowserSubscription implements Subscription {
   readonly offer: Promise<string>;
-  readonly #connection = new RTCPeerConnection();
+  readonly #connection = new RTCPeerConnection(relay.configuration);
   readonly #slots: RTCRtpTransceiver[] = [];
   readonly #media: MediaStream;
 
@@ -51,6 +54,12 @@ class BrowserSubscription implements Subscription {
 
   extend(wanted: Wanted): Promise<string> {
     this.#addSlots(wanted);
+    return this.#makeOffer();
+  }
+
+  async goRound(configuration: RTCConfiguration): Promise<string> {
+    this.#connection.setConfiguration(configuration);
+    this.#connection.restartIce();
     return this.#makeOffer();
   }
 
@@ -104,6 +113,11 @@ class BrowserSubscription implements Subscription {
     }
     const slot = this.#slots.find((one) => one.mid === mid);
     element.srcObject = slot === undefined ? null : new MediaStream([slot.receiver.track]);
+  }
+
+  arrivals(): number | null {
+    const sources = this.#slots.flatMap((slot) => slot.receiver.getSynchronizationSources());
+    return sources.length === 0 ? null : Math.max(...sources.map(({ timestamp }) => timestamp));
   }
 
   async sample(): Promise<MediaSample | null> {

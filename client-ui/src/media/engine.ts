@@ -1,4 +1,5 @@
 import type { MediaKind } from '../protocol/bindings';
+import type { Outputs } from './outputs';
 import type { MediaSample } from './sample';
 
 /** The way of the media, as the transport sees it. */
@@ -30,6 +31,13 @@ export interface Subscription {
    * @returns the next offer, as SDP
    */
   extend(wanted: Wanted): Promise<string>;
+  /**
+   * Begins to look for another way, with the relays of `configuration`. Not before the offer that is out was answered.
+   * Left out by engines that know no relays.
+   *
+   * @returns the next offer, as SDP
+   */
+  goRound?(configuration: RTCConfiguration): Promise<string>;
   /** Takes the server's answer. Rejects where it makes no sense. */
   accept(answerSdp: string): Promise<void>;
   /** Takes a candidate that the server sent after its answer. */
@@ -40,6 +48,11 @@ export interface Subscription {
   attach(surface: Surface): void;
   /** Plays one slot in `element`, until something else is attached there. */
   attachSlot(element: Surface | HTMLAudioElement, mid: string): void;
+  /**
+   * A mark that changes whenever media has arrived; `null` before there was any. It costs next to nothing to ask for. Left
+   * out by engines that have none.
+   */
+  arrivals?(): number | null;
   /** The counters as they stand, or `null` before there is anything to count. */
   sample(): Promise<MediaSample | null>;
   /** Frees everything. The element that it was attached to keeps its last picture where the engine can do that. */
@@ -61,6 +74,8 @@ export interface MediaEngine {
    * @param volume - 0 to 1
    */
   setVolume?(volume: number): void;
+  /** The loudspeakers that it plays on, where a person can choose among them. */
+  readonly outputs?: Outputs | undefined;
   /** Names of the video codecs that it decodes, in upper case as in SDP: `H264`, `VP8`. */
   videoCodecs(): readonly string[];
   /** Begins to receive. */

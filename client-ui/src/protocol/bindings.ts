@@ -273,7 +273,8 @@ guest_limit: number,
  */
 background: string | null, 
 /**
- * STUN and TURN servers for connections with other participants, in a session that is a mesh.
+ * STUN and TURN servers, with credentials for this participant: for connections with other participants in a session
+ * that is a mesh, and for those with the server where nothing else gets through a firewall.
  */
 ice_servers: Array<IceServer>, };
 
@@ -948,6 +949,20 @@ export type SessionList = {
  */
 sessions: Array<SessionSummary>, };
 
+export type LayerStats = { 
+/**
+ * As its publisher calls it (RFC 8851); none without simulcast.
+ */
+rid: string | null, 
+/**
+ * Of the picture, in pixels, where the codec tells.
+ */
+height: number | null, 
+/**
+ * In bits per second.
+ */
+bitrate_bps: number, };
+
 export type TrackStats = { 
 /**
  * Whose it is.
@@ -980,7 +995,63 @@ round_trip_ms: number | null,
 /**
  * Viewers that this track is forwarded to.
  */
-receivers: number, };
+receivers: number, 
+/**
+ * The simulcast layers that are on, the smallest first; one where there is no simulcast.
+ */
+layers: Array<LayerStats>, };
+
+export type SlotStats = { 
+/**
+ * Its media section.
+ */
+mid: string, 
+/**
+ * Who publishes what it shows.
+ */
+user_id: UserId, 
+/**
+ * Audio or video.
+ */
+kind: MediaKind, 
+/**
+ * Where it comes from.
+ */
+source: TrackSource, 
+/**
+ * The simulcast layer that is forwarded, as its publisher calls it; none without simulcast.
+ */
+rid: string | null, 
+/**
+ * Of the picture, in pixels, where the codec tells.
+ */
+height: number | null, 
+/**
+ * The way to the viewer has no room for it, and it stands still.
+ */
+left_out: boolean, };
+
+export type ViewerStats = { 
+/**
+ * Whose it is.
+ */
+user_id: UserId, 
+/**
+ * What congestion control thinks that the way to the viewer carries, in bits per second; none where nobody measures it.
+ */
+estimate_bps: number | null, 
+/**
+ * Share of packets lost on the way to the viewer in the last second, 0 to 1, where the viewer reports it.
+ */
+loss: number | null, 
+/**
+ * Round-trip time to the viewer in milliseconds, where it has been measured.
+ */
+round_trip_ms: number | null, 
+/**
+ * Those of its slots that show something.
+ */
+slots: Array<SlotStats>, };
 
 export type SessionStats = { 
 /**
@@ -998,7 +1069,12 @@ participants: number,
 /**
  * What is on air.
  */
-tracks: Array<TrackStats>, };
+tracks: Array<TrackStats>, 
+/**
+ * What the connections get of the participant that `?viewer=` of the request names: of a thousand viewers, nobody has to read the
+ * figures of all, and only who knows an id can ask for it.
+ */
+viewers: Array<ViewerStats>, };
 
 export type CreateToken = { 
 /**

@@ -25,7 +25,7 @@ export function keepingPlace(open: OpenSignaling, place: Place, now: () => numbe
     });
     return {
       send: (message) => signaling.send(message),
-      probe: () => signaling.probe(),
+      probe: (atOnce) => signaling.probe(atOnce),
       close: (forGood = false) => {
         if (forGood) {
           place.left();

@@ -7,3 +7,9 @@ export interface RoomLink {
   /** Hears every message of the server, `current_participants` first after each (re)connection. Returns what ends it. */
   listen(listener: (message: ServerMessage) => void): () => void;
 }
+
+/** The same for somebody who sends media there. */
+export interface StageLink extends RoomLink {
+  /** The video codecs that others send, in upper case as in SDP; none where that is not told. */
+  videoCodecsOnAir(): Promise<string[]>;
+}

@@ -96,7 +96,7 @@ describe('SocketSignaling', () => {
     expect(socket.closedWith).toBe(1000);
     const other = connect();
     other.signaling.close();
-    expect(other.socket.closedWith).toBeUndefined();
+    expect(other.socket.closedWith).toBe(4004);
   });
 
   it('gives up a server that never answers the handshake', () => {

@@ -12,6 +12,12 @@ const PONG_WITHIN_MS = 6_000;
 /** The same for somebody who has just come back to the page and is looking at it. */
 const PONG_SOON_MS = 2_000;
 
+/** The same at least where media has stopped as well, which both tell of a network that is gone. */
+const PONG_AT_ONCE_MS = 400;
+
+/** And so many times what the last answer took, so that a slow network is not taken for none. */
+const PONG_MARGIN = 4;
+
 /** After this long without a WebSocket, the attempt counts as failed. */
 const OPEN_WITHIN_MS = 8_000;
 
@@ -23,6 +29,12 @@ export const CLOSED_EXPELLED = 4003;
 
 /** The page leaves for good: nobody needs to keep its place (RFC 6455 §7.4.1). */
 const CLOSE_NORMAL = 1000;
+
+/**
+ * Tells the server that this page comes back by another connection, should it be heard by this one after all: it keeps the
+ * place, as for any connection that is lost.
+ */
+const CLOSE_COMING_BACK = 4004;
 
 /** Why a signaling connection is gone. */
 export type Closure =
@@ -46,8 +58,12 @@ export interface SignalingEvents {
 export interface Signaling {
   /** Sends, where the connection is open; whether it was. */
   send(message: ClientMessage): boolean;
-  /** Makes sure, soon, that the connection is alive. */
-  probe(): void;
+  /**
+   * Makes sure, soon, that the connection is alive.
+   *
+   * @param atOnce - whether there are other signs that it is not
+   */
+  probe(atOnce?: boolean): void;
   /**
    * Closes, and reports nothing more.
    *
@@ -91,6 +107,9 @@ export class SocketSignaling implements Signaling {
   #deadline: ReturnType<typeof setTimeout>;
   #wasOpen = false;
   #awaitingPong = false;
+  #pingedAt = 0;
+  /** What the last answer took, in milliseconds; at first a network that is slow. */
+  #roundTripMs = 300;
   #done = false;
 
   constructor(url: string, events: SignalingEvents) {
@@ -104,6 +123,9 @@ export class SocketSignaling implements Signaling {
       message: (data) => {
         this.#heard();
         const message = parseServerMessage(data);
+        if (message?.type === 'pong') {
+          this.#roundTripMs = performance.now() - this.#pingedAt;
+        }
         if (message !== null) {
           events.message(message);
         }
@@ -122,14 +144,14 @@ export class SocketSignaling implements Signaling {
     return true;
   }
 
-  probe(): void {
+  probe(atOnce = false): void {
     this.#awaitingPong = false;
-    this.#ping(PONG_SOON_MS);
+    this.#ping(atOnce ? Math.max(PONG_AT_ONCE_MS, PONG_MARGIN * this.#roundTripMs) : PONG_SOON_MS);
   }
 
   close(forGood = false): void {
     this.#done = true;
-    this.#release(forGood ? CLOSE_NORMAL : undefined);
+    this.#release(forGood ? CLOSE_NORMAL : CLOSE_COMING_BACK);
   }
 
   #ping(withinMs: number): void {
@@ -137,6 +159,7 @@ export class SocketSignaling implements Signaling {
       return;
     }
     this.#awaitingPong = true;
+    this.#pingedAt = performance.now();
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#finish(), withinMs);
     this.send({ action: 'ping' });
@@ -152,11 +175,11 @@ export class SocketSignaling implements Signaling {
       return;
     }
     this.#done = true;
-    this.#release();
+    this.#release(CLOSE_COMING_BACK);
     this.#events.closed(closureOf(this.#wasOpen, code));
   }
 
-  #release(code?: number): void {
+  #release(code: number): void {
     clearTimeout(this.#deadline);
     clearInterval(this.#pinging);
     this.#socket.close(code);

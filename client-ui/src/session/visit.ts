@@ -1,6 +1,8 @@
 import type { MediaEngine, Subscription, TransportState, Wanted } from '../media/engine';
+import { RELAY_AFTER_MS, relay } from '../media/relay';
 import type { ClientMessage, ServerMessage, SignalData } from '../protocol/bindings';
 import type { Closure, OpenSignaling, Signaling } from './signaling';
+import { SilenceWatch } from './silence';
 
 /** From the offer to a connected transport; longer means that the media port cannot be reached, or the answer is lost. */
 const MEDIA_WITHIN_MS = 12_000;
@@ -40,7 +42,11 @@ export class Visit {
   readonly #events: VisitEvents;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #answering: ReturnType<typeof setTimeout> | undefined;
+  #detour: ReturnType<typeof setTimeout> | undefined;
+  #silence: SilenceWatch | undefined;
   #connected = false;
+  /** Whether the relays were brought in after the direct ways had led nowhere. */
+  #goesRound = false;
   #over = false;
   /** In a mesh, media does not come from the server: this subscription stays without an answer. */
   #mesh = false;
@@ -75,6 +81,8 @@ export class Visit {
     this.#over = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#answering);
+    clearTimeout(this.#detour);
+    this.#silence?.stop();
     this.#signaling.close(forGood);
     this.subscription.close();
   }
@@ -112,6 +120,8 @@ export class Visit {
     if (message.type === 'current_participants' && message.topology === 'mesh') {
       this.#mesh = true;
       clearTimeout(this.#timer);
+    } else if (message.type === 'current_participants') {
+      relay.told(message.ice_servers);
     } else if (message.type === 'slots_wanted') {
       this.#want(message);
     }
@@ -142,6 +152,10 @@ export class Visit {
       await this.subscription.accept(data.sdp);
       clearTimeout(this.#answering);
       this.#offered = false;
+      if (!this.#connected) {
+        clearTimeout(this.#detour);
+        this.#detour = setTimeout(() => this.#goRound(), RELAY_AFTER_MS);
+      }
       this.#extend();
     } else {
       await this.subscription.addCandidate(data);
@@ -153,16 +167,38 @@ export class Visit {
       return;
     }
     if (state === 'failed') {
-      this.#end('lost');
+      if (!this.#goRound()) {
+        this.#end('lost');
+      }
       return;
     }
     if (state === 'connected') {
       this.#connected = true;
       clearTimeout(this.#timer);
+      clearTimeout(this.#detour);
+      if (this.#goesRound) {
+        relay.helped();
+      }
+      const arrivals = this.subscription.arrivals?.bind(this.subscription);
+      if (arrivals !== undefined) {
+        this.#silence ??= new SilenceWatch(arrivals, () => this.#signaling.probe(true));
+      }
     } else if (state === 'interrupted' && this.#connected) {
       this.#endAfter(MEND_WITHIN_MS);
     }
     this.#events.transport(state);
+  }
+
+  /** Brings the relays in, once; whether there are any. Where an offer is out, that follows its answer. */
+  #goRound(): boolean {
+    const goRound = this.subscription.goRound?.bind(this.subscription);
+    if (this.#over || this.#connected || this.#goesRound || this.#offered || !relay.isInReserve || !goRound) {
+      return false;
+    }
+    this.#goesRound = true;
+    this.#endAfter(MEDIA_WITHIN_MS);
+    void this.#offer(goRound(relay.withAll));
+    return true;
   }
 
   #endAfter(ms: number): void {

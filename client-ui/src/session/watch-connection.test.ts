@@ -1,198 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ClientMessage, ServerEvent, ServerMessage } from '../protocol/bindings';
-import type { MediaEngine, Subscription, SubscriptionEvents, Wanted } from '../media/engine';
-import type { MediaSample } from '../media/sample';
+import type { ServerEvent } from '../protocol/bindings';
+import { RELAY_AFTER_MS, relay } from '../media/relay';
 import { welcome } from './fixtures';
-import type { Facts, Link, Phase } from './phase';
-import type { Admission } from './refusal';
-import type { Room } from './room';
-import type { SignalingEvents } from './signaling';
-import { WatchConnection } from './watch-connection';
-
-class FakeSubscription implements Subscription {
-  readonly offer = Promise.resolve('offer');
-  readonly answers: string[] = [];
-  readonly extensions: Wanted[] = [];
-  closed = false;
-  frames = 0;
-
-  readonly events: SubscriptionEvents;
-
-  constructor(events: SubscriptionEvents) {
-    this.events = events;
-  }
-
-  accept(answer: string): Promise<void> {
-    this.answers.push(answer);
-    return answer === 'nonsense' ? Promise.reject(new Error('bad SDP')) : Promise.resolve();
-  }
-
-  addCandidate(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  extend(wanted: Wanted): Promise<string> {
-    this.extensions.push(wanted);
-    return Promise.resolve(`offer of ${wanted.audio} + ${wanted.video}`);
-  }
-
-  isFirst(): boolean {
-    return true;
-  }
-
-  attach(): void {
-    // Nothing is shown in these tests.
-  }
-
-  attachSlot(): void {
-    // Nor here.
-  }
-
-  sample(): Promise<MediaSample | null> {
-    return Promise.resolve({
-      atMs: performance.now(),
-      width: 640,
-      height: 360,
-      videoCodec: 'H264',
-      videoBytes: this.frames * 1_000,
-      audioBytes: 0,
-      packetsReceived: this.frames,
-      packetsLost: 0,
-      framesDecoded: this.frames,
-      framesOfLargest: this.frames,
-      framesDropped: 0,
-      jitterMs: 0,
-      roundTripMs: 1,
-      bufferedMs: 0,
-      bufferedFrames: 0,
-      decodeMs: 0,
-    });
-  }
-
-  close(): void {
-    this.closed = true;
-  }
-}
-
-/** A server, a browser and a network, all of them obedient. */
-class World {
-  admission: Admission = 'granted';
-  online = true;
-  codecs = ['H264', 'VP8'];
-  codecsOnAir = ['H264'];
-  works = true;
-  hosts = false;
-  readonly sockets: (SignalingEvents & { sent: ClientMessage[]; left: boolean; probes: number })[] = [];
-  readonly subscriptions: FakeSubscription[] = [];
-  readonly phases: Phase[] = [];
-  readonly links: Link[] = [];
-  readonly heard: ServerMessage['type'][] = [];
-  facts: Facts | null = null;
-  room: Room | null = null;
-  readonly connection: WatchConnection;
-
-  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission' | 'hosts'>> = {}) {
-    Object.assign(this, change);
-    const engine: MediaEngine = {
-      surface: 'video',
-      works: this.works,
-      videoCodecs: () => this.codecs,
-      subscribe: (_, events) => {
-        const subscription = new FakeSubscription(events);
-        this.subscriptions.push(subscription);
-        return subscription;
-      },
-    };
-    this.connection = new WatchConnection(
-      'show',
-      {
-        engine,
-        openSignaling: (_, events) => {
-          const socket = { ...events, sent: [] as ClientMessage[], left: false, probes: 0 };
-          this.sockets.push(socket);
-          return {
-            send: (message) => socket.sent.push(message) > 0,
-            probe: () => void (socket.probes += 1),
-            close: () => void (socket.left = true),
-          };
-        },
-        hosts: this.hosts,
-        presenceOf: () =>
-          Promise.resolve(this.admission === 'absent' || this.admission === 'unreachable' ? this.admission : 'present'),
-        admissionTo: () => Promise.resolve(this.admission),
-        videoCodecsOnAir: () => Promise.resolve(this.codecsOnAir),
-        isOnline: () => this.online,
-        random: () => 0.5,
-      },
-      {
-        phase: (phase, facts) => {
-          this.links.push(facts.link);
-          this.facts = facts;
-          if (this.phases.at(-1) !== phase) {
-            this.phases.push(phase);
-          }
-        },
-        room: (room) => void (this.room = room),
-        message: (message) => void this.heard.push(message.type),
-        subscription: () => undefined,
-        sample: () => undefined,
-      },
-    );
-  }
-
-  get phase(): Phase | undefined {
-    return this.phases.at(-1);
-  }
-
-  get socket() {
-    return this.sockets.at(-1) ?? expect.fail('no socket was opened');
-  }
-
-  get subscription() {
-    return this.subscriptions.at(-1) ?? expect.fail('nothing was subscribed');
-  }
-
-  say(event: ServerEvent): void {
-    this.socket.message({ ...event, timestamp: new Date().toISOString() } as ServerMessage);
-  }
-
-  async enter(startedAt: string | null = '2026-01-01T00:00:00Z'): Promise<void> {
-    this.socket.opened();
-    this.say(welcome({ started_at: startedAt }));
-    await pass(0);
-    this.answer('answer');
-    this.subscription.events.transport('connected');
-  }
-
-  answer(sdp: string): void {
-    this.say({
-      type: 'webrtc_signal',
-      session_id: 'show',
-      connection: 'subscribe',
-      to_user_id: 'v',
-      signal_type: 'answer',
-      signal_data: { sdp },
-    });
-  }
-
-  /** A picture for `ms`. */
-  async play(ms: number): Promise<void> {
-    for (let passed = 0; passed < ms; passed += 100) {
-      this.subscription.frames += 3;
-      await pass(100);
-    }
-  }
-
-  async goLive(): Promise<void> {
-    await this.enter();
-    await this.play(300);
-    expect(this.phase).toBe('live');
-  }
-}
-
-async function pass(ms: number): Promise<void> {
-  await vi.advanceTimersByTimeAsync(ms);
-}
+import { SILENT_AFTER_MS } from './silence';
+import { World, pass } from './watch-connection.world';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -217,6 +28,67 @@ describe('joining', () => {
     expect(world.phase).toBe('live');
     await pass(500);
     expect(world.phase).toBe('live');
+  });
+
+  it('asks whether the server is still there as soon as no media arrives, and once', async () => {
+    const world = new World();
+    await world.enter();
+    await pass(2_000);
+    expect(world.socket.probes).toBe(0);
+    for (let packet = 1; packet <= 10; packet += 1) {
+      world.subscription.arrived = packet;
+      await pass(SILENT_AFTER_MS - 100);
+    }
+    expect(world.socket.probes).toBe(0);
+    await pass(SILENT_AFTER_MS + 200);
+    expect(world.socket.probes).toBe(1);
+    await pass(2_000);
+    expect(world.socket.probes).toBe(1);
+    world.subscription.arrived = 11;
+    await pass(SILENT_AFTER_MS + 200);
+    expect(world.socket.probes).toBe(2);
+  });
+
+  it('tries the relays where no media gets through, and takes them at once from then on', async () => {
+    const world = new World();
+    const servers = [{ urls: ['turns:example.org'], username: 'ann', credential: 'secret' }];
+    world.socket.opened();
+    world.say(welcome({ ice_servers: servers }));
+    await pass(0);
+    world.answer('answer');
+    await pass(RELAY_AFTER_MS - 1);
+    expect(world.subscription.detours).toEqual([]);
+    await pass(1);
+    expect(world.subscription.detours).toEqual([{ iceServers: servers }]);
+    expect(world.socket.sent.at(-1)).toMatchObject({ signal_data: { sdp: 'offer of a detour' } });
+    world.answer('second answer');
+    await pass(0);
+    expect(relay.configuration).toEqual({});
+    world.subscription.events.transport('connected');
+    expect(relay.configuration).toEqual({ iceServers: servers });
+    expect(world.subscriptions).toHaveLength(1);
+    relay.told([]);
+    relay.networkChanged();
+  });
+
+  it('tries them at once where the direct ways have failed, and leaves them out where those lead somewhere', async () => {
+    const servers = [{ urls: ['turns:example.org'], username: 'ann', credential: 'secret' }];
+    const stuck = new World();
+    stuck.socket.opened();
+    stuck.say(welcome({ ice_servers: servers }));
+    await pass(0);
+    stuck.answer('answer');
+    await pass(0);
+    stuck.subscription.events.transport('failed');
+    expect(stuck.subscription.detours).toHaveLength(1);
+    stuck.connection.close();
+
+    const world = new World();
+    await world.enter();
+    relay.told(servers);
+    await pass(2 * RELAY_AFTER_MS);
+    expect(world.subscription.detours).toEqual([]);
+    relay.told([]);
   });
 
   it('waits where nobody is on air, and plays when somebody is', async () => {
@@ -337,146 +209,6 @@ describe('joining', () => {
     world.say({ type: 'broadcast_started', user_id: 'h', username: 'Ada' });
     await world.play(1_200);
     expect(world.phase).toBe('live');
-  });
-});
-
-describe('losing', () => {
-  it('reads its counters however busy the session is', async () => {
-    const world = new World();
-    await world.goLive();
-    for (let count = 0; count < 100; count += 1) {
-      world.say({ type: 'user_joined', user_id: `u${count}`, username: 'U', role: 'viewer', viewer_count: count });
-      await pass(50);
-    }
-    expect(world.phase, 'the picture stands still').toBe('waiting');
-  });
-
-  it('comes back when the server is killed and started again, also while it does not know the session yet', async () => {
-    const world = new World();
-    await world.goLive();
-    world.admission = 'unreachable';
-    world.socket.closed('lost');
-    expect(world.phase).toBe('reconnecting');
-    expect(world.subscription.closed).toBe(true);
-    await pass(20_000);
-    world.admission = 'absent';
-    await pass(60_000);
-    expect(world.phase).toBe('reconnecting');
-    world.admission = 'granted';
-    await pass(5_000);
-    await world.goLive();
-    expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
-  });
-
-  it('brings the session back as its host, to a server that was started again', async () => {
-    const world = new World({ hosts: true });
-    await world.goLive();
-    world.admission = 'absent';
-    world.socket.closed('lost');
-    await pass(2_000);
-    expect(world.sockets).toHaveLength(2);
-    await world.goLive();
-    expect(world.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
-  });
-
-  it('leaves as it is, also as its host, what has ended or never was', async () => {
-    const stranger = new World({ hosts: true, admission: 'absent' });
-    stranger.socket.closed('refused');
-    const world = new World({ hosts: true });
-    await world.goLive();
-    world.admission = 'absent';
-    world.say({ type: 'session_ended', reason: 'ended_by_host' });
-    await pass(6 * 60_000);
-    expect(stranger.sockets).toHaveLength(1);
-    expect(world.sockets).toHaveLength(1);
-  });
-
-  it('says in the end that the session is not there', async () => {
-    const world = new World();
-    await world.goLive();
-    world.admission = 'absent';
-    world.socket.closed('lost');
-    await pass(6 * 60_000);
-    expect(world.phase).toBe('not-found');
-  });
-
-  it('shows that the host is away, and the picture when it goes on in the same slot', async () => {
-    const world = new World();
-    await world.goLive();
-    world.say({ type: 'broadcast_stopped', user_id: 'h', username: 'Ada' });
-    expect(world.phase).toBe('waiting');
-    await pass(10_000);
-    world.say({ type: 'broadcast_started', user_id: 'h', username: 'Ada' });
-    await pass(2_000);
-    expect(world.phase, 'frames from before do not count').toBe('connecting');
-    await world.play(300);
-    expect(world.phase).toBe('live');
-    expect(world.sockets).toHaveLength(1);
-  });
-
-  it('notices a picture that stops without a word', async () => {
-    const world = new World();
-    await world.goLive();
-    await pass(5_000);
-    expect(world.phase).toBe('waiting');
-    await world.play(1_200);
-    expect(world.phase).toBe('live');
-  });
-
-  it('begins anew when the transport fails, or does not mend', async () => {
-    const world = new World();
-    await world.goLive();
-    world.subscription.events.transport('failed');
-    expect(world.phase).toBe('reconnecting');
-    await pass(5_000);
-    await world.goLive();
-    world.subscription.events.transport('interrupted');
-    await world.play(2_000);
-    world.subscription.events.transport('connected');
-    await world.play(6_000);
-    expect(world.phase).toBe('live');
-    world.subscription.events.transport('interrupted');
-    await pass(4_500);
-    expect(world.phase).toBe('reconnecting');
-  });
-
-  it('says that it is offline, and is back at once with the network', async () => {
-    const world = new World();
-    await world.goLive();
-    world.online = false;
-    world.admission = 'unreachable';
-    world.connection.nudge();
-    expect(world.socket.probes).toBe(1);
-    world.socket.closed('lost');
-    expect(world.phase).toBe('offline');
-    await pass(60_000);
-    world.online = true;
-    world.admission = 'granted';
-    world.connection.nudge();
-    await pass(0);
-    await world.goLive();
-    expect(world.phases).toEqual(['connecting', 'live', 'offline', 'reconnecting', 'live']);
-  });
-
-  it('says that it is over, and goes in again when the host does', async () => {
-    const world = new World();
-    await world.goLive();
-    world.admission = 'absent';
-    world.say({ type: 'session_ended', reason: 'ended_by_host' });
-    expect(world.phase).toBe('ended');
-    await pass(60_000);
-    expect(world.phase).toBe('ended');
-    world.admission = 'granted';
-    await pass(16_000);
-    await world.goLive();
-    expect(world.phases).toEqual(['connecting', 'live', 'ended', 'connecting', 'live']);
-  });
-
-  it('takes the end of a server that drains for an interruption', async () => {
-    const world = new World();
-    await world.goLive();
-    world.say({ type: 'session_ended', reason: 'server_shutdown' });
-    expect(world.phase).toBe('reconnecting');
   });
 });
 
@@ -627,64 +359,5 @@ describe('taking part', () => {
     expect(world.sockets).toHaveLength(1);
     world.connection.framePresented();
     expect(world.phase).toBe('live');
-  });
-});
-
-describe('being sent away', () => {
-  it('says who did it and why, and stays away', async () => {
-    const world = new World();
-    await world.goLive();
-    world.say({ type: 'kicked', by: 'Ada', reason: 'Be kind.' });
-    expect(world.phase).toBe('expelled');
-    expect(world.facts?.expulsion).toEqual({ by: 'Ada', reason: 'Be kind.' });
-    world.connection.nudge();
-    await pass(60_000);
-    expect(world.sockets).toHaveLength(1);
-    expect(world.socket.left).toBe(true);
-  });
-
-  it.each(['expelled', 'replaced'] as const)('does not come back from being %s', async (why) => {
-    const world = new World();
-    await world.goLive();
-    world.socket.closed(why);
-    world.connection.nudge();
-    await pass(60_000);
-    expect(world.phase).toBe(why);
-    expect(world.sockets).toHaveLength(1);
-    expect(vi.getTimerCount()).toBe(0);
-  });
-
-  it('keeps the reason of the end', async () => {
-    const world = new World();
-    await world.goLive();
-    world.admission = 'absent';
-    world.say({ type: 'session_ended', reason: 'host_left' });
-    expect(world.facts?.endReason).toBe('host_left');
-  });
-});
-
-describe('leaving', () => {
-  it('frees everything and stays away', async () => {
-    const world = new World();
-    await world.goLive();
-    world.connection.close();
-    world.connection.nudge();
-    await pass(60_000);
-    expect(world.socket.left).toBe(true);
-    expect(world.subscription.closed).toBe(true);
-    expect(world.sockets).toHaveLength(1);
-    expect(vi.getTimerCount()).toBe(0);
-  });
-
-  it('does not come back from a question that was still open', async () => {
-    const world = new World();
-    await world.goLive();
-    world.socket.closed('lost');
-    await pass(170);
-    world.connection.close();
-    await pass(60_000);
-    expect(world.sockets.length).toBeLessThanOrEqual(2);
-    expect(world.sockets.every((socket, index) => index === 0 || socket.left)).toBe(true);
-    expect(vi.getTimerCount()).toBe(0);
   });
 });

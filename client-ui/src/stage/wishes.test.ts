@@ -11,7 +11,17 @@ describe('heightFor', () => {
     [360, 1.5, 540],
     [900, 3, 2700],
   ])('of a tile %s pixels high at ratio %s is %s', (height, ratio, expected) => {
-    expect(heightFor(height === null ? null : { height }, ratio)).toBe(expected);
+    const rect = height === null ? null : { width: height * 2, height };
+    expect(heightFor(rect, ratio, { ratio: undefined, whole: true })).toBe(expected);
+  });
+
+  it.each([
+    ['wider than it is high', 320, 200, 16 / 9, true, 180],
+    ['higher than it is wide', 640, 360, 9 / 16, true, 360],
+    ['cut above and below', 320, 180, 9 / 16, false, 720],
+    ['cut at its sides', 180, 180, 16 / 9, false, 180],
+  ])('of a picture that is %s', (_, width, height, ratio, whole, expected) => {
+    expect(heightFor({ width, height }, 1, { ratio, whole })).toBe(expected);
   });
 });
 

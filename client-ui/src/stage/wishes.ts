@@ -4,16 +4,29 @@ import type { Rect } from './layout';
 /** Heights that are told apart, in device pixels: a tile that grows by a little wants nothing else. */
 const STEPS = [90, 180, 270, 360, 540, 720, 1080, 1440, 2160];
 
+/** How a picture lies in its tile. */
+export interface Fit {
+  /** Width by height of the picture; nothing before its first frame. */
+  readonly ratio: number | undefined;
+  /** Whether all of it is shown, with bars beside it; otherwise it fills the tile, and is cut. */
+  readonly whole: boolean;
+}
+
 /**
  * The height of picture that a tile has a use for, in device pixels.
  *
  * @param rect - where it lies; `null` while it is not to be seen
  */
-export function heightFor(rect: Pick<Rect, 'height'> | null, pixelRatio: number): number {
+export function heightFor(
+  rect: Pick<Rect, 'width' | 'height'> | null,
+  pixelRatio: number,
+  { ratio, whole }: Fit,
+): number {
   if (rect === null || rect.height <= 0) {
     return 0;
   }
-  const height = rect.height * pixelRatio;
+  const byWidth = ratio === undefined ? rect.height : rect.width / ratio;
+  const height = (whole ? Math.min(rect.height, byWidth) : Math.max(rect.height, byWidth)) * pixelRatio;
   return STEPS.find((step) => step >= height) ?? Math.ceil(height);
 }
 

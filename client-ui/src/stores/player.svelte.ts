@@ -1,4 +1,5 @@
 import { mediaEngine } from '../media/current';
+import { loudspeaker } from '../media/loudspeaker.svelte';
 
 const STORED = 'footlight.player';
 
@@ -52,7 +53,9 @@ export class Player {
     document.addEventListener('fullscreenchange', fullScreen);
     document.addEventListener('enterpictureinpicture', small);
     document.addEventListener('leavepictureinpicture', small);
+    const endFollowing = loudspeaker.follow();
     return () => {
+      endFollowing();
       document.removeEventListener('fullscreenchange', fullScreen);
       document.removeEventListener('enterpictureinpicture', small);
       document.removeEventListener('leavepictureinpicture', small);
@@ -87,7 +90,9 @@ export class Player {
     element.volume = this.volume;
     element.muted = this.muted || this.soundBlocked;
     this.#sounding = [...this.#sounding, element];
+    const release = 'setSinkId' in element ? loudspeaker.carry(element) : undefined;
     return () => {
+      release?.();
       this.#sounding = this.#sounding.filter((one) => one !== element);
     };
   }

@@ -1,5 +1,6 @@
 import type { RoomLink } from '../session/link';
 import { toastWords } from '../text/toast-words';
+import { elsewhere } from './elsewhere';
 
 /** Most that are shown; a page that says more at a time is not read. */
 export const MAX_TOASTS = 4;
@@ -29,6 +30,7 @@ export class Toasts {
       const words = toastWords(message, hosting());
       if (words !== null) {
         this.say(words);
+        elsewhere.tell(words);
       }
     });
     return () => {

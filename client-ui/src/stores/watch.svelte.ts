@@ -3,11 +3,12 @@ import { presenceOf, videoCodecsOnAir } from '../api/http';
 import { mediaEngine } from '../media/current';
 import type { Subscription } from '../media/engine';
 import { type Figures, figuresBetween, remember } from '../media/figures';
+import { relay } from '../media/relay';
 import type { MediaSample } from '../media/sample';
 import type { ServerMessage } from '../protocol/bindings';
 import { server } from '../server/current';
 import { keepingPlace } from '../session/kept-place';
-import type { RoomLink } from '../session/link';
+import type { StageLink } from '../session/link';
 import { Listeners } from '../session/listeners';
 import type { Facts, Phase } from '../session/phase';
 import { Place } from '../session/resume';
@@ -49,9 +50,10 @@ export class Watch {
   /** Whether this person can still choose a name: a token has one in it. */
   readonly nameIsFree: boolean;
   /** The way to the server for whoever publishes, chats or moderates. */
-  readonly link: RoomLink = {
+  readonly link: StageLink = {
     send: (message) => this.#connection?.send(message) ?? false,
     listen: (listener) => this.#listeners.add(listener),
+    videoCodecsOnAir: () => videoCodecsOnAir(this.sessionId),
   };
   readonly #token: string | null;
   readonly #hosts: boolean;
@@ -91,13 +93,17 @@ export class Watch {
       }
     };
     document.addEventListener('visibilitychange', returned);
-    addEventListener('online', nudge);
+    const online = () => {
+      relay.networkChanged();
+      nudge();
+    };
+    addEventListener('online', online);
     addEventListener('offline', nudge);
     addEventListener('pagehide', hidden);
     addEventListener('pageshow', shown);
     return () => {
       document.removeEventListener('visibilitychange', returned);
-      removeEventListener('online', nudge);
+      removeEventListener('online', online);
       removeEventListener('offline', nudge);
       removeEventListener('pagehide', hidden);
       removeEventListener('pageshow', shown);

@@ -1,6 +1,6 @@
 import { type Capture, type Opened, browserCapture, openOne, permissionOf } from './capture';
 import { type NamedDevice, type Remembered, namedDevices, recalled } from './devices';
-import { type Place, type Trouble, causeOf, deviceTrouble } from './trouble';
+import { type Place, type Trouble, deviceTrouble, openingTrouble } from './trouble';
 
 /** A camera or microphone: the one that is chosen, its track, and what is wrong with it. */
 export abstract class DeviceInput {
@@ -145,7 +145,7 @@ export abstract class DeviceInput {
     this.opening = false;
     this.#drop();
     this.track = track;
-    this.trouble = track === null ? deviceTrouble(causeOf(error), this.name, this.#place) : null;
+    this.trouble = track === null ? openingTrouble(error, this.name, this.#place) : null;
     if (track !== null) {
       this.deviceId = track.getSettings().deviceId ?? null;
       track.contentHint = this.kind === 'video' ? 'motion' : 'speech';

@@ -21,12 +21,19 @@ const LOOKS_AWAY = /\b(back|rear|environment|world|outward)\b/i;
 /** The same for one that looks at the person. */
 const LOOKS_AT_PERSON = /\b(front|user|selfie|facetime)\b/i;
 
+/** What a device without a name is called. */
+const WORDS: Record<MediaDeviceKind, string> = {
+  videoinput: 'Camera',
+  audioinput: 'Microphone',
+  audiooutput: 'Loudspeaker',
+};
+
 /**
  * The devices of one kind, with names. Before the permission is given, browsers keep the ids empty, and there is nothing
  * to choose from.
  */
-export function namedDevices(devices: readonly DeviceInfo[], kind: 'videoinput' | 'audioinput'): NamedDevice[] {
-  const word = kind === 'videoinput' ? 'Camera' : 'Microphone';
+export function namedDevices(devices: readonly DeviceInfo[], kind: MediaDeviceKind): NamedDevice[] {
+  const word = WORDS[kind];
   const seen = new Set<string>();
   return devices
     .filter((device) => device.kind === kind && device.deviceId !== '' && device.deviceId !== FOR_TELEPHONES)

@@ -1,4 +1,5 @@
 import type { Surface } from '../media/engine';
+import { relay } from '../media/relay';
 import { type SendSample, readSendStats } from '../media/sending';
 import { type Capture, browserCapture } from './capture';
 import { measureLevel } from './level';
@@ -55,7 +56,7 @@ export const browserStudioEngine: StudioEngine = {
   },
   surface: 'video',
   recorder: null,
-  createConnection: () => new RTCPeerConnection(),
+  createConnection: () => new RTCPeerConnection(relay.configuration),
   async sample(connection) {
     const report = await connection.getStats();
     return readSendStats(report as unknown as Iterable<readonly [string, unknown]>, performance.now());

@@ -11,6 +11,7 @@ export class FakeConnection {
   ontrack: ((event: { streams: MediaStream[] }) => void) | null = null;
   readonly transceivers: FakeTransceiver[] = [];
   readonly candidates: RTCIceCandidateInit[] = [];
+  readonly configurations: RTCConfiguration[] = [];
   restarts = 0;
   offers = 0;
   /** Of the newest descriptions only: a browser counts them as well. */
@@ -33,6 +34,10 @@ export class FakeConnection {
     this.transceivers.push(transceiver);
     this.#needNegotiation();
     return transceiver;
+  }
+
+  setConfiguration(configuration: RTCConfiguration): void {
+    this.configurations.push(configuration);
   }
 
   restartIce(): void {
@@ -100,6 +105,7 @@ export class FakeConnection {
 /** Its transceiver. */
 export class FakeTransceiver {
   mid: string | null = null;
+  preferred: string[] = [];
   direction: RTCRtpTransceiverDirection;
   readonly sender: FakeSender;
   readonly streams: readonly MediaStream[];
@@ -108,6 +114,10 @@ export class FakeTransceiver {
     this.direction = init.direction ?? 'sendrecv';
     this.streams = init.streams ?? [];
     this.sender = new FakeSender(track, (init.sendEncodings ?? [{}]).slice(-layers));
+  }
+
+  setCodecPreferences(codecs: readonly { mimeType: string }[]): void {
+    this.preferred = codecs.map(({ mimeType }) => mimeType);
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RELAY_AFTER_MS, relay } from '../media/relay';
 import type { ClientMessage, ServerEvent, ServerMessage, TrackSource } from '../protocol/bindings';
-import { FakeConnection, fakeTrack } from './fake-connection';
+import { FakeConnection, FakeTransceiver, fakeTrack } from './fake-connection';
 import { Publisher, type PublishState } from './publisher';
 import { DEFAULT_QUALITY, bitrateOf } from './quality';
 
@@ -10,6 +11,7 @@ class World {
   /** Whether the signaling is there. */
   open = true;
   layers = 3;
+  codecsOnAir: string[] | Promise<string[]> = [];
   readonly offers: Offer[] = [];
   readonly connections: FakeConnection[] = [];
   readonly states: PublishState[] = [];
@@ -29,6 +31,7 @@ class World {
         }
         return this.open;
       },
+      codecsOnAir: () => Promise.resolve(this.codecsOnAir),
       random: () => 0.5,
     },
     { state: (state) => this.states.push(state), refused: (message) => this.refusals.push(message) },
@@ -195,6 +198,45 @@ describe('Publisher', () => {
     ]);
   });
 
+  it.each([
+    [['H264'], ['video/H264', 'video/H264', 'video/VP8']],
+    [['VP8'], []],
+    [[], []],
+  ])('with %s on air prefers the codecs %s', async (onAir, preferred) => {
+    const codecs = ['video/VP8', 'video/H264', 'video/H264'].map((mimeType) => ({ mimeType }));
+    vi.stubGlobal('RTCRtpSender', { getCapabilities: () => ({ codecs }) });
+    const world = new World();
+    world.codecsOnAir = onAir;
+    await world.connected();
+    expect(world.connection.transceivers.map((section) => section.preferred)).toEqual([[], preferred]);
+    vi.unstubAllGlobals();
+  });
+
+  it('offers as before where the browser cannot be told a preference', async () => {
+    vi.stubGlobal('RTCRtpSender', { getCapabilities: () => ({ codecs: [{ mimeType: 'video/H264' }] }) });
+    const refuse = vi.spyOn(FakeTransceiver.prototype, 'setCodecPreferences').mockImplementation(() => {
+      throw new TypeError('not a function');
+    });
+    const world = new World();
+    world.codecsOnAir = ['H264'];
+    await world.connected();
+    expect(refuse).toHaveBeenCalled();
+    expect(world.offers).toHaveLength(1);
+    refuse.mockRestore();
+    vi.unstubAllGlobals();
+  });
+
+  it('offers without the codecs on air where they are not told', async () => {
+    const world = new World();
+    world.publisher.set('camera', fakeTrack('video'));
+    world.codecsOnAir = new Promise(() => undefined);
+    world.publisher.open();
+    await settle();
+    expect(world.offers).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(world.offers).toHaveLength(1);
+  });
+
   it('takes candidates that come before the answer', async () => {
     const world = new World();
     world.publisher.set('microphone', fakeTrack('audio'));
@@ -227,6 +269,39 @@ describe('Publisher', () => {
     await world.answer();
     await vi.advanceTimersByTimeAsync(14_000);
     expect(world.connections).toHaveLength(3);
+  });
+
+  it('brings the relays in where no media gets through, once, on the same connection', async () => {
+    relay.told([{ urls: ['turns:example.org'], username: 'ann', credential: 'secret' }]);
+    try {
+      const world = new World();
+      world.publisher.set('microphone', fakeTrack('audio'));
+      world.publisher.open();
+      await settle();
+      await world.answer();
+      await vi.advanceTimersByTimeAsync(RELAY_AFTER_MS - 1);
+      expect(world.connection.configurations).toEqual([]);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(world.connection.configurations).toEqual([relay.withAll]);
+      expect([world.connection.restarts, world.offers.length]).toEqual([1, 2]);
+      await world.answer();
+      await vi.advanceTimersByTimeAsync(2 * RELAY_AFTER_MS);
+      expect(world.connection.restarts).toBe(1);
+      expect(relay.configuration).toEqual({});
+      world.connection.become('connected');
+      expect(relay.configuration).toEqual(relay.withAll);
+    } finally {
+      relay.told([]);
+      relay.networkChanged();
+    }
+  });
+
+  it('leaves the relays out where media gets through without', async () => {
+    relay.told([{ urls: ['turns:example.org'], username: 'ann', credential: 'secret' }]);
+    const world = await new World().connected();
+    await vi.advanceTimersByTimeAsync(2 * RELAY_AFTER_MS);
+    expect(world.connection.configurations).toEqual([]);
+    relay.told([]);
   });
 
   it('tells why the server refused, and tries again', async () => {

@@ -1,5 +1,7 @@
+import { RELAY_AFTER_MS, relay } from '../media/relay';
 import type { ClientMessage, ServerMessage, SignalData, TrackSource } from '../protocol/bindings';
 import { VIEWER_BACKOFF, backoff } from '../session/backoff';
+import { preferH264 } from './codecs';
 import {
   MICROPHONE_BPS,
   type Quality,
@@ -16,6 +18,9 @@ import { inStereo } from './stereo';
 
 /** From an offer to its answer; longer means that one of them is lost. */
 const ANSWER_WITHIN_MS = 8_000;
+
+/** How long an offer waits to hear which codecs are on air. */
+const CODECS_WITHIN_MS = 1_000;
 
 /** From the answer to connected media; longer means that the media port cannot be reached. */
 const CONNECT_WITHIN_MS = 12_000;
@@ -34,6 +39,8 @@ export interface PublisherSurroundings {
   createConnection(): RTCPeerConnection;
   /** Sends, where the signaling is open; whether it was. */
   send(message: ClientMessage): boolean;
+  /** The video codecs that others in the session send, in upper case. */
+  codecsOnAir(): Promise<string[]>;
   random(): number;
 }
 
@@ -67,6 +74,9 @@ export class Publisher {
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #answering: ReturnType<typeof setTimeout> | undefined;
+  #detour: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the relays were brought in after the direct ways had led nowhere. */
+  #goesRound = false;
   #closed = false;
 
   constructor(quality: Quality, outside: PublisherSurroundings, events: PublisherEvents) {
@@ -158,11 +168,12 @@ export class Publisher {
   #let(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#answering);
+    clearTimeout(this.#detour);
     if (this.#connection !== null) {
       this.#connection.onconnectionstatechange = null;
       this.#connection = null;
     }
-    this.#wasConnected = this.#offered = this.#owed = false;
+    this.#wasConnected = this.#offered = this.#owed = this.#goesRound = false;
     this.#early = [];
   }
 
@@ -267,6 +278,7 @@ export class Publisher {
     this.#offered = true;
     // Sections that are added in the same breath go into the same offer.
     await Promise.resolve();
+    await this.#agreeOnCodec(connection);
     if (this.#connection !== connection) {
       return;
     }
@@ -281,6 +293,22 @@ export class Publisher {
     }
     if (this.#connection === connection) {
       this.#sendOffer(connection);
+    }
+  }
+
+  /** Somebody whose picture is in H.264 may be unable to decode another codec, as the app on Linux is. */
+  async #agreeOnCodec(connection: RTCPeerConnection): Promise<void> {
+    const offeredFirst = () =>
+      [...this.#sections]
+        .filter(([source, { mid }]) => (source === 'camera' || source === 'screen') && mid === null)
+        .map(([, section]) => section);
+    if (offeredFirst().length === 0) {
+      return;
+    }
+    const late = new Promise<string[]>((resolve) => setTimeout(() => resolve([]), CODECS_WITHIN_MS));
+    const onAir = await Promise.race([this.#outside.codecsOnAir(), late]);
+    if (this.#connection === connection && onAir.includes('H264')) {
+      offeredFirst().forEach(preferH264);
     }
   }
 
@@ -337,6 +365,8 @@ export class Publisher {
     this.#offered = false;
     if (connection.connectionState !== 'connected') {
       this.#waitFor(this.#wasConnected ? RESTART_WITHIN_MS : CONNECT_WITHIN_MS);
+      clearTimeout(this.#detour);
+      this.#detour = setTimeout(() => this.#goRound(connection), RELAY_AFTER_MS);
     }
     const camera = this.#sections.get('camera');
     if (camera !== undefined) {
@@ -382,6 +412,10 @@ export class Publisher {
     switch (connection.connectionState) {
       case 'connected':
         clearTimeout(this.#timer);
+        clearTimeout(this.#detour);
+        if (this.#goesRound) {
+          relay.helped();
+        }
         this.#wasConnected = true;
         this.#failures = 0;
         this.#events.state('connected');
@@ -395,10 +429,23 @@ export class Publisher {
         this.#events.state('interrupted');
         if (this.#wasConnected) {
           this.#restart(connection);
-        } else {
+        } else if (!this.#goRound(connection)) {
           this.#again();
         }
     }
+  }
+
+  /** Brings the relays in, once; whether there are any, and this connection takes them. */
+  #goRound(connection: RTCPeerConnection): boolean {
+    const takesThem = typeof connection.setConfiguration === 'function';
+    const isStuck = this.#connection === connection && connection.connectionState !== 'connected';
+    if (!isStuck || !takesThem || this.#goesRound || this.#offered || !relay.isInReserve) {
+      return false;
+    }
+    this.#goesRound = true;
+    connection.setConfiguration(relay.withAll);
+    this.#restart(connection);
+    return true;
   }
 
   #restart(connection: RTCPeerConnection): void {

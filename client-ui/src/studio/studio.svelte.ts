@@ -1,5 +1,5 @@
 import type { MediaKind, Participant, ServerMessage, SessionMode, Topology, TrackSource } from '../protocol/bindings';
-import type { RoomLink } from '../session/link';
+import type { RoomLink, StageLink } from '../session/link';
 import { remember } from '../media/figures';
 import { type SendFigures, type SendSample, sendFiguresBetween } from '../media/sending';
 import { onAir } from '../stores/on-air.svelte';
@@ -241,7 +241,7 @@ export class Studio {
    * @param you - what the room says of this person, who may have been muted before
    */
   publish(
-    link: RoomLink,
+    link: StageLink,
     mode: SessionMode,
     topology: Topology,
     you: Pick<Participant, 'audio_muted' | 'video_muted'> | null = null,
@@ -265,6 +265,7 @@ export class Studio {
         {
           createConnection: () => this.#engine.createConnection(),
           send: (message) => link.send(message),
+          codecsOnAir: () => link.videoCodecsOnAir(),
           random: Math.random,
         },
         {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { NoMediaDevices, type Place, causeOf, deviceTrouble, problemsOf, screenTrouble } from './trouble';
+import {
+  Explained,
+  NoMediaDevices,
+  type Place,
+  causeOf,
+  deviceTrouble,
+  openingTrouble,
+  problemsOf,
+  screenTrouble,
+} from './trouble';
 import { browserOf, permissionSteps } from './browser';
 
 const place: Place = { browser: 'chromium', secureAddress: 'https://stage.example/stream' };
@@ -20,6 +29,28 @@ describe('causeOf', () => {
     [null, 'unknown'],
   ])('%s', (error, cause) => {
     expect(causeOf(error)).toBe(cause);
+  });
+});
+
+describe('an exception that explains itself', () => {
+  const failed = new Explained("'Desk camera' failed: the cable is broken", 'UnknownError');
+
+  it('is shown in its own words', () => {
+    const { headline, explanation, ways } = openingTrouble(failed, 'camera', place);
+    expect(headline).toBe('Your camera did not start');
+    expect(explanation).toBe("'Desk camera' failed: the cable is broken.");
+    expect(ways).toContain('other');
+    expect(screenTrouble(failed)?.explanation).toBe("'Desk camera' failed: the cable is broken.");
+  });
+
+  it('does not speak of a page that has no say in it', () => {
+    const refused = new Explained('allow this program to use the camera', 'NotAllowedError');
+    expect(openingTrouble(refused, 'camera', place).headline).toBe('Your camera is not allowed');
+  });
+
+  it('is not needed where nothing is plugged in', () => {
+    const none = new Explained('no camera was found: publish the test pattern with --pattern', 'NotFoundError');
+    expect(openingTrouble(none, 'camera', place)).toEqual(missing('camera'));
   });
 });
 

@@ -40,6 +40,9 @@ export class NoMediaDevices extends Error {
   }
 }
 
+/** An exception whose message says to a person what happened, and what to do. Those of browsers are for programs. */
+export class Explained extends DOMException {}
+
 /**
  * The cause that an exception of `getUserMedia` or `getDisplayMedia` stands for (W3C Media Capture and Streams §10.2), the
  * names of older browsers included.
@@ -77,6 +80,10 @@ export function causeOf(error: unknown): Cause {
  */
 export function screenTrouble(error: unknown): Trouble | null {
   const cause = causeOf(error);
+  if (error instanceof Explained && cause !== 'refused') {
+    const headline = 'The screen could not be shared';
+    return { cause, headline, explanation: sentence(error.message), ways: ['again'] };
+  }
   switch (cause) {
     case 'refused':
       return null;
@@ -113,6 +120,23 @@ const NAMES: Record<About, string> = {
   microphone: 'microphone',
   both: 'camera and microphone',
 };
+
+/** The words for a camera or a microphone that `error` kept from being opened. */
+export function openingTrouble(error: unknown, about: About, place: Place): Trouble {
+  const cause = causeOf(error);
+  const trouble = deviceTrouble(cause, about, place);
+  // What is missing needs no more words.
+  if (!(error instanceof Explained) || cause === 'missing') {
+    return trouble;
+  }
+  const headline = cause === 'refused' ? `Your ${NAMES[about]} is not allowed` : trouble.headline;
+  return { ...trouble, headline, explanation: sentence(error.message) };
+}
+
+/** What begins in small letters, as errors do, for a person. */
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? '' : '.'}`;
+}
 
 /** The words for a camera, a microphone, or both at once that could not be opened. */
 export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble {

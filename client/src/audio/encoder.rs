@@ -11,6 +11,9 @@ const MAX_PACKET: usize = 1_275;
 /// Loss that in-band FEC is tuned for until receivers have reported, in percent. With zero Opus would leave FEC out.
 pub const INITIAL_EXPECTED_LOSS: u8 = 5;
 
+/// What Opus is set to for 48 kHz stereo, in bits per second (RFC 6716 §2.1.1).
+const BITRATES: std::ops::RangeInclusive<u32> = 6_000..=510_000;
+
 /// Opus failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the Opus encoder failed: {0}")]
@@ -20,6 +23,7 @@ pub struct EncodeError(#[from] opus::Error);
 #[derive(Debug)]
 pub struct Encoder {
     opus: opus::Encoder,
+    bitrate: Bitrate,
     expected_loss: u8,
 }
 
@@ -27,14 +31,23 @@ impl Encoder {
     /// An encoder of `bitrate` (Opus takes 6 to 510 kb/s).
     pub fn new(bitrate: Bitrate) -> Result<Self, EncodeError> {
         let mut opus = opus::Encoder::new(SAMPLE_RATE, Channels::Stereo, Application::Voip)?;
-        let bits = i32::try_from(bitrate.bps()).unwrap_or(i32::MAX).clamp(6_000, 510_000);
-        opus.set_bitrate(opus::Bitrate::Bits(bits))?;
+        opus.set_bitrate(within_bounds(bitrate))?;
         opus.set_inband_fec(true)?;
         opus.set_packet_loss_perc(INITIAL_EXPECTED_LOSS.into())?;
         Ok(Self {
             opus,
+            bitrate,
             expected_loss: INITIAL_EXPECTED_LOSS,
         })
+    }
+
+    /// Works towards `bitrate` from the next packet on.
+    pub fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), EncodeError> {
+        if bitrate != self.bitrate {
+            self.opus.set_bitrate(within_bounds(bitrate))?;
+            self.bitrate = bitrate;
+        }
+        Ok(())
     }
 
     /// Tunes FEC for a loss of `percent` (at most 100).
@@ -52,6 +65,11 @@ impl Encoder {
         let length = self.opus.encode_float(samples, &mut packet)?;
         Ok(Bytes::copy_from_slice(&packet[..length]))
     }
+}
+
+fn within_bounds(bitrate: Bitrate) -> opus::Bitrate {
+    let bits = bitrate.bps().clamp(*BITRATES.start(), *BITRATES.end());
+    opus::Bitrate::Bits(bits.cast_signed())
 }
 
 #[cfg(test)]
@@ -106,6 +124,30 @@ mod tests {
         );
         let kbps = bytes as f32 * 8.0 / 2.0 / 1000.0;
         assert!((30.0..80.0).contains(&kbps), "{kbps} kb/s");
+    }
+
+    #[test]
+    fn another_bitrate_holds_from_the_next_packet_on() {
+        let mut tone = Tone::new(MediaClock::start());
+        let mut encoder = Encoder::new(Bitrate::from_kbps(64)).expect("an encoder");
+        let mut packet = [0.0; PACKET_VALUES];
+        let mut kbps = |encoder: &mut Encoder| {
+            let bytes: usize = (0..50)
+                .map(|_| {
+                    tone.fill(&mut packet);
+                    encoder.encode(&packet).expect("encodes").len()
+                })
+                .sum();
+            bytes * 8 / 1000
+        };
+        let before = kbps(&mut encoder);
+        encoder.set_bitrate(Bitrate::from_kbps(16)).expect("a bitrate");
+        let after = kbps(&mut encoder);
+        assert!(
+            (10..20).contains(&after) && before > after * 3 / 2,
+            "{before}, then {after}"
+        );
+        encoder.set_bitrate(Bitrate::from_bps(0)).expect("its least");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use cpal::{
 };
 use ring::{Drain, Feed};
 
-use super::{AudioCapture, AudioError, PACKET, PACKET_VALUES};
+use super::{AudioCapture, AudioError, PACKET, PACKET_VALUES, host::host};
 use crate::{
     clock::{MediaClock, MediaTime},
     devices::{DeviceChoice, MicrophoneInfo},
@@ -42,7 +42,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// The microphones, the default one first.
 fn find() -> Vec<(Device, MicrophoneInfo)> {
-    let host = cpal::default_host();
+    let host = host();
     let default = host.default_input_device();
     let default_id = default.as_ref().and_then(|device| device.id().ok());
     let listed = host

@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 pub mod decoder;
 pub mod encoder;
+mod host;
 pub mod level;
 pub mod microphone;
 pub mod playback;

@@ -3,7 +3,11 @@
 //! Whoever mixes asks [`Speaker::wants_block`] and hands over blocks of 10 ms; the device's own clock thereby paces the
 //! mixing. While the device is away the system's clock does, so that everything goes on but the sound, and the device is
 //! opened again as soon as it is back.
+//!
+//! Another device may be chosen meanwhile: the one that plays does so until the other one is open, and goes on where that cannot
+//! be. Where a chosen one is lost, the system's own plays in its place.
 
+mod outputs;
 mod ring;
 
 use std::sync::Arc;
@@ -12,14 +16,13 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, Device, FromSample, SampleFormat, SizedSample, Stream, StreamConfig, SupportedBufferSize};
-use ring::{Drain, Fill};
+pub(crate) use outputs::list;
+use outputs::{Opened, open};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{CHANNELS, SAMPLE_RATE};
-use crate::devices::DeviceChoice;
+use crate::devices::{self, DeviceChoice, LoudspeakerInfo};
 
 /// Samples of one channel that are mixed at a time: 10 ms, the block in which echo cancellers work.
 pub const BLOCK_SAMPLES: usize = SAMPLE_RATE as usize / 100;
@@ -28,18 +31,17 @@ pub const BLOCK_VALUES: usize = BLOCK_SAMPLES * CHANNELS;
 /// Length of a block.
 pub const BLOCK: Duration = Duration::from_millis(10);
 
-/// What a device is asked to take at once: more would be heard later, less would wake the machine more often.
-const DEVICE_BUFFER: Duration = Duration::from_millis(10);
 /// A device that has asked for nothing for this long is lost. `PulseAudio` may wake its devices slowly.
 const STALL: Duration = Duration::from_secs(3);
 /// Pause between attempts to open a lost device.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the system may take to open a device.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long another device may take before it is given up: longer than cpal waits for the system.
+const SWITCH_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a lost device may take to be closed, before another one is opened all the same. Some never are: a driver waits for
+/// what was unplugged.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Mixing that is later than this was frozen: what was missed is not made up for.
 const LATE: Duration = Duration::from_millis(100);
-/// A device that claims to be further behind is not believed.
-const MOST_AHEAD: Duration = Duration::from_secs(1);
 
 /// Where sound goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +97,8 @@ pub enum SoundState {
     Playing {
         /// The device's name.
         device: String,
+        /// What was chosen, as [`DeviceChoice`] writes it, where it is not there and the system's own plays in its place.
+        instead_of: Option<String>,
     },
     /// There is no sound. It is tried again until there is.
     Lost {
@@ -103,199 +107,124 @@ pub enum SoundState {
     },
 }
 
-/// A loudspeaker, headphones, or another sound output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SpeakerInfo {
-    /// The host's id of the device.
-    pub id: String,
-    /// What the system calls it.
-    pub name: String,
-    /// Whether the system uses it where nothing else is asked for.
-    pub default: bool,
-}
-
-/// Lists the sound outputs, the default one first. A system service that hangs makes this hang.
-pub fn list() -> Vec<SpeakerInfo> {
-    find().into_iter().map(|(_, info)| info).collect()
-}
-
-fn find() -> Vec<(Device, SpeakerInfo)> {
-    let host = cpal::default_host();
-    let default = host.default_output_device();
-    let default_id = default.as_ref().and_then(|device| device.id().ok());
-    let listed = host
-        .output_devices()
-        .map(Iterator::collect::<Vec<_>>)
-        .unwrap_or_default();
-    let mut found: Vec<(Device, SpeakerInfo)> = Vec::new();
-    for device in default.into_iter().chain(listed) {
-        let Ok(id) = device.id() else { continue };
-        let name = device
-            .description()
-            .map_or_else(|_| id.to_string(), |description| description.name().to_owned());
-        let info = SpeakerInfo {
-            id: id.to_string(),
-            name,
-            default: Some(&id) == default_id.as_ref(),
-        };
-        if found.iter().all(|(_, known)| known.id != info.id) {
-            found.push((device, info));
-        }
-    }
-    found
-}
-
-/// A device that is open.
-struct Opened {
-    name: String,
-    /// Stops when dropped.
-    _stream: Box<dyn Send>,
-    fill: Fill,
-}
-
-/// Opens the device; called again when it was lost.
-type Open = dyn Fn() -> Result<Opened, PlaybackError> + Send + Sync;
-
-fn open(choice: &DeviceChoice) -> Result<Opened, PlaybackError> {
-    let found = find();
+/// The output that is meant by `choice` now. Asks the system, and waits for it no longer than a few seconds.
+pub fn find(choice: &DeviceChoice) -> Result<LoudspeakerInfo, PlaybackError> {
+    let mut found = devices::loudspeakers();
     let list: Vec<(&str, &str)> = found
         .iter()
-        .map(|(_, info)| (info.id.as_str(), info.name.as_str()))
+        .map(|info| (info.id.as_str(), info.name.as_str()))
         .collect();
-    let (device, info) = match choice.position(&list) {
-        Some(position) => &found[position],
-        None if found.is_empty() => return Err(PlaybackError::NoDevice),
-        None => {
-            let available = list.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
-            let wanted = choice.to_string();
-            return Err(PlaybackError::NotFound { wanted, available });
-        }
-    };
-    open_device(device, &info.name)
+    let place = outputs::position(choice, &list)?;
+    Ok(found.swap_remove(place))
 }
 
-fn open_device(device: &Device, name: &str) -> Result<Opened, PlaybackError> {
-    let failed = |error: cpal::Error| PlaybackError::Failed {
-        name: name.to_owned(),
-        reason: error.to_string(),
-    };
-    let unusable = |format: String| PlaybackError::Unusable {
-        name: name.to_owned(),
-        format,
-    };
-    let supported = device.default_output_config().map_err(failed)?;
-    let rate = supported.sample_rate();
-    let small = match supported.buffer_size() {
-        SupportedBufferSize::Range { min, max } => {
-            let wanted = rate * DEVICE_BUFFER.as_millis() as u32 / 1000;
-            (*min <= *max).then(|| BufferSize::Fixed(wanted.clamp(*min, *max)))
-        }
-        SupportedBufferSize::Unknown => None,
-    };
-    // Not every device keeps what it promises about its buffers.
-    let mut failure = None;
-    for buffer_size in small.into_iter().chain([BufferSize::Default]) {
-        let mut config = supported.config();
-        config.buffer_size = buffer_size;
-        let (fill, drain) =
-            ring::ring(rate, config.channels).map_err(|error| unusable(format!("{rate} Hz: {error}")))?;
-        let built = match supported.sample_format() {
-            SampleFormat::I8 => build::<i8>(device, config, drain),
-            SampleFormat::I16 => build::<i16>(device, config, drain),
-            SampleFormat::I32 => build::<i32>(device, config, drain),
-            SampleFormat::U8 => build::<u8>(device, config, drain),
-            SampleFormat::U16 => build::<u16>(device, config, drain),
-            SampleFormat::U32 => build::<u32>(device, config, drain),
-            SampleFormat::F32 => build::<f32>(device, config, drain),
-            SampleFormat::F64 => build::<f64>(device, config, drain),
-            other => return Err(unusable(other.to_string())),
-        };
-        match built.and_then(|stream| stream.play().map(|()| stream)) {
-            Ok(stream) => {
-                let name = name.to_owned();
-                return Ok(Opened {
-                    name,
-                    _stream: Box::new(stream),
-                    fill,
-                });
-            }
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.map_or(PlaybackError::NoDevice, failed))
-}
+/// Opens a device; called again when it was lost.
+type Open = dyn Fn(&DeviceChoice) -> Result<Opened, PlaybackError> + Send + Sync;
 
-fn build<T>(device: &Device, config: StreamConfig, mut drain: Drain) -> Result<Stream, cpal::Error>
-where
-    T: SizedSample + FromSample<f32>,
-{
-    let shared = Arc::clone(drain.shared());
-    let on_data = move |data: &mut [T], info: &cpal::OutputCallbackInfo| {
-        let stamp = info.timestamp();
-        let ahead = stamp.playback.saturating_duration_since(stamp.callback);
-        drain.fill(data, if ahead < MOST_AHEAD { ahead } else { Duration::ZERO });
-    };
-    let on_error = move |error: cpal::Error| {
-        let fatal = matches!(
-            error.kind(),
-            cpal::ErrorKind::DeviceNotAvailable | cpal::ErrorKind::StreamInvalidated
-        );
-        if fatal {
-            shared.failed.store(true, Ordering::Release);
-        }
-        tracing::debug!(%error, fatal, "sound output");
-    };
-    device.build_output_stream(config, on_data, on_error, Some(OPEN_TIMEOUT))
+/// What came of opening a device.
+struct Answer {
+    opened: Result<Box<Opened>, PlaybackError>,
+    /// It is the system's own, in place of the chosen one.
+    instead: bool,
 }
 
 /// Where the device is.
 enum Link {
     Open(Box<Opened>),
     /// Being opened on a thread of its own, since the system may take seconds over it.
-    Opening(mpsc::Receiver<Result<Box<Opened>, PlaybackError>>),
+    Opening(mpsc::Receiver<Answer>),
     /// Away since then.
     Away(Instant),
     /// None is wanted.
     Off,
 }
 
+/// Another device that is being opened while the one before plays.
+struct Switch {
+    choice: DeviceChoice,
+    answer: mpsc::Receiver<Answer>,
+    since: Instant,
+    /// Who waits for it.
+    asked: Asked,
+}
+
+/// Hears what came of a wish for another device. Nobody is told of a wish that a newer one has overtaken.
+pub(crate) type Asked = oneshot::Sender<Result<(), PlaybackError>>;
+
 /// A sound output that takes blocks at the pace of its device, or of the clock while that is away.
 pub(crate) struct Speaker {
     open: Arc<Open>,
+    choice: DeviceChoice,
     link: Link,
+    /// The system's own is open, or is to be, in place of the chosen one.
+    instead: bool,
+    switch: Option<Switch>,
     state: watch::Sender<SoundState>,
     /// When the next block is due by the clock.
     due: Instant,
     /// How often the device had asked, and since when that is so.
     asked: (u64, Instant),
-    /// Of devices that were lost.
+    /// Of devices that are no longer used.
     past_underruns: u64,
 }
 
 impl Speaker {
     /// A speaker that begins to open its device.
     pub(crate) fn new(output: Output, state: watch::Sender<SoundState>) -> Self {
-        match output {
-            Output::None => Self::with(None, state),
-            Output::Device(choice) => Self::with(Some(Arc::new(move || open(&choice))), state),
-        }
+        Self::with(Arc::new(open), output, state)
     }
 
-    fn with(open: Option<Arc<Open>>, state: watch::Sender<SoundState>) -> Self {
+    fn with(open: Arc<Open>, output: Output, state: watch::Sender<SoundState>) -> Self {
         let now = Instant::now();
-        let link = open.as_ref().map_or(Link::Off, |open| reopen(open, None));
-        state.send_replace(if open.is_some() {
-            SoundState::Opening
-        } else {
-            SoundState::Off
+        let (choice, link) = match output {
+            Output::None => (DeviceChoice::Default, Link::Off),
+            Output::Device(choice) => {
+                let link = Link::of(open_again(&open, &choice, None), now);
+                (choice, link)
+            }
+        };
+        state.send_replace(match link {
+            Link::Off => SoundState::Off,
+            _ => SoundState::Opening,
         });
         Self {
-            open: open.unwrap_or_else(|| Arc::new(|| Err(PlaybackError::NoDevice))),
+            open,
+            choice,
             link,
+            instead: false,
+            switch: None,
             state,
             due: now,
             asked: (0, now),
             past_underruns: 0,
+        }
+    }
+
+    /// Goes over to another device, once that is open. Where it cannot be opened, everything stays as it is.
+    pub(crate) fn switch(&mut self, choice: DeviceChoice, asked: Asked, now: Instant) {
+        self.switch = None;
+        let is_there = matches!(self.link, Link::Open(_)) && choice == self.current();
+        if is_there || matches!(self.link, Link::Off) {
+            self.choice = choice;
+            self.instead = false;
+            self.tell_playing();
+            // Whoever asked may have gone.
+            let _ = asked.send(Ok(()));
+            return;
+        }
+        let (open, wanted) = (Arc::clone(&self.open), choice.clone());
+        match aside(move || Answer::exactly(&*open, &wanted)) {
+            Ok(answer) => {
+                self.switch = Some(Switch {
+                    choice,
+                    answer,
+                    since: now,
+                    asked,
+                });
+            }
+            Err(error) => {
+                let _ = asked.send(Err(failure(&choice, &error)));
+            }
         }
     }
 
@@ -335,7 +264,17 @@ impl Speaker {
         }
     }
 
+    /// What plays, or is to.
+    fn current(&self) -> DeviceChoice {
+        if self.instead {
+            DeviceChoice::Default
+        } else {
+            self.choice.clone()
+        }
+    }
+
     fn tend(&mut self, now: Instant) {
+        self.tend_switch(now);
         match &self.link {
             Link::Open(opened) => {
                 let shared = opened.fill.shared();
@@ -350,29 +289,51 @@ impl Speaker {
                 }
             }
             Link::Opening(answer) => match answer.try_recv() {
-                Ok(Ok(opened)) => {
-                    let device = opened.name.clone();
-                    self.tell(SoundState::Playing { device });
-                    self.link = Link::Open(opened);
-                    self.asked = (0, now);
-                }
-                Ok(Err(error)) => {
+                Ok(Answer {
+                    opened: Ok(opened),
+                    instead,
+                }) => self.install(opened, instead, now),
+                Ok(Answer { opened: Err(error), .. }) => {
                     self.tell(SoundState::Lost { why: error.to_string() });
-                    self.away(now);
+                    self.link = Link::Away(now);
                 }
                 // Its driver panicked.
-                Err(TryRecvError::Disconnected) => self.away(now),
+                Err(TryRecvError::Disconnected) => self.link = Link::Away(now),
                 Err(TryRecvError::Empty) => {}
             },
             Link::Away(since) if now.saturating_duration_since(*since) >= REOPEN_INTERVAL => {
-                self.link = reopen(&self.open, None);
+                self.link = Link::of(open_again(&self.open, &self.choice, None), now);
             }
             Link::Away(_) | Link::Off => {}
         }
     }
 
-    fn away(&mut self, now: Instant) {
-        self.link = Link::Away(now);
+    fn tend_switch(&mut self, now: Instant) {
+        let Some(switch) = &self.switch else { return };
+        let answer = match switch.answer.try_recv() {
+            Ok(answer) => answer.opened,
+            Err(TryRecvError::Empty) if now.saturating_duration_since(switch.since) < SWITCH_TIMEOUT => return,
+            Err(TryRecvError::Empty) => Err(failure(&switch.choice, &"the system does not answer")),
+            Err(TryRecvError::Disconnected) => Err(failure(&switch.choice, &"its driver has crashed")),
+        };
+        let Some(switch) = self.switch.take() else { return };
+        let done = answer.map(|opened| {
+            self.past_underruns = self.underruns();
+            if let Link::Open(before) = std::mem::replace(&mut self.link, Link::Away(now)) {
+                // It is not waited for: its system may take long over it.
+                drop(close(before));
+            }
+            self.choice = switch.choice;
+            self.install(opened, false, now);
+        });
+        let _ = switch.asked.send(done);
+    }
+
+    fn install(&mut self, opened: Box<Opened>, instead: bool, now: Instant) {
+        self.link = Link::Open(opened);
+        self.instead = instead;
+        self.asked = (0, now);
+        self.tell_playing();
     }
 
     fn lose(&mut self, why: &str, now: Instant) {
@@ -380,7 +341,16 @@ impl Speaker {
         self.tell(SoundState::Lost { why: why.to_owned() });
         self.due = now;
         if let Link::Open(lost) = std::mem::replace(&mut self.link, Link::Away(now)) {
-            self.link = reopen(&self.open, Some(lost));
+            self.link = Link::of(open_again(&self.open, &self.choice, Some(lost)), now);
+        }
+    }
+
+    fn tell_playing(&self) {
+        if let Link::Open(opened) = &self.link {
+            self.tell(SoundState::Playing {
+                device: opened.name.clone(),
+                instead_of: self.instead.then(|| self.choice.to_string()),
+            });
         }
     }
 
@@ -396,21 +366,88 @@ impl Speaker {
     }
 }
 
-/// Closes what is left of a lost device and opens it again, on a thread of its own.
-fn reopen(open: &Arc<Open>, lost: Option<Box<Opened>>) -> Link {
-    let (sender, answer) = mpsc::sync_channel(1);
-    let open = Arc::clone(open);
-    let spawned = thread::Builder::new().name("speaker-open".into()).spawn(move || {
-        drop(lost);
-        // Nobody listens any more when the speaker was given up in the meantime; then it is closed here.
-        let _ = sender.send(open().map(Box::new));
-    });
-    match spawned {
-        Ok(_) => Link::Opening(answer),
-        Err(error) => {
-            tracing::warn!(%error, "cannot open the sound output yet");
-            Link::Away(Instant::now())
+impl Link {
+    /// Of a device that is being opened, if there is a thread to do so.
+    fn of(opening: std::io::Result<mpsc::Receiver<Answer>>, now: Instant) -> Self {
+        opening.map_or_else(
+            |error| {
+                tracing::warn!(%error, "cannot open the sound output yet");
+                Self::Away(now)
+            },
+            Self::Opening,
+        )
+    }
+}
+
+impl Answer {
+    /// Opens this device and no other.
+    fn exactly(open: &Open, choice: &DeviceChoice) -> Self {
+        Self {
+            opened: open(choice).map(Box::new),
+            instead: false,
         }
+    }
+
+    /// Opens this device, or else the system's own.
+    fn or_default(open: &Open, choice: &DeviceChoice) -> Self {
+        let exactly = Self::exactly(open, choice);
+        match &exactly.opened {
+            Err(error) if *choice != DeviceChoice::Default => {
+                tracing::info!(%error, "the system's own sound output takes the place of the chosen one");
+                Self {
+                    instead: true,
+                    ..Self::exactly(open, &DeviceChoice::Default)
+                }
+            }
+            _ => exactly,
+        }
+    }
+}
+
+/// Closes what is left of a lost device, and opens it again or the system's own in its place.
+fn open_again(
+    open: &Arc<Open>,
+    choice: &DeviceChoice,
+    lost: Option<Box<Opened>>,
+) -> std::io::Result<mpsc::Receiver<Answer>> {
+    let (open, choice) = (Arc::clone(open), choice.clone());
+    aside(move || {
+        if let Some(lost) = lost {
+            // Some devices can be opened only once at a time.
+            let _ = close(lost).recv_timeout(CLOSE_TIMEOUT);
+        }
+        Answer::or_default(&*open, &choice)
+    })
+}
+
+/// Closes a device on a thread of its own. The receiver is disconnected when that is done.
+fn close(device: Box<Opened>) -> mpsc::Receiver<()> {
+    let (done, closed) = mpsc::sync_channel(0);
+    let closing = move || {
+        drop(device);
+        drop(done);
+    };
+    if let Err(error) = thread::Builder::new().name("speaker-close".into()).spawn(closing) {
+        // It was closed here, then.
+        tracing::warn!(%error, "no thread to close a sound output");
+    }
+    closed
+}
+
+/// Opens a device on a thread of its own.
+fn aside(open: impl FnOnce() -> Answer + Send + 'static) -> std::io::Result<mpsc::Receiver<Answer>> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    thread::Builder::new().name("speaker-open".into()).spawn(move || {
+        // Nobody listens any more when the speaker was given up in the meantime; then it is closed here.
+        let _ = sender.send(open());
+    })?;
+    Ok(answer)
+}
+
+fn failure(choice: &DeviceChoice, reason: &impl std::fmt::Display) -> PlaybackError {
+    PlaybackError::Failed {
+        name: choice.to_string(),
+        reason: reason.to_string(),
     }
 }
 

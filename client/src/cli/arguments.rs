@@ -95,6 +95,10 @@ pub(super) struct PublishOptions {
     /// Most bits per second for the picture; congestion control goes below it where the network asks for that.
     #[arg(long, default_value = "2.5M", value_parser = bitrate)]
     bitrate: Bitrate,
+    /// Send the picture in up to three sizes at once, each with half the sides of the one before, so that viewers on narrow lines get
+    /// a smaller one. Takes about a third more work than one size; all share --bitrate.
+    #[arg(long, conflicts_with = "no_video")]
+    simulcast: bool,
     /// Shown above the picture.
     #[arg(long)]
     title: Option<String>,
@@ -157,6 +161,7 @@ impl PublishOptions {
                 size: self.size,
                 fps: self.fps,
                 max_bitrate: self.bitrate,
+                simulcast: self.simulcast,
                 voice,
                 ..PipelineConfig::default()
             },
@@ -234,6 +239,9 @@ mod tests {
             (Some(VideoSource::Pattern), None)
         );
         assert!(refusal("https://host --pattern --camera 0").contains("cannot be used with"));
+        assert!(refusal("https://host --no-video --simulcast").contains("cannot be used with"));
+        let simulcast = |arguments| parse(arguments).expect("a good command line").pipeline.simulcast;
+        assert!(simulcast("https://host --simulcast") && !simulcast("https://host"));
         assert!(refusal("https://host --tone --no-audio").contains("cannot be used with"));
     }
 

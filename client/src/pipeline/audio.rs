@@ -20,6 +20,7 @@ use crate::{
     },
     clock::MediaClock,
     source::{AudioSource, StateCell},
+    units::Bitrate,
 };
 
 /// Opus packets that wait for the network: a fifth of a second, as for video.
@@ -32,6 +33,7 @@ struct Shared {
     muted: AtomicBool,
     encoding: AtomicBool,
     expected_loss: AtomicU8,
+    target_bps: AtomicU32,
     /// Bits of an `f32` in dBFS.
     level: AtomicU32,
     encoded: AtomicU64,
@@ -43,6 +45,7 @@ struct Shared {
 #[derive(Debug)]
 pub(super) struct AudioTrack {
     name: String,
+    max_bitrate: Bitrate,
     state: StateCell,
     shared: Arc<Shared>,
     voice: VoiceSwitch,
@@ -69,6 +72,7 @@ impl AudioTrack {
             muted: AtomicBool::new(false),
             encoding: AtomicBool::new(config.encoding),
             expected_loss: AtomicU8::new(encoder::INITIAL_EXPECTED_LOSS),
+            target_bps: AtomicU32::new(config.audio_bitrate.bps()),
             level: AtomicU32::new(f32::NEG_INFINITY.to_bits()),
             encoded: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -87,6 +91,7 @@ impl AudioTrack {
             .map_err(PipelineError::Thread)?;
         Ok(Self {
             name,
+            max_bitrate: config.audio_bitrate,
             state,
             shared,
             voice,
@@ -112,6 +117,11 @@ impl AudioTrack {
 
     pub(super) fn set_expected_loss(&self, percent: u8) {
         self.shared.expected_loss.store(percent, Ordering::Release);
+    }
+
+    pub(super) fn set_target_bitrate(&self, bitrate: Bitrate) {
+        let bounded = bitrate.min(self.max_bitrate);
+        self.shared.target_bps.store(bounded.bps(), Ordering::Release);
     }
 
     pub(super) fn level(&self) -> f32 {
@@ -172,9 +182,11 @@ impl Task {
                 packet.fill(0.0);
             }
             let loss = self.shared.expected_loss.load(Ordering::Acquire);
+            let bitrate = Bitrate::from_bps(self.shared.target_bps.load(Ordering::Acquire));
             let encoded = self
                 .encoder
                 .set_expected_loss(loss)
+                .and_then(|()| self.encoder.set_bitrate(bitrate))
                 .and_then(|()| self.encoder.encode(&packet));
             let data = match encoded {
                 Ok(data) => data,

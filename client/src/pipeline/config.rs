@@ -21,6 +21,8 @@ pub struct EncodedVideo {
     pub capture: MediaTime,
     /// Whether decoding can start here.
     pub keyframe: bool,
+    /// Which simulcast layer it belongs to: 0 is the largest picture, each further one has half the sides of the one before.
+    pub layer: usize,
     /// Picture width in pixels.
     pub width: u32,
     /// Picture height in pixels.
@@ -52,6 +54,9 @@ pub struct PipelineConfig {
     /// Ceiling of the video bitrate, and what it starts at until [`Pipeline::set_target_bitrate`](super::Pipeline::set_target_bitrate)
     /// says otherwise.
     pub max_bitrate: Bitrate,
+    /// Whether the picture is encoded in up to three sizes at once, so that each viewer gets one that suits them. They share
+    /// `max_bitrate`.
+    pub simulcast: bool,
     /// Bitrate of the Opus stream.
     pub audio_bitrate: Bitrate,
     /// What is done to a microphone's sound.
@@ -70,6 +75,7 @@ impl Default for PipelineConfig {
             size: Resolution::HD,
             fps: 30,
             max_bitrate: Bitrate::from_kbps(2500),
+            simulcast: false,
             audio_bitrate: Bitrate::from_kbps(64),
             voice: VoiceProcessing::OFF,
             far_end: FarEnd::default(),

@@ -37,7 +37,7 @@ pub struct VideoStats {
     pub capture_fps: f32,
     /// Access units over the last second.
     pub encode_fps: f32,
-    /// Frames per second that the target bitrate is thought to carry.
+    /// Frames per second that the target bitrate is thought to carry; 0 while it carries no picture at all.
     pub target_fps: f32,
     /// What the encoder works towards.
     pub target_bitrate: Bitrate,

@@ -1,9 +1,12 @@
 //! The video encode thread: latest picture in, access units out, and a card while the source is lost or hidden.
 
+mod encoding;
+mod layers;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -11,12 +14,15 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use self::{
+    encoding::{Conditions, EncodingError},
+    layers::Layers,
+};
 use super::{
     PipelineError,
     config::EncodedVideo,
     meter::Meter,
     preview::{Preview, PreviewTap},
-    rate::{FramePacer, FrameRateLadder},
     stats::VideoStats,
 };
 use crate::{
@@ -25,33 +31,39 @@ use crate::{
     units::{Bitrate, Resolution},
     video::{
         self,
-        capture::{CaptureRequest, CaptureThread},
+        capture::{CaptureRequest, CaptureThread, HANG},
         card,
-        encoder::{AccessUnit, Encoder, EncoderTarget},
+        encoder::AccessUnit,
         frame::Frame,
         mailbox::{Delivery, Mailbox},
     },
 };
 
 /// Access units that wait for the network: at 30 fps a fifth of a second, enough for a busy scheduler, too little to be seen as delay.
+/// With simulcast, of each layer.
 pub(super) const QUEUE: usize = 6;
 /// A source that has shown nothing for this long is lost.
 const STALL: Duration = Duration::from_secs(2);
-/// A capture thread that has hung for this long is replaced; sooner, a driver that recovers by itself would be torn down for nothing.
-const HANG: Duration = Duration::from_secs(5);
 /// Time between two cards: enough for moving dots, and for players to see that the stream is alive.
 const CARD_INTERVAL: Duration = Duration::from_millis(200);
-/// Relative change of the measured frame rate from which on the encoder is told.
-const FPS_TOLERANCE: f32 = 0.15;
-/// Least bitrate that openh264 makes a picture from.
-const MIN_BITRATE: Bitrate = Bitrate::from_kbps(50);
 /// How long the encoder rests after a failure, instead of failing for each picture.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the picture is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    /// Of all layers together.
+    pub(super) max_bitrate: Bitrate,
+    pub(super) simulcast: bool,
+    /// Whether to encode from the start.
+    pub(super) encoding: bool,
+}
 
 /// What the pipeline's owner changes while the thread runs.
 #[derive(Debug)]
 struct Controls {
-    keyframe: AtomicBool,
+    /// Layers whose next picture is to be one, as bits.
+    keyframes: AtomicU8,
     hidden: AtomicBool,
     encoding: AtomicBool,
     target_bps: AtomicU32,
@@ -85,13 +97,12 @@ impl VideoTrack {
     pub(super) fn start(
         source: VideoSource,
         request: CaptureRequest,
-        max_bitrate: Bitrate,
-        encoding: bool,
+        way: Way,
         output: mpsc::Sender<EncodedVideo>,
     ) -> Result<Self, PipelineError> {
         let mailbox = Mailbox::new();
         let capture = video::start(&source, request, &mailbox)?;
-        Self::encode(source, capture, mailbox, request, max_bitrate, encoding, output)
+        Self::encode(source, capture, mailbox, request, way, output)
     }
 
     /// Starts encoding what `capture`, opened for `source`, delivers into `mailbox`.
@@ -100,16 +111,16 @@ impl VideoTrack {
         capture: CaptureThread,
         mailbox: Arc<Mailbox>,
         request: CaptureRequest,
-        max_bitrate: Bitrate,
-        encoding: bool,
+        way: Way,
         output: mpsc::Sender<EncodedVideo>,
     ) -> Result<Self, PipelineError> {
+        let max_bitrate = way.max_bitrate;
         mailbox.admit(capture.sender_id());
         let source = Arc::new(Mutex::new((source, capture)));
         let controls = Arc::new(Controls {
-            keyframe: AtomicBool::new(false),
+            keyframes: AtomicU8::new(0),
             hidden: AtomicBool::new(false),
-            encoding: AtomicBool::new(encoding),
+            encoding: AtomicBool::new(way.encoding),
             target_bps: AtomicU32::new(max_bitrate.bps()),
             preview: PreviewTap::default(),
         });
@@ -117,10 +128,6 @@ impl VideoTrack {
             target_fps: request.fps as f32,
             ..Figures::default()
         }));
-        let target = EncoderTarget {
-            bitrate: max_bitrate,
-            fps: request.fps as f32,
-        };
         let task = Task {
             request,
             mailbox: Arc::clone(&mailbox),
@@ -128,10 +135,7 @@ impl VideoTrack {
             controls: Arc::clone(&controls),
             figures: Arc::clone(&figures),
             output,
-            encoder: Encoder::new(target),
-            target,
-            ladder: FrameRateLadder::new(),
-            pacer: FramePacer::default(),
+            layers: Layers::new(request.size, request.fps, max_bitrate, way.simulcast),
             last_capture: None,
             last_delivery: Instant::now(),
             cards: 0,
@@ -152,7 +156,12 @@ impl VideoTrack {
     }
 
     pub(super) fn request_keyframe(&self) {
-        self.controls.keyframe.store(true, Ordering::Release);
+        self.controls.keyframes.store(layers::ALL, Ordering::Release);
+    }
+
+    pub(super) fn request_layer_keyframe(&self, layer: usize) {
+        let bit = u32::try_from(layer).ok().and_then(|layer| 1_u8.checked_shl(layer));
+        self.controls.keyframes.fetch_or(bit.unwrap_or(0), Ordering::AcqRel);
     }
 
     pub(super) fn set_hidden(&self, hidden: bool) {
@@ -176,7 +185,7 @@ impl VideoTrack {
     }
 
     pub(super) fn set_target_bitrate(&self, bitrate: Bitrate) {
-        let bounded = bitrate.max(MIN_BITRATE).min(self.max_bitrate);
+        let bounded = bitrate.min(self.max_bitrate);
         self.controls.target_bps.store(bounded.bps(), Ordering::Release);
     }
 
@@ -244,10 +253,7 @@ struct Task {
     controls: Arc<Controls>,
     figures: Arc<Mutex<Figures>>,
     output: mpsc::Sender<EncodedVideo>,
-    encoder: Encoder,
-    target: EncoderTarget,
-    ladder: FrameRateLadder,
-    pacer: FramePacer,
+    layers: Layers,
     last_capture: Option<MediaTime>,
     last_delivery: Instant,
     cards: u64,
@@ -263,7 +269,6 @@ impl Task {
                     lock(&self.figures)
                         .captured
                         .record(self.clock().now(), 0, Duration::ZERO);
-                    let fps = self.retarget(frame.size());
                     if self.controls.hidden.load(Ordering::Acquire) {
                         // Not one picture of the source leaves, and cards do at their own pace.
                         if Instant::now() >= next_card {
@@ -271,10 +276,10 @@ impl Task {
                             self.show_card(card::draw_off);
                         }
                     } else {
-                        if self.pacer.admits(frame.capture, fps) {
-                            self.encode(&frame);
-                        } else {
-                            lock(&self.figures).dropped += 1;
+                        self.adapt(&frame);
+                        match self.layers.due(frame.capture) {
+                            0 => lock(&self.figures).dropped += 1,
+                            due => self.encode(&frame, due),
                         }
                         // After encoding, which others wait for.
                         self.controls.preview.show(&frame);
@@ -298,33 +303,25 @@ impl Task {
         self.request.clock
     }
 
-    /// Brings the encoder to the current target and returns the frame rate to encode at.
-    fn retarget(&mut self, size: Resolution) -> f32 {
+    /// Brings the encoder to what congestion control allows for pictures like `frame`.
+    fn adapt(&mut self, frame: &Frame) {
         let now = self.clock().now();
-        let bitrate = Bitrate::from_bps(self.controls.target_bps.load(Ordering::Acquire));
-        let fps = self.ladder.choose(bitrate, size, self.request.fps);
         let mut figures = lock(&self.figures);
-        figures.target_fps = fps;
-        // A camera that is slower than asked for, in the dark for example, leaves more bits for each picture.
-        let arriving = if figures.captured.is_settled(now) {
-            figures.captured.per_second(now).clamp(1.0, fps)
-        } else {
-            fps
+        let conditions = Conditions {
+            now,
+            bitrate: Bitrate::from_bps(self.controls.target_bps.load(Ordering::Acquire)),
+            arriving: figures
+                .captured
+                .is_settled(now)
+                .then(|| figures.captured.per_second(now)),
         };
         drop(figures);
-        let changed = (arriving - self.target.fps).abs() > self.target.fps * FPS_TOLERANCE;
-        let target = EncoderTarget {
-            bitrate,
-            fps: if changed { arriving } else { self.target.fps },
-        };
-        if target != self.target {
-            self.target = target;
-            self.encoder.set_target(target);
-        }
-        fps
+        let fps = self.layers.adapt(frame, conditions);
+        lock(&self.figures).target_fps = fps;
     }
 
-    fn encode(&mut self, frame: &Frame) {
+    /// Encodes a picture for each of `layers`, which are bits.
+    fn encode(&mut self, frame: &Frame, layers: u8) {
         if !self.controls.encoding.load(Ordering::Acquire) {
             return;
         }
@@ -333,42 +330,55 @@ impl Task {
             lock(&self.figures).dropped += 1;
             return;
         }
-        // A slow receiver costs a picture before it is encoded, so that no reference is missing and no keyframe is needed.
-        let Ok(permit) = self.output.try_reserve() else {
-            lock(&self.figures).dropped += 1;
-            return;
-        };
-        if self.controls.keyframe.swap(false, Ordering::AcqRel) {
-            self.encoder.request_keyframe();
-        }
+        self.layers
+            .request_keyframes(self.controls.keyframes.swap(0, Ordering::AcqRel));
         let started = Instant::now();
-        match self.encoder.encode(frame) {
-            Ok(Some(AccessUnit { data, keyframe })) => {
+        match self.encode_layers(frame, layers) {
+            Ok(Some((bytes, largest))) => {
                 self.last_capture = Some(frame.capture);
                 let mut figures = lock(&self.figures);
-                figures.encoded += 1;
-                figures.resolution = Some(frame.size());
+                figures.resolution = Some(largest);
                 figures
                     .output
-                    .record(self.request.clock.now(), data.len(), started.elapsed());
-                drop(figures);
-                let Resolution { width, height } = frame.size();
-                permit.send(EncodedVideo {
-                    data,
-                    capture: frame.capture,
-                    keyframe,
-                    width,
-                    height,
-                });
+                    .record(self.request.clock.now(), bytes, started.elapsed());
             }
             Ok(None) => lock(&self.figures).dropped += 1,
             Err(error) => {
                 tracing::error!(%error, "a picture was not encoded");
                 lock(&self.figures).dropped += 1;
-                self.encoder = Encoder::new(self.target);
+                self.layers.renew();
                 thread::sleep(FAILURE_PAUSE);
             }
         }
+    }
+
+    /// The bytes and the largest size of what a picture has become; none where nothing came of it.
+    fn encode_layers(&mut self, frame: &Frame, layers: u8) -> Result<Option<(usize, Resolution)>, EncodingError> {
+        self.layers.scale(frame, layers)?;
+        let mut sum = None;
+        for layer in (0..self.layers.count()).filter(|layer| layers >> layer & 1 == 1) {
+            // A slow receiver costs a picture before it is encoded, so that no reference is missing and no keyframe is needed.
+            let Ok(permit) = self.output.try_reserve() else { break };
+            let now = self.request.clock.now();
+            if let Some((AccessUnit { data, keyframe }, size)) = self.layers.encode(frame, layer, now)? {
+                if sum.is_none() {
+                    // Before it is sent, so that whoever has the picture finds it counted.
+                    lock(&self.figures).encoded += 1;
+                }
+                let (bytes, largest) = sum.unwrap_or((0, size));
+                sum = Some((bytes + data.len(), largest));
+                let Resolution { width, height } = size;
+                permit.send(EncodedVideo {
+                    data,
+                    capture: frame.capture,
+                    keyframe,
+                    layer,
+                    width,
+                    height,
+                });
+            }
+        }
+        Ok(sum)
     }
 
     /// Called while no picture comes: the watchdog.
@@ -379,7 +389,7 @@ impl Task {
         if silent >= STALL {
             capture.state().set_lost(capture.name(), "no picture for two seconds");
         }
-        if silent >= HANG {
+        if capture.silence() >= HANG && !capture.state().is_gone() {
             capture.replace_hung(&self.mailbox);
         }
         capture.state().is_lost()
@@ -404,7 +414,11 @@ impl Task {
         let mut frame = Frame::black(self.request.size);
         draw(&mut frame);
         frame.capture = self.clock().now();
-        self.encode(&frame);
+        self.adapt(&frame);
+        let sent = self.layers.sent();
+        if sent != 0 {
+            self.encode(&frame, sent);
+        }
     }
 }
 

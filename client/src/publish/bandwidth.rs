@@ -14,14 +14,27 @@ use tokio::sync::watch;
 
 use crate::units::Bitrate;
 
-/// Video never gets less. Below this a 320×180 picture falls apart, and the path is better called broken.
-const VIDEO_FLOOR: Bitrate = Bitrate::from_kbps(120);
+/// A new connection is not told that it has less for video: the estimate falls within 200 ms where it has.
+const VIDEO_START: Bitrate = Bitrate::from_kbps(120);
+
+/// Below this there is no picture, and all that the path carries is for sound. The pipeline sends none either: it is less than the
+/// smallest picture takes.
+const PICTURE_LEAST: Bitrate = Bitrate::from_kbps(25);
+
+/// Sound gets all that it wants while that is at most this share of the path, and then its share.
+const AUDIO_SHARE: f64 = 0.25;
+
+/// Beside a picture sound never gets less: Opus carries speech in full bandwidth from here on (RFC 6716 §2.1.1).
+const AUDIO_BESIDE_PICTURE: Bitrate = Bitrate::from_kbps(24);
+
+/// Least that Opus carries speech with so that it can be followed (RFC 6716 §2.1.1). A path of less carries nothing.
+const AUDIO_LEAST: Bitrate = Bitrate::from_kbps(12);
 
 /// The estimate starts at this share of its ceiling: it climbs by only 8 % a second, and falls within 200 ms.
 const START_SHARE: f64 = 0.7;
 
 /// Packets of headers and audio's RTP, UDP and IP headers at 50 packets a second: 50 × (12 + 20 + 28) × 8.
-const AUDIO_HEADERS_BPS: u32 = 24_000;
+const AUDIO_HEADERS_BPS: f64 = 24_000.0;
 
 /// Headers over video payload: 32 bytes of RTP, extensions and SRTP tag for 1,140 bytes, and some retransmission.
 const VIDEO_OVERHEAD: f64 = 1.05;
@@ -30,10 +43,19 @@ const VIDEO_OVERHEAD: f64 = 1.05;
 /// mean frame would take a third of a second to leave.
 pub(super) const PACING_FACTOR: f64 = 2.5;
 
-/// The range of the estimate, and video's share of it.
+/// What each kind of media may fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Of the Opus stream.
+    pub(crate) audio: Bitrate,
+    /// Of all pictures together; 0 where there is no room for any.
+    pub(crate) video: Bitrate,
+}
+
+/// The range of the estimate, and how it is shared out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Budget {
-    audio: u32,
+    audio: Bitrate,
     ceiling: Bitrate,
 }
 
@@ -41,33 +63,53 @@ impl Budget {
     /// For an Opus stream of `audio` and video of at most `ceiling`.
     pub(crate) fn new(audio: Bitrate, ceiling: Bitrate) -> Self {
         Self {
-            audio: audio.bps().saturating_add(AUDIO_HEADERS_BPS),
-            ceiling: ceiling.max(VIDEO_FLOOR),
+            audio: audio.max(AUDIO_LEAST),
+            ceiling: ceiling.max(VIDEO_START),
         }
     }
 
+    /// What a path has to carry for all of `audio` and `video`, in bits per second.
     fn total(self, video: Bitrate) -> f64 {
-        f64::from(video.bps()) * VIDEO_OVERHEAD + f64::from(self.audio)
+        f64::from(video.bps()) * VIDEO_OVERHEAD + f64::from(self.audio.bps()) + AUDIO_HEADERS_BPS
     }
 
     /// Where the estimate starts, in bits per second. `last` is what an earlier connection to the same server ended at.
     pub(crate) fn start(self, last: Option<f64>) -> f64 {
         let share = self.total(self.ceiling) * START_SHARE;
-        last.map_or(share, |last| last.min(share)).max(self.total(VIDEO_FLOOR))
+        last.map_or(share, |last| last.min(share)).max(self.total(VIDEO_START))
     }
 
     /// An estimator within this budget, and where its estimates can be watched, in bits per second.
     pub(crate) fn estimator(self, start: f64) -> (impl BandwidthEstimator + 'static, watch::Receiver<f64>) {
         let (target, targets) = watch::channel(start);
-        let inner = Gcc::new(start, self.total(VIDEO_FLOOR), self.total(self.ceiling));
+        let floor = f64::from(AUDIO_LEAST.bps()) + AUDIO_HEADERS_BPS;
+        let inner = Gcc::new(start, floor, self.total(self.ceiling));
         (WatchedEstimator { inner, target }, targets)
     }
 
-    /// What the video encoder may fill when the whole path carries `estimate` bits per second.
-    pub(crate) fn video_share(self, estimate: f64) -> Bitrate {
-        let video = (estimate - f64::from(self.audio)) / VIDEO_OVERHEAD;
-        Bitrate::from_bps(video.max(0.0) as u32).clamp(VIDEO_FLOOR, self.ceiling)
+    /// How a path that carries `estimate` bits per second is shared out. Sound gives up bits, but never for the sake of a picture that
+    /// can still be smaller, and outlasts it.
+    pub(crate) fn shares(self, estimate: f64) -> Shares {
+        let payload = (estimate - AUDIO_HEADERS_BPS).max(0.0);
+        let beside = (estimate * AUDIO_SHARE).max(f64::from(AUDIO_BESIDE_PICTURE.bps()));
+        let audio = bitrate(beside).min(self.audio);
+        let video = bitrate((payload - f64::from(audio.bps())) / VIDEO_OVERHEAD);
+        if video >= PICTURE_LEAST {
+            return Shares {
+                audio,
+                video: video.min(self.ceiling),
+            };
+        }
+        Shares {
+            audio: bitrate(payload).clamp(AUDIO_LEAST, self.audio),
+            video: Bitrate::from_bps(0),
+        }
     }
+}
+
+/// Of a number that may be negative or none at all.
+fn bitrate(bps: f64) -> Bitrate {
+    Bitrate::from_bps(bps.max(0.0) as u32)
 }
 
 /// Publishes an estimator's target; the chain owns the estimator and lets nobody look inside.
@@ -167,13 +209,28 @@ mod tests {
 
     #[test]
     fn video_gets_what_audio_and_headers_leave() {
+        let all = budget().shares(budget().total(Bitrate::from_kbps(1000)));
         assert_eq!(
-            budget().video_share(budget().total(Bitrate::from_kbps(1000))),
-            Bitrate::from_kbps(1000)
+            (all.audio, all.video),
+            (Bitrate::from_kbps(64), Bitrate::from_kbps(1000))
         );
-        assert_eq!(budget().video_share(1e9), Bitrate::from_kbps(2500));
-        assert_eq!(budget().video_share(0.0), VIDEO_FLOOR);
-        assert_eq!(budget().video_share(f64::NAN), VIDEO_FLOOR);
+        assert_eq!(budget().shares(1e9).video, Bitrate::from_kbps(2500));
+    }
+
+    #[test]
+    fn sound_gives_up_bits_and_outlasts_the_picture() {
+        let kbps = |estimate: f64| {
+            let Shares { audio, video } = budget().shares(estimate);
+            (audio.bps() / 1000, video.bps() / 1000)
+        };
+        assert_eq!(kbps(300_000.0), (64, 201));
+        assert_eq!(kbps(200_000.0), (50, 120));
+        assert_eq!(kbps(100_000.0), (25, 48), "a small picture beside speech");
+        assert_eq!(kbps(75_000.0), (24, 25));
+        assert_eq!(kbps(70_000.0), (46, 0), "sound takes over what the picture had");
+        assert_eq!(kbps(40_000.0), (16, 0));
+        assert_eq!(kbps(0.0), (12, 0));
+        assert_eq!(kbps(f64::NAN), (12, 0));
     }
 
     #[test]
@@ -184,7 +241,7 @@ mod tests {
             "{first}"
         );
         assert!((budget().start(Some(600_000.0)) - 600_000.0).abs() < 1.0);
-        assert!((budget().start(Some(1.0)) - budget().total(VIDEO_FLOOR)).abs() < 1.0);
+        assert!((budget().start(Some(1.0)) - budget().total(VIDEO_START)).abs() < 1.0);
         assert!((budget().start(Some(1e9)) - first).abs() < 1.0);
     }
 }

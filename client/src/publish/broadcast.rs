@@ -20,6 +20,7 @@ use crate::publish::peer::{Peer, PeerSetup};
 use crate::publish::room::{Over, Place, Room};
 use crate::publish::status::{Ending, State};
 use crate::publish::whip::{SignalingClient, SignalingError, WhipSession};
+use crate::transport::moved::moved;
 
 /// For ICE and DTLS together, over UDP or, where that is blocked, TCP.
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(12);
@@ -47,6 +48,8 @@ pub(super) struct Broadcast {
     pub(super) session: SessionId,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) sources: Vec<TrackSource>,
+    /// Sizes in which the camera's picture is sent.
+    pub(super) layers: usize,
     pub(super) budget: Budget,
     pub(super) ways: Ways,
     pub(super) sent: Arc<SentCounters>,
@@ -276,12 +279,13 @@ impl Broadcast {
     /// One attempt, to the point where media flows.
     async fn connect(&mut self, slot: &mut Option<Live>) -> Result<(), PublishError> {
         let pipeline = Arc::clone(&self.pipeline);
-        let feedback = Arc::new(Feedback::new(move |_| pipeline.request_keyframe()));
+        let feedback = Arc::new(Feedback::new(move |_, layer| pipeline.request_layer_keyframe(layer)));
         let clock: MediaClock = self.pipeline.clock();
         let (peer, offer) = Peer::offer(PeerSetup {
             host: &self.host,
             clock,
             sources: &self.sources,
+            layers: self.layers,
             budget: self.budget,
             start: self.budget.start(self.last_estimate),
             feedback: Arc::clone(&feedback),
@@ -334,18 +338,26 @@ impl Broadcast {
     /// Adapts the encoder to the path until the path or the session is over.
     async fn watch_over(&mut self, live: &Live) -> Loss {
         let mut estimate = live.peer.estimate.clone();
+        let mut limit = live.peer.feedback.limit();
         let mut room = self.room.state();
         let needs_stage = matches!(self.ingest, Ingest::Room);
         let mut looks = tokio::time::interval(WATCH_INTERVAL);
         let mut announced_loss = 0;
         let mut had_room = false;
+        let host = self.host.clone();
+        let mut moves = std::pin::pin!(moved(&host));
         loop {
             let current = *estimate.borrow_and_update();
             self.last_estimate = Some(current);
-            self.pipeline.set_target_bitrate(self.budget.video_share(current));
+            let useful = *limit.borrow_and_update();
+            let shares = self.budget.shares(current.min(useful));
+            self.pipeline.set_target_bitrate(shares.video);
+            self.pipeline.set_audio_bitrate(shares.audio);
             tokio::select! {
                 state = live.peer.lost() => return Loss::Path(format!("the connection is {state}")),
+                () = moves.as_mut() => return Loss::Path("this machine has another address".to_owned()),
                 Ok(()) = estimate.changed() => {}
+                Ok(()) = limit.changed() => {}
                 Ok(()) = room.changed() => {
                     let seen = room.borrow_and_update();
                     if let Some(over) = &seen.over {
@@ -358,8 +370,8 @@ impl Broadcast {
                 }
                 _ = looks.tick() => {
                     let alone = had_room && !room.borrow().connected;
-                    let limit = if alone { SILENCE_LIMIT_ALONE } else { SILENCE_LIMIT };
-                    if live.peer.feedback.silence() > limit {
+                    let longest = if alone { SILENCE_LIMIT_ALONE } else { SILENCE_LIMIT };
+                    if live.peer.feedback.silence() > longest {
                         return Loss::Path("the server does not answer any more".to_owned());
                     }
                     let loss = (live.peer.feedback.loss() * 100.0).round() as u8;

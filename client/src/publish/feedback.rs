@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use footlight_protocol::TrackSource;
 use rtc::rtcp::reception_report::ReceptionReport;
+use tokio::sync::watch;
 
 /// Share of the newest report in the smoothed loss: about the last four reports count.
 const LOSS_WEIGHT: f32 = 0.25;
@@ -12,7 +13,8 @@ const LOSS_WEIGHT: f32 = 0.25;
 /// Figures of one connection, written by the packet path and read once a second.
 pub(crate) struct Feedback {
     figures: Mutex<Figures>,
-    on_keyframe_wanted: Box<dyn Fn(TrackSource) + Send + Sync>,
+    limit: watch::Sender<f64>,
+    on_keyframe_wanted: Box<dyn Fn(TrackSource, usize) + Send + Sync>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -23,15 +25,16 @@ struct Figures {
 }
 
 impl Feedback {
-    /// `on_keyframe_wanted` is called for each PLI and FIR (RFC 4585 §6.3.1, RFC 5104 §4.3.1) with the source that it is about, from
-    /// the packet path.
-    pub(crate) fn new(on_keyframe_wanted: impl Fn(TrackSource) + Send + Sync + 'static) -> Self {
+    /// `on_keyframe_wanted` is called for each PLI and FIR (RFC 4585 §6.3.1, RFC 5104 §4.3.1) with the source and the simulcast layer
+    /// that it is about, from the packet path.
+    pub(crate) fn new(on_keyframe_wanted: impl Fn(TrackSource, usize) + Send + Sync + 'static) -> Self {
         Self {
             figures: Mutex::new(Figures {
                 last_heard: Instant::now(),
                 loss: 0.0,
                 round_trip: None,
             }),
+            limit: watch::Sender::new(f64::INFINITY),
             on_keyframe_wanted: Box::new(on_keyframe_wanted),
         }
     }
@@ -40,8 +43,20 @@ impl Feedback {
         self.update(|figures| figures.last_heard = Instant::now());
     }
 
-    pub(crate) fn keyframe_wanted(&self, source: TrackSource) {
-        (self.on_keyframe_wanted)(source);
+    pub(crate) fn keyframe_wanted(&self, source: TrackSource, layer: usize) {
+        (self.on_keyframe_wanted)(source, layer);
+    }
+
+    /// The server says that more than this, in bits per second, is of use to nobody (REMB, draft-alvestrand-rmcat-remb-03).
+    pub(crate) fn limited(&self, bits_per_second: f32) {
+        if bits_per_second >= 0.0 {
+            self.limit.send_replace(f64::from(bits_per_second));
+        }
+    }
+
+    /// What is of use to somebody, in bits per second.
+    pub(crate) fn limit(&self) -> watch::Receiver<f64> {
+        self.limit.subscribe()
     }
 
     /// One report block, received when the clock that our sender reports run on showed `now` (NTP, 32.32).
@@ -122,8 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_holds_until_the_next_one() {
+        let feedback = Feedback::new(|_, _| {});
+        let limit = feedback.limit();
+        assert!(limit.borrow().is_infinite());
+        feedback.limited(500_000.0);
+        feedback.limited(f32::NAN);
+        feedback.limited(-1.0);
+        assert!((*limit.borrow() - 500_000.0).abs() < 1.0);
+        feedback.limited(1e10);
+        assert!(*limit.borrow() > 9e9);
+    }
+
+    #[test]
     fn loss_follows_the_reports_smoothly() {
-        let feedback = Feedback::new(|_| {});
+        let feedback = Feedback::new(|_, _| {});
         feedback.reception(&report(0, 0, 128), 0);
         assert!((feedback.loss() - 0.125).abs() < 1e-6);
         for _ in 0..40 {

@@ -33,6 +33,7 @@ mod reports;
 mod room;
 mod rtp_clock;
 mod status;
+mod stream_names;
 mod tracks;
 mod whip;
 

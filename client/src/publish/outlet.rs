@@ -14,6 +14,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 use crate::clock::{MediaClock, MediaTime};
+use crate::pipeline::simulcast::MOST_LAYERS;
 use crate::pipeline::{EncodedAudio, EncodedVideo};
 use crate::publish::rtp_clock::RtpClock;
 use crate::record::Kept;
@@ -41,14 +42,22 @@ impl SentCounters {
     }
 }
 
+/// One RTP stream of a track.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    pub(super) ssrc: u32,
+    /// Of the next packet, for whoever sends it: a receiver's SRTP follows it (RFC 3711 §3.3.1).
+    pub(super) sequence: Arc<AtomicU16>,
+}
+
 /// One track of one connection, negotiated. A copy goes on where the other one is.
 #[derive(Clone)]
 pub(crate) struct Outlet {
     pub(super) source: TrackSource,
     pub(super) track: Arc<TrackLocalStaticRTP>,
-    pub(super) ssrc: u32,
+    /// One for each simulcast layer, the largest picture first; or just one.
+    pub(super) streams: Vec<Stream>,
     pub(super) payload_type: u8,
-    pub(super) sequence: Arc<AtomicU16>,
     pub(super) rtp_clock: RtpClock,
     pub(super) media_clock: MediaClock,
     /// The id of `abs-capture-time`, where the server takes it.
@@ -60,14 +69,25 @@ impl Outlet {
         self.source
     }
 
-    async fn send(&mut self, payload: Bytes, capture: MediaTime, first: bool, marker: bool) -> Result<()> {
+    /// Sends one packet of stream `layer`; nothing where there is no such stream.
+    async fn send(
+        &mut self,
+        layer: usize,
+        payload: Bytes,
+        capture: MediaTime,
+        first: bool,
+        marker: bool,
+    ) -> Result<()> {
+        let Some(stream) = self.streams.get(layer) else {
+            return Ok(());
+        };
         let mut header = Header {
             version: 2,
             marker,
             payload_type: self.payload_type,
-            sequence_number: self.sequence.fetch_add(1, Ordering::Relaxed),
+            sequence_number: stream.sequence.fetch_add(1, Ordering::Relaxed),
             timestamp: self.rtp_clock.timestamp(capture),
-            ssrc: self.ssrc,
+            ssrc: stream.ssrc,
             ..Default::default()
         };
         if let Some(id) = self.capture_time_extension.filter(|_| first) {
@@ -97,8 +117,9 @@ pub(crate) trait Payload: Send + Sync + 'static {
 pub(crate) struct VideoWay {
     outlet: Outlet,
     payloader: H264Payloader,
-    /// Nothing can be decoded before a keyframe, so nothing is sent before one.
-    keyframe_sent: bool,
+    /// Of each layer: nothing can be decoded before a keyframe, so nothing is sent before one.
+    keyframes_sent: [bool; MOST_LAYERS],
+    last_capture: Option<MediaTime>,
     sent: Arc<SentCounters>,
 }
 
@@ -115,7 +136,8 @@ impl Payload for EncodedVideo {
         VideoWay {
             outlet,
             payloader: H264Payloader::default(),
-            keyframe_sent: false,
+            keyframes_sent: [false; MOST_LAYERS],
+            last_capture: None,
             sent,
         }
     }
@@ -126,19 +148,24 @@ impl Payload for EncodedVideo {
 
     /// Sends one access unit: all its packets under one timestamp, the last one marked (RFC 6184 §5.1).
     async fn send(&self, way: &mut VideoWay) -> Result<()> {
-        if !self.keyframe && !way.keyframe_sent {
+        let Some(keyframe_sent) = way.keyframes_sent.get_mut(self.layer) else {
+            return Ok(());
+        };
+        if !self.keyframe && !*keyframe_sent {
             return Ok(());
         }
+        *keyframe_sent = true;
         let payloads = way.payloader.payload(MAX_PAYLOAD_BYTES, &self.data)?;
         let last = payloads.len().saturating_sub(1);
         for (index, payload) in payloads.into_iter().enumerate() {
             way.sent.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
             way.outlet
-                .send(payload, self.capture, index == 0, index == last)
+                .send(self.layer, payload, self.capture, index == 0, index == last)
                 .await?;
         }
-        way.keyframe_sent = true;
-        way.sent.frames.fetch_add(1, Ordering::Relaxed);
+        // One picture, in however many sizes.
+        let is_another = way.last_capture.replace(self.capture) != Some(self.capture);
+        way.sent.frames.fetch_add(u64::from(is_another), Ordering::Relaxed);
         Ok(())
     }
 }
@@ -157,6 +184,6 @@ impl Payload for EncodedAudio {
     /// Sends one Opus packet (RFC 7587 §4.2).
     async fn send(&self, way: &mut AudioWay) -> Result<()> {
         way.sent.bytes.fetch_add(self.data.len() as u64, Ordering::Relaxed);
-        way.outlet.send(self.data.clone(), self.capture, true, false).await
+        way.outlet.send(0, self.data.clone(), self.capture, true, false).await
     }
 }

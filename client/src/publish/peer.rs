@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 
+use bytes::Bytes;
 use footlight_protocol::TrackSource;
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{NackResponderBuilder, PacerBuilder};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -25,11 +27,13 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 use crate::clock::MediaClock;
+use crate::pipeline::simulcast::MOST_LAYERS;
 use crate::publish::bandwidth::{Budget, PACING_FACTOR, PacingHeadroom};
 use crate::publish::feedback::Feedback;
-use crate::publish::outlet::Outlet;
+use crate::publish::outlet::{Outlet, Stream};
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
+use crate::publish::stream_names::{KnownStreams, MID, REPAIRED_RID, RID, StreamNames};
 use crate::transport::candidates::{local_addresses, presentable, without_tcp};
 use crate::transport::codecs;
 use crate::transport::runtime::prompt_runtime;
@@ -63,6 +67,12 @@ const ICE_KEEPALIVE: Duration = Duration::from_millis(500);
 /// Between the estimator, whose slot it leaves through, and [`Slot::Pacer`].
 const HEADROOM_SLOT: usize = 2_500;
 
+/// Beside it: what the pacer lets go, retransmissions included.
+const NAMES_SLOT: usize = 2_600;
+
+/// What browsers call the layers, the largest picture first: full, half, quarter.
+const RIDS: [&str; MOST_LAYERS] = ["f", "h", "q"];
+
 /// What a new connection is made of.
 pub(crate) struct PeerSetup<'a> {
     /// Of the server, as in its URL.
@@ -70,6 +80,8 @@ pub(crate) struct PeerSetup<'a> {
     pub(crate) clock: MediaClock,
     /// What is sent from the start.
     pub(crate) sources: &'a [TrackSource],
+    /// Simulcast layers of the camera; 1 for none.
+    pub(crate) layers: usize,
     pub(crate) budget: Budget,
     /// In bits per second, for the whole connection.
     pub(crate) start: f64,
@@ -88,7 +100,10 @@ const SOURCES: [TrackSource; 4] = [
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) source: TrackSource,
-    pub(super) ssrc: u32,
+    /// Of each simulcast layer that there may be, the largest picture first.
+    pub(super) ssrcs: [u32; MOST_LAYERS],
+    /// Of their retransmissions (RFC 4588 §4).
+    pub(super) repair_ssrcs: [u32; MOST_LAYERS],
     pub(super) clock: RtpClock,
 }
 
@@ -100,7 +115,8 @@ impl Plan {
         };
         Self {
             source,
-            ssrc: rand::random(),
+            ssrcs: rand::random(),
+            repair_ssrcs: rand::random(),
             clock: RtpClock::new(rate),
         }
     }
@@ -119,6 +135,8 @@ pub(crate) struct Peer {
     /// Names the media stream that all tracks belong to.
     stream: String,
     plans: [Plan; SOURCES.len()],
+    layers: usize,
+    known: KnownStreams,
     tracks: HashMap<TrackSource, LocalTrack>,
     clock: MediaClock,
     state: watch::Receiver<RTCPeerConnectionState>,
@@ -135,8 +153,7 @@ struct LocalTrack {
     sender: Arc<dyn RtpSender>,
     /// Whether the last offer was to send it.
     wanted: bool,
-    /// Of the next packet, for whoever sends it: a receiver's SRTP follows it (RFC 3711 §3.3.1).
-    sequence: Arc<AtomicU16>,
+    streams: Vec<Stream>,
 }
 
 struct Events {
@@ -165,11 +182,13 @@ impl Peer {
         let stream = format!("footlight-{:08x}", rand::random::<u32>());
         let plans = SOURCES.map(Plan::new);
 
-        let mut media_engine = media_engine()?;
+        let mut media_engine = media_engine(setup.layers > 1)?;
+        let known = KnownStreams::default();
         let (estimator, estimate) = setup.budget.estimator(setup.start);
         let registry =
             configure_congestion_control(Registry::new(), estimator, CongestionFeedback::Twcc, &mut media_engine)?
                 .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::default())
+                .with(Slot::from(NAMES_SLOT), StreamNames::new(known.clone()))
                 .with(
                     Slot::Pacer,
                     PacerBuilder::new()
@@ -196,6 +215,8 @@ impl Peer {
             .with_setting_engine(
                 SettingEngineBuilder::new()
                     .with_include_loopback_candidate(true)
+                    // The server's addresses are no names, and asking for one fails where there is no IPv4.
+                    .with_multicast_dns_mode(MulticastDnsMode::Disabled)
                     .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
                     .build(),
             )
@@ -215,6 +236,8 @@ impl Peer {
             connection,
             stream,
             plans,
+            layers: setup.layers.clamp(1, MOST_LAYERS),
+            known,
             tracks: HashMap::new(),
             clock: setup.clock,
             state,
@@ -241,7 +264,12 @@ impl Peer {
                     local.transceiver.set_direction(direction).await?;
                 }
                 None if wanted => {
-                    let local = add_track(&self.connection, &self.stream, plan).await?;
+                    let layers = if plan.source == TrackSource::Camera {
+                        self.layers
+                    } else {
+                        1
+                    };
+                    let local = add_track(&self.connection, &self.stream, plan, layers).await?;
                     self.tracks.insert(plan.source, local);
                 }
                 None => {}
@@ -280,7 +308,7 @@ impl Peer {
         }
         let mut outlets = Vec::new();
         for local in self.tracks.values().filter(|local| local.wanted) {
-            outlets.push(outlet(local, self.clock).await?);
+            outlets.push(outlet(local, self.clock, &self.known).await?);
         }
         Ok(outlets)
     }
@@ -331,7 +359,7 @@ fn is_over(state: RTCPeerConnectionState) -> bool {
     matches!(state, RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed)
 }
 
-async fn outlet(local: &LocalTrack, media_clock: MediaClock) -> Result<Outlet> {
+async fn outlet(local: &LocalTrack, media_clock: MediaClock, known: &KnownStreams) -> Result<Outlet> {
     let mime = local.plan.codec().rtp_codec.mime_type;
     let parameters = local.sender.get_parameters().await?.rtp_parameters;
     let codec = parameters
@@ -339,23 +367,50 @@ async fn outlet(local: &LocalTrack, media_clock: MediaClock) -> Result<Outlet> {
         .iter()
         .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(&mime))
         .ok_or_else(|| Error::Other(format!("the server does not take {mime}")))?;
-    let extension = parameters
-        .header_extensions
-        .iter()
-        .find(|extension| extension.uri == ABS_CAPTURE_TIME);
+    let extension = |uri: &str| {
+        let mut extensions = parameters.header_extensions.iter();
+        extensions
+            .find(|extension| extension.uri == uri)
+            .map(|extension| extension.id as u8)
+    };
+    if local.streams.len() > 1 {
+        let mid = local.transceiver.mid().await?;
+        let (Some(mid), Some(mid_id), Some(rid_id), Some(repaired_id)) =
+            (mid, extension(MID), extension(RID), extension(REPAIRED_RID))
+        else {
+            return Err(Error::Other(
+                "the server takes no simulcast: publish without it".to_owned(),
+            ));
+        };
+        let ssrcs = local.plan.ssrcs.into_iter().zip(local.plan.repair_ssrcs);
+        for ((ssrc, repair_ssrc), rid) in ssrcs.zip(RIDS) {
+            let names = |id| {
+                vec![
+                    (mid_id, Bytes::copy_from_slice(mid.as_bytes())),
+                    (id, Bytes::from_static(rid.as_bytes())),
+                ]
+            };
+            known.name(ssrc, names(rid_id));
+            known.name(repair_ssrc, names(repaired_id));
+        }
+    }
     Ok(Outlet {
         source: local.plan.source,
         track: Arc::clone(&local.track),
-        ssrc: local.plan.ssrc,
+        streams: local.streams.clone(),
         payload_type: codec.payload_type,
-        sequence: Arc::clone(&local.sequence),
         rtp_clock: local.plan.clock,
         media_clock,
-        capture_time_extension: extension.map(|extension| extension.id as u8),
+        capture_time_extension: extension(ABS_CAPTURE_TIME),
     })
 }
 
-async fn add_track(connection: &Arc<dyn PeerConnection>, stream: &str, plan: Plan) -> Result<LocalTrack> {
+async fn add_track(
+    connection: &Arc<dyn PeerConnection>,
+    stream: &str,
+    plan: Plan,
+    layers: usize,
+) -> Result<LocalTrack> {
     let codec = plan.codec();
     let is_video = codec.rtp_codec.clock_rate == VIDEO_RATE;
     let kind = if is_video {
@@ -363,22 +418,30 @@ async fn add_track(connection: &Arc<dyn PeerConnection>, stream: &str, plan: Pla
     } else {
         RtpCodecKind::Audio
     };
-    let encoding = RTCRtpEncodingParameters {
+    let encoding = |layer: usize| RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
-            ssrc: Some(plan.ssrc),
-            rtx: is_video.then(|| RTCRtpRtxParameters { ssrc: rand::random() }),
+            rid: if layers > 1 {
+                RIDS[layer].to_owned()
+            } else {
+                String::new()
+            },
+            ssrc: Some(plan.ssrcs[layer]),
+            rtx: is_video.then(|| RTCRtpRtxParameters {
+                ssrc: plan.repair_ssrcs[layer],
+            }),
             ..Default::default()
         },
         active: true,
-        codec: codec.rtp_codec,
+        codec: codec.rtp_codec.clone(),
         ..Default::default()
     };
+    let encodings: Vec<_> = (0..layers).map(encoding).collect();
     let media_track = MediaStreamTrack::new(
         stream.to_owned(),
-        format!("{stream}-{:08x}", plan.ssrc),
+        format!("{stream}-{:08x}", plan.ssrcs[0]),
         kind.to_string(),
         kind,
-        vec![encoding.clone()],
+        encodings.clone(),
     );
     let track = Arc::new(TrackLocalStaticRTP::new(media_track));
     let transceiver = connection
@@ -387,7 +450,7 @@ async fn add_track(connection: &Arc<dyn PeerConnection>, stream: &str, plan: Pla
             Some(RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Sendonly,
                 streams: vec![stream.to_owned()],
-                send_encodings: vec![encoding],
+                send_encodings: encodings,
             }),
         )
         .await?;
@@ -399,11 +462,17 @@ async fn add_track(connection: &Arc<dyn PeerConnection>, stream: &str, plan: Pla
         transceiver,
         sender,
         wanted: true,
-        sequence: Arc::new(AtomicU16::new(rand::random())),
+        streams: plan.ssrcs[..layers]
+            .iter()
+            .map(|ssrc| Stream {
+                ssrc: *ssrc,
+                sequence: Arc::new(AtomicU16::new(rand::random())),
+            })
+            .collect(),
     })
 }
 
-fn media_engine() -> Result<MediaEngine> {
+fn media_engine(is_simulcast: bool) -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
     engine.register_codec(h264(), RtpCodecKind::Video)?;
     engine.register_codec(rtx(), RtpCodecKind::Video)?;
@@ -413,6 +482,11 @@ fn media_engine() -> Result<MediaEngine> {
             uri: ABS_CAPTURE_TIME.to_owned(),
         };
         engine.register_header_extension(extension, kind, Some(RTCRtpTransceiverDirection::Sendonly))?;
+    }
+    for uri in [MID, RID, REPAIRED_RID].into_iter().filter(|_| is_simulcast) {
+        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+        let direction = Some(RTCRtpTransceiverDirection::Sendonly);
+        engine.register_header_extension(extension, RtpCodecKind::Video, direction)?;
     }
     Ok(engine)
 }

@@ -11,7 +11,7 @@ use reqwest::Url;
 use tokio::sync::{broadcast as events, oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::pipeline::{Pipeline, PipelineConfig, VideoSource};
+use crate::pipeline::{Pipeline, PipelineConfig, VideoSource, simulcast};
 use crate::publish::address::ServerAddress;
 use crate::publish::bandwidth::Budget;
 use crate::publish::broadcast::{Broadcast, Ingest, Phase, Ways};
@@ -182,6 +182,11 @@ impl Publisher {
                 .into_iter()
                 .filter_map(|(present, source)| present.then_some(source))
                 .collect(),
+            layers: if config.pipeline.simulcast {
+                simulcast::sizes(config.pipeline.size).len()
+            } else {
+                1
+            },
             budget,
             ways: Ways {
                 video: Carrier::of(output.video),

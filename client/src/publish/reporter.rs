@@ -182,7 +182,7 @@ impl Reporter {
 
 fn problem(state: SourceState) -> Option<String> {
     match state {
-        SourceState::Lost { why } => Some(why),
+        SourceState::Lost { why } | SourceState::Gone { why } => Some(why),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, Tagged
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::source_description::{SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem};
@@ -32,6 +33,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// One of our tracks.
 struct Track {
     source: TrackSource,
+    /// Which simulcast layer of it.
+    layer: usize,
     clock: RtpClock,
     packets: u32,
     octets: u32,
@@ -52,16 +55,22 @@ pub(super) struct CaptureClockReports {
 
 impl CaptureClockReports {
     pub(super) fn new(clock: MediaClock, cname: String, tracks: &[Plan], feedback: Arc<Feedback>) -> Self {
-        let track = |plan: &Plan| Track {
-            source: plan.source,
-            clock: plan.clock,
-            packets: 0,
-            octets: 0,
-        };
+        let tracks = tracks.iter().flat_map(|plan| {
+            plan.ssrcs.into_iter().enumerate().map(|(layer, ssrc)| {
+                let track = Track {
+                    source: plan.source,
+                    layer,
+                    clock: plan.clock,
+                    packets: 0,
+                    octets: 0,
+                };
+                (ssrc, track)
+            })
+        });
         Self {
             clock,
             cname,
-            tracks: tracks.iter().map(|plan| (plan.ssrc, track(plan))).collect(),
+            tracks: tracks.collect(),
             due: None,
             feedback,
             inbound: VecDeque::new(),
@@ -109,12 +118,14 @@ impl CaptureClockReports {
             for entry in &request.fir {
                 self.keyframe_wanted(entry.ssrc);
             }
+        } else if let Some(limit) = content.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
+            self.feedback.limited(limit.bitrate);
         }
     }
 
     fn keyframe_wanted(&self, ssrc: u32) {
         if let Some(track) = self.tracks.get(&ssrc) {
-            self.feedback.keyframe_wanted(track.source);
+            self.feedback.keyframe_wanted(track.source, track.layer);
         }
     }
 }
@@ -201,7 +212,12 @@ mod tests {
     const AUDIO: u32 = 2;
 
     fn plans(video: RtpClock, audio: RtpClock) -> [Plan; 2] {
-        let plan = |source, ssrc, clock| Plan { source, ssrc, clock };
+        let plan = |source, ssrc, clock| Plan {
+            source,
+            ssrcs: [ssrc, ssrc + 10, ssrc + 20],
+            repair_ssrcs: [ssrc + 30, ssrc + 40, ssrc + 50],
+            clock,
+        };
         [
             plan(TrackSource::Camera, VIDEO, video),
             plan(TrackSource::Microphone, AUDIO, audio),
@@ -245,7 +261,7 @@ mod tests {
     fn both_tracks_report_capture_time_however_late_they_were_sent() {
         let clock = MediaClock::start();
         let (video, audio) = (RtpClock::new(VIDEO_RATE), RtpClock::new(AUDIO_RATE));
-        let feedback = Arc::new(Feedback::new(|_| {}));
+        let feedback = Arc::new(Feedback::new(|_, _| {}));
         let mut chain = CaptureClockReports::new(clock, "cname".to_owned(), &plans(video, audio), feedback);
         let sent = Instant::now() + Duration::from_millis(200);
         let capture = |delay| clock.at(sent).minus(Duration::from_millis(delay));
@@ -277,7 +293,7 @@ mod tests {
         let clock = MediaClock::start();
         let video = RtpClock::new(VIDEO_RATE);
         let tracks = plans(video, RtpClock::new(AUDIO_RATE));
-        let mut chain = CaptureClockReports::new(clock, String::new(), &tracks, Arc::new(Feedback::new(|_| {})));
+        let mut chain = CaptureClockReports::new(clock, String::new(), &tracks, Arc::new(Feedback::new(|_, _| {})));
         let now = Instant::now();
         chain.handle_write(packet(VIDEO, 0, now)).expect("takes packets");
         chain.handle_timeout(now).expect("takes time");
@@ -289,11 +305,12 @@ mod tests {
         const SCREEN: u32 = 3;
         let wanted = Arc::new(std::sync::Mutex::new(Vec::new()));
         let heard = Arc::clone(&wanted);
-        let feedback = Feedback::new(move |source| heard.lock().expect("no panic").push(source));
+        let feedback = Feedback::new(move |source, layer| heard.lock().expect("no panic").push((source, layer)));
         let mut tracks = plans(RtpClock::new(VIDEO_RATE), RtpClock::new(AUDIO_RATE)).to_vec();
         tracks.push(Plan {
             source: TrackSource::Screen,
-            ssrc: SCREEN,
+            ssrcs: [SCREEN, SCREEN + 10, SCREEN + 20],
+            repair_ssrcs: [SCREEN + 30, SCREEN + 40, SCREEN + 50],
             clock: RtpClock::new(VIDEO_RATE),
         });
         let mut chain = CaptureClockReports::new(MediaClock::start(), String::new(), &tracks, Arc::new(feedback));
@@ -307,7 +324,7 @@ mod tests {
                 media_ssrc: VIDEO,
             }),
             Box::new(FullIntraRequest {
-                fir: vec![entry(SCREEN), entry(99)],
+                fir: vec![entry(SCREEN), entry(99), entry(VIDEO + 20)],
                 ..Default::default()
             }),
             Box::new(ReceiverReport::default()),
@@ -320,7 +337,11 @@ mod tests {
         chain.handle_read(compound).expect("takes packets");
         assert_eq!(
             *wanted.lock().expect("no panic"),
-            [TrackSource::Camera, TrackSource::Screen]
+            [
+                (TrackSource::Camera, 0),
+                (TrackSource::Screen, 0),
+                (TrackSource::Camera, 2)
+            ]
         );
     }
 }

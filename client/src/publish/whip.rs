@@ -130,6 +130,8 @@ impl SignalingClient {
             .tls_backend_preconfigured(tls.clone())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
+            // There are a few requests an hour, and a connection that is kept may lead out of a network that was left.
+            .pool_max_idle_per_host(0)
             .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| failed(error.to_string()))?;

@@ -126,7 +126,7 @@ impl Connection {
             return Err(ConnectionError::NothingToSend);
         }
         let asked = Arc::downgrade(&studio);
-        let feedback = Arc::new(Feedback::new(move |place| {
+        let feedback = Arc::new(Feedback::new(move |place, _| {
             if let Some(source) = asked.upgrade().and_then(|studio| studio.source(place).ok()) {
                 source.request_keyframe();
             }
@@ -138,6 +138,7 @@ impl Connection {
             host,
             clock: studio.clock,
             sources,
+            layers: 1,
             budget,
             start,
             feedback: Arc::clone(&feedback),
@@ -344,9 +345,12 @@ impl Watch {
     }
 
     fn share_out(&self) {
-        let available = self.budget.video_share(*self.estimate.borrow());
+        let available = self.budget.shares(*self.estimate.borrow());
+        if let Ok(microphone) = self.studio.source(TrackSource::Microphone) {
+            microphone.set_audio_bitrate(available.audio);
+        }
         let (sources, wanted): (Vec<_>, Vec<_>) = pictures(&self.studio).into_iter().unzip();
-        for (source, share) in sources.iter().zip(shares(available, &wanted)) {
+        for (source, share) in sources.iter().zip(shares(available.video, &wanted)) {
             source.set_target_bitrate(share);
         }
     }

@@ -317,6 +317,10 @@ impl Source {
         self.with_pipeline(|pipeline| pipeline.set_target_bitrate(bitrate));
     }
 
+    pub(super) fn set_audio_bitrate(&self, bitrate: Bitrate) {
+        self.with_pipeline(|pipeline| pipeline.set_audio_bitrate(bitrate));
+    }
+
     pub(super) fn set_expected_loss(&self, percent: u8) {
         self.with_pipeline(|pipeline| pipeline.set_expected_loss(percent));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use footlight_protocol::MediaKind;
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::ReceiverReportBuilder;
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc_receiver_only;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpHeaderExtensionCapability, RtpCodecKind};
@@ -63,6 +64,9 @@ const H264_FORMATS: [(u8, u8, &str); 7] = [
         "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=4d001f",
     ),
 ];
+
+/// Of VP8 and its retransmissions.
+pub(crate) const VP8_PAYLOAD_TYPES: (u8, u8) = (96, 97);
 
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 
@@ -135,9 +139,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// One for a server at `host`, whose packets go to `streams`.
-    pub(crate) async fn new(host: &str, clock: MediaClock, streams: Streams) -> Result<Self> {
-        let mut media_engine = media_engine()?;
+    /// One for a server at `host`, whose packets go to `streams`. With `vp8` it offers that too.
+    pub(crate) async fn new(host: &str, clock: MediaClock, streams: Streams, vp8: bool) -> Result<Self> {
+        let mut media_engine = media_engine(vp8)?;
         let registry = configure_twcc_receiver_only(Registry::new(), &mut media_engine)?
             .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
             .with(Slot::from(INTAKE_SLOT), Intake::new(clock, streams));
@@ -151,6 +155,8 @@ impl Connection {
             .with_setting_engine(
                 SettingEngineBuilder::new()
                     .with_include_loopback_candidate(true)
+                    // The server's addresses are no names, and asking for one fails where there is no IPv4.
+                    .with_multicast_dns_mode(MulticastDnsMode::Disabled)
                     .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
                     .build(),
             )
@@ -230,10 +236,15 @@ impl Connection {
     }
 }
 
-fn media_engine() -> Result<MediaEngine> {
+fn media_engine(vp8: bool) -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
     for (payload_type, retransmitted, format) in H264_FORMATS {
         engine.register_codec(codecs::h264(payload_type, format), RtpCodecKind::Video)?;
+        engine.register_codec(codecs::rtx(retransmitted, payload_type), RtpCodecKind::Video)?;
+    }
+    if vp8 {
+        let (payload_type, retransmitted) = VP8_PAYLOAD_TYPES;
+        engine.register_codec(codecs::vp8(payload_type), RtpCodecKind::Video)?;
         engine.register_codec(codecs::rtx(retransmitted, payload_type), RtpCodecKind::Video)?;
     }
     engine.register_codec(codecs::opus(OPUS_PAYLOAD_TYPE), RtpCodecKind::Audio)?;

@@ -4,3 +4,4 @@ pub(crate) mod frames;
 pub(crate) mod h264;
 pub(crate) mod show;
 pub(crate) mod timing;
+pub(crate) mod vp8;

@@ -77,7 +77,7 @@ impl MediaSample {
         let size = figures.size();
         if size.pixels() > u64::from(self.width) * u64::from(self.height) {
             (self.width, self.height) = (size.width, size.height);
-            self.video_codec = Some("H264");
+            self.video_codec = Some(figures.codec());
             self.frames_of_largest = figures.decoded();
         }
         let (waited, frames) = figures.buffered();

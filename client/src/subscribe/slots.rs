@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::MediaClock;
 use crate::subscribe::SubscribeError;
+use crate::subscribe::encoded::EncodedPictures;
 use crate::subscribe::intake::Inlet;
 use crate::subscribe::picture::show::{self, PictureEvent, PictureFigures, PictureInlet};
 use crate::subscribe::sound::mixer::Volume;
@@ -52,6 +53,7 @@ pub(crate) struct SoundSlot {
 pub(crate) struct PictureSlot {
     mid: Option<String>,
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) encoded: Arc<EncodedPictures>,
     pub(crate) figures: Arc<PictureFigures>,
     inlet: PictureInlet,
     pair: Arc<Pair>,
@@ -93,12 +95,13 @@ impl Slots {
             added.push(MediaKind::Audio);
         }
         for place in self.pictures.len()..wanted.video {
-            let (mailbox, figures) = (Mailbox::new(), Arc::new(PictureFigures::default()));
-            let pair = self.pair(place);
-            let inlet = show::start(self.clock, Arc::clone(&pair), &mailbox, &figures)?;
+            let (mailbox, encoded) = (Mailbox::new(), Arc::default());
+            let (figures, pair) = (Arc::new(PictureFigures::default()), self.pair(place));
+            let inlet = show::start(self.clock, Arc::clone(&pair), &mailbox, &encoded, &figures)?;
             self.pictures.push(PictureSlot {
                 mid: None,
                 mailbox,
+                encoded,
                 figures,
                 inlet,
                 pair,
@@ -186,6 +189,7 @@ impl Slots {
         for slot in &self.pictures {
             slot.inlet.close();
             slot.mailbox.close();
+            slot.encoded.close();
         }
         self.tell(SoundEvent::Close);
     }

@@ -5,12 +5,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use footlight_protocol::MediaKind;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use webrtc::peer_connection::RTCIceCandidateInit;
 
-use crate::audio::playback::{Output, SoundState};
+use crate::audio::playback::{Output, PlaybackError, SoundState};
 use crate::clock::MediaClock;
+use crate::devices::DeviceChoice;
 use crate::subscribe::connection::{Connection, TransportState};
+use crate::subscribe::encoded::EncodedPictures;
 use crate::subscribe::intake::Streams;
 use crate::subscribe::sdp::{announced, sections};
 use crate::subscribe::slots::{Slots, Wanted};
@@ -31,6 +33,8 @@ pub struct SubscribeSetup {
     pub host: String,
     /// The slots of the first offer.
     pub wanted: Wanted,
+    /// Whether the caller decodes VP8: then it is offered after H.264, and comes by [`Subscription::encoded_pictures`].
+    pub vp8: bool,
     /// Where sound goes to.
     pub output: Output,
     /// What arrivals and what is heard are stamped with.
@@ -68,7 +72,7 @@ impl Subscription {
     pub async fn offer(setup: SubscribeSetup) -> Result<(Self, String), SubscribeError> {
         setup.wanted.check()?;
         let streams = Streams::default();
-        let connection = Connection::new(&setup.host, setup.clock, streams.clone()).await?;
+        let connection = Connection::new(&setup.host, setup.clock, streams.clone(), setup.vp8).await?;
         let (sound_sender, sound) = watch::channel(SoundState::Off);
         let (counts_sender, counts) = watch::channel(SoundCounts::default());
         let master = Arc::new(Volume::default());
@@ -172,6 +176,12 @@ impl Subscription {
         Ok(Arc::clone(&lock(&self.slots).picture(mid)?.mailbox))
     }
 
+    /// The pictures of a slot that are not decoded here, each as it is due. None but where VP8 was asked for; a slot changes
+    /// between both ways with whoever is shown in it.
+    pub fn encoded_pictures(&self, mid: &str) -> Result<Arc<EncodedPictures>, SubscribeError> {
+        Ok(Arc::clone(&lock(&self.slots).picture(mid)?.encoded))
+    }
+
     /// Keeps the picture of one slot in time with the sound of another, or with none. At first the n-th are together.
     pub fn pair(&self, picture: &str, sound: Option<&str>) -> Result<(), SubscribeError> {
         lock(&self.slots).join(picture, sound)
@@ -207,6 +217,19 @@ impl Subscription {
     /// Whether anything can be heard, now and at each change. Pictures go on either way.
     pub fn sound(&self) -> watch::Receiver<SoundState> {
         self.sound.clone()
+    }
+
+    /// Has everything come out of another device, as soon as that is open; until then, and where it cannot be opened, it comes from
+    /// where it came before. Begins at once; the answer says what became of it. Of a wish that a newer one has overtaken it says nothing
+    /// bad, nor of one where no sound was asked for.
+    pub fn play_on(
+        &self,
+        choice: DeviceChoice,
+    ) -> impl Future<Output = Result<(), PlaybackError>> + Send + 'static + use<> {
+        let (asked, answer) = oneshot::channel();
+        // It fails when the thread is gone, and nothing is played any more.
+        let _ = self.sound_events.send(SoundEvent::Output(choice, asked));
+        async { answer.await.unwrap_or(Ok(())) }
     }
 
     /// What goes to the loudspeaker from now on: for an echo canceller, which has to know it. At most four readers; a fifth

@@ -1,6 +1,6 @@
 //! The codecs of both directions, as the engine is told of them.
 
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX};
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8};
 use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters};
 
 /// Video's RTP clock, in hertz (RFC 6184 §8.2.1).
@@ -14,13 +14,22 @@ const OPUS_FORMAT: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
 
 /// H.264 with `format` as its parameters (RFC 6184 §8.1).
 pub(crate) fn h264(payload_type: u8, format: &str) -> RTCRtpCodecParameters {
+    video(MIME_TYPE_H264, payload_type, format)
+}
+
+/// VP8 (RFC 7741 §6.1).
+pub(crate) fn vp8(payload_type: u8) -> RTCRtpCodecParameters {
+    video(MIME_TYPE_VP8, payload_type, "")
+}
+
+fn video(mime_type: &str, payload_type: u8, format: &str) -> RTCRtpCodecParameters {
     let feedback = |typ: &str, parameter: &str| RTCPFeedback {
         typ: typ.to_owned(),
         parameter: parameter.to_owned(),
     };
     RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
-            mime_type: MIME_TYPE_H264.to_owned(),
+            mime_type: mime_type.to_owned(),
             clock_rate: VIDEO_RATE,
             channels: 0,
             sdp_fmtp_line: format.to_owned(),

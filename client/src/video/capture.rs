@@ -4,12 +4,12 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::mailbox::{Mailbox, Sender};
@@ -19,8 +19,10 @@ use crate::{clock::MediaClock, source::StateCell, units::Resolution};
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// First pause before a lost device is opened again; doubles up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
-/// Longest pause between attempts: a camera that is plugged in again should be back soon.
+/// Longest pause between attempts: a camera that is plugged in again should be back soon. Shorter than [`HANG`].
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
+/// A thread of which nothing was heard for this long is replaced; sooner, a driver that recovers by itself would be torn down for nothing.
+pub(crate) const HANG: Duration = Duration::from_secs(5);
 /// How long stopping waits for a device to be released. A hung driver must not hang the program.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -80,6 +82,12 @@ pub enum CaptureError {
         /// What the system said.
         reason: String,
     },
+    /// What was captured is no more, and nothing in its place would be the same.
+    #[error("{name} was closed")]
+    Gone {
+        /// What it was.
+        name: String,
+    },
     /// The system gives no screen away.
     #[error("the screen cannot be captured ({reason}): {hint}")]
     ScreenUnavailable {
@@ -116,12 +124,31 @@ pub trait VideoCapture {
 /// Opens a source; called again when it was lost.
 pub type Open = dyn Fn() -> Result<Box<dyn VideoCapture>, CaptureError> + Send + Sync;
 
+/// When a capture thread was last seen outside its driver.
+#[derive(Clone)]
+struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    fn start() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn silence(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
 /// A source with its capture thread. Dropping it ends the thread and releases the device.
 pub(crate) struct CaptureThread {
     name: String,
     sender_id: u64,
     open: Arc<Open>,
     state: StateCell,
+    pulse: Pulse,
     stop: Arc<AtomicBool>,
     thread: thread::Thread,
     /// Closes when the thread has ended.
@@ -173,9 +200,11 @@ impl CaptureThread {
         let sender_id = sender.id();
         let stop = Arc::new(AtomicBool::new(false));
         let (ending, ended) = mpsc::sync_channel::<()>(1);
+        let pulse = Pulse::start();
         let run = Run {
             open: Arc::clone(&open),
             state: state.clone(),
+            pulse: pulse.clone(),
             stop: Arc::clone(&stop),
             sender,
             name: name.clone(),
@@ -195,6 +224,7 @@ impl CaptureThread {
             sender_id,
             open,
             state,
+            pulse,
             stop,
             thread: handle.thread().clone(),
             ended,
@@ -214,6 +244,11 @@ impl CaptureThread {
 
     pub(crate) fn state(&self) -> &StateCell {
         &self.state
+    }
+
+    /// How long its driver has kept the thread.
+    pub(crate) fn silence(&self) -> Duration {
+        self.pulse.silence()
     }
 
     /// Replaces a thread that hangs in its driver by a new one, which goes on trying to open the device. At most one hung thread is left
@@ -270,6 +305,7 @@ fn has_ended(ended: &mpsc::Receiver<()>) -> bool {
 struct Run {
     open: Arc<Open>,
     state: StateCell,
+    pulse: Pulse,
     stop: Arc<AtomicBool>,
     sender: Sender,
     name: String,
@@ -313,6 +349,7 @@ impl Run {
     /// Sends pictures until the source fails, or until it is told to stop: then there is no error.
     fn deliver(&self, source: &mut dyn VideoCapture) -> Option<CaptureError> {
         while !self.stopped() {
+            self.pulse.beat();
             let captured = catch_unwind(AssertUnwindSafe(|| source.capture(&self.sender)));
             match captured {
                 // After a hang this thread may have been replaced: then its successor speaks for the source.
@@ -330,16 +367,22 @@ impl Run {
         None
     }
 
-    /// Tries until the device is there again; none when told to stop.
+    /// Tries until the device is there again; none when told to stop, or when it never will be.
     fn reopen(&self) -> Option<Box<dyn VideoCapture>> {
         let mut backoff = MIN_BACKOFF;
         while !self.stopped() {
+            self.pulse.beat();
             thread::park_timeout(backoff);
             if self.stopped() {
                 break;
             }
+            self.pulse.beat();
             match self.open() {
                 Ok(source) => return Some(source),
+                Err(error @ CaptureError::Gone { .. }) => {
+                    self.state.set_gone(&self.name, &error.to_string());
+                    return None;
+                }
                 Err(error) => tracing::debug!(source = self.name, %error, "cannot reopen yet"),
             }
             backoff = (backoff * 2).min(MAX_BACKOFF);

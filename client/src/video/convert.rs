@@ -157,6 +157,25 @@ impl Converter {
         if target != to_size {
             to.clear();
         }
+        self.resize(from, to, (left, top), target)
+    }
+
+    /// Scales `from` to the whole of `to`, and takes over what else is known of it.
+    pub(crate) fn shrink(&mut self, from: &Frame, to: &mut Frame) -> Result<(), ConvertError> {
+        (to.capture, to.content, to.rotation) = (from.capture, from.content, from.rotation);
+        let size = to.size();
+        self.resize(from, to, (0, 0), size)
+    }
+
+    /// Scales `from` into a window of `to`, whose corner and size are even.
+    fn resize(
+        &mut self,
+        from: &Frame,
+        to: &mut Frame,
+        (left, top): (u32, u32),
+        target: Resolution,
+    ) -> Result<(), ConvertError> {
+        let (from_size, to_size) = (from.size(), to.size());
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         let planes = [
             (&from.y, &mut to.y, 1),

@@ -30,6 +30,9 @@ const FIRST_PICTURE: Duration = Duration::from_secs(5);
 /// A Wayland screen on which nothing moves delivers nothing. Its last picture is repeated this often, so that it does not count as lost.
 const REPEAT: Duration = Duration::from_millis(500);
 
+/// How the ids of windows begin; the system's number follows.
+const WINDOW_ID: &str = "window-";
+
 /// Whether the screen belongs to a Wayland compositor, which asks its user before anybody may look.
 pub(crate) fn asks_its_user() -> bool {
     cfg!(target_os = "linux")
@@ -103,7 +106,7 @@ fn of_window(window: &Window) -> Option<ScreenInfo> {
         (title, app) => format!("{title} ({app})"),
     };
     Some(ScreenInfo {
-        id: format!("window-{}", window.id().ok()?),
+        id: format!("{WINDOW_ID}{}", window.id().ok()?),
         name,
         kind: ScreenKind::Window,
         size: Resolution::new(window.width().ok()?, window.height().ok()?),
@@ -158,6 +161,14 @@ impl KnownAs {
             ScreenKind::Window => info.id.clone(),
         })
     }
+
+    /// Whether it is a window that is there no more. A minimised one cannot be captured, but it is there.
+    fn is_closed_window(&self) -> bool {
+        let Some(number) = self.0.strip_prefix(WINDOW_ID).and_then(|number| number.parse().ok()) else {
+            return false;
+        };
+        Window::all().is_ok_and(|windows| windows.iter().all(|window| window.id().ok() != Some(number)))
+    }
 }
 
 /// How pictures come out of the system.
@@ -198,6 +209,13 @@ impl Screen {
             choice.position(&names)
         };
         let Some(position) = position else {
+            if let Some(lost) = lost
+                && lost.is_closed_window()
+            {
+                return Err(CaptureError::Gone {
+                    name: "the window".into(),
+                });
+            }
             return Err(CaptureError::NotFound {
                 class: "screen",
                 wanted: lost.map_or_else(|| choice.to_string(), |lost| lost.0.clone()),

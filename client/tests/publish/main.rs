@@ -4,5 +4,6 @@ mod media;
 mod refusals;
 mod room;
 mod server;
+mod simulcast;
 mod studio;
 mod trust;

@@ -80,6 +80,26 @@ async fn a_picture_loss_indication_is_answered_by_a_keyframe() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_has_no_use_for_is_not_sent() {
+    let (server, mut connections) = FakeServer::start("127.0.0.1:0", MediaPath::Udp, &[]).await;
+    let publisher = Publisher::start(config(server.address)).await.expect("starts");
+    let mut peer = connection(&mut connections).await;
+    next(&mut peer, MediaKind::Video).await;
+    let mut status = publisher.status();
+    let mut target = async |wanted: fn(u32) -> bool| {
+        let waiting = status.wait_for(|status| wanted(status.target_bps.bps()));
+        let reached = tokio::time::timeout(PATIENCE, waiting).await;
+        reached.expect("in time").expect("the publisher reports");
+    };
+    target(|bps| bps > 300_000).await;
+    peer.limit(200_000);
+    target(|bps| bps > 0 && bps < 200_000).await;
+    peer.limit(10_000_000_000);
+    target(|bps| bps > 300_000).await;
+    publisher.stop().await.expect("ends well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_falls_silent_is_met_again_in_the_same_session() {
     let (server, mut connections) = FakeServer::start("127.0.0.1:0", MediaPath::Udp, &[]).await;
     let publisher = Publisher::start(config(server.address)).await.expect("starts");

@@ -11,10 +11,22 @@ use footlight_protocol::MediaKind;
 use crate::server::{Network, PATIENCE, Stage};
 use crate::viewer::{Viewer, answer};
 
+/// What is offered, each once, in the order of the alphabet.
+fn formats(offer: &str) -> Vec<&str> {
+    let formats = offer
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split(' ').nth(1));
+    let mut formats: Vec<_> = formats.collect();
+    formats.sort_unstable();
+    formats.dedup();
+    formats
+}
+
 fn setup(wanted: Wanted) -> SubscribeSetup {
     SubscribeSetup {
         host: "127.0.0.1".to_owned(),
         wanted,
+        vp8: false,
         output: Output::None,
         clock: MediaClock::start(),
     }
@@ -25,13 +37,7 @@ async fn only_what_can_be_decoded_is_offered() {
     let (subscription, offer) = Subscription::offer(setup(Wanted { audio: 2, video: 3 }))
         .await
         .expect("an offer");
-    let formats = offer
-        .lines()
-        .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split(' ').nth(1));
-    let mut formats: Vec<_> = formats.collect();
-    formats.sort_unstable();
-    formats.dedup();
-    assert_eq!(formats, ["H264/90000", "opus/48000/2", "rtx/90000"]);
+    assert_eq!(formats(&offer), ["H264/90000", "opus/48000/2", "rtx/90000"]);
     assert_eq!(offer.matches("a=recvonly").count(), 5);
     assert_eq!(offer.matches("m=audio").count(), 2);
     for feature in ["transport-cc", "nack pli", "urn:3gpp:video-orientation", "apt=102"] {
@@ -53,6 +59,26 @@ async fn only_what_can_be_decoded_is_offered() {
     }
     assert_eq!(*subscription.sound().borrow(), SoundState::Off);
     assert_eq!(subscription.sample(), None, "nothing has come");
+    subscription.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vp8_is_offered_after_h264_where_the_caller_decodes_it() {
+    let setup = SubscribeSetup {
+        vp8: true,
+        ..setup(Wanted { audio: 0, video: 1 })
+    };
+    let (subscription, offer) = Subscription::offer(setup).await.expect("an offer");
+    assert_eq!(formats(&offer), ["H264/90000", "VP8/90000", "rtx/90000"]);
+    let section = offer
+        .lines()
+        .find(|line| line.starts_with("m=video"))
+        .expect("a picture");
+    let place = |payload_type: &str| section.split(' ').position(|word| word == payload_type);
+    assert!(place("102").expect("H.264") < place("96").expect("VP8"), "{section}");
+    assert!(offer.contains("a=fmtp:97 apt=96"), "{offer}");
+    let (mid, _) = subscription.slots().remove(0);
+    assert!(subscription.encoded_pictures(&mid).is_ok() && subscription.encoded_pictures("99").is_err());
     subscription.close().await;
 }
 

@@ -36,6 +36,7 @@ impl Viewer {
         let setup = SubscribeSetup {
             host: "127.0.0.1".to_owned(),
             wanted: Wanted { audio: 1, video: 1 },
+            vp8: false,
             output: Output::None,
             clock,
         };

@@ -34,7 +34,7 @@ const USES: &[Use] = &[
     },
     Use {
         file: "client-ui/src/studio/engine.ts",
-        words: "new RTCPeerConnection()",
+        words: "new RTCPeerConnection(",
         android: &["INTERNET"],
         ios: &[],
     },

@@ -4,6 +4,8 @@
 //! **The invariant to keep:** all of it is optional. A desktop that lacks one (no D-Bus, no tray, Wayland without global
 //! shortcuts) costs a line in the log.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod hand_over;
 mod mute_shortcut;
 mod tray;
 

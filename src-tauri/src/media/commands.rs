@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use footlight_client::audio::playback::Output;
 use footlight_client::audio::voice::VoiceProcessing;
 use footlight_client::clock::MediaClock;
-use footlight_client::devices::{self, DeviceChoice};
+use footlight_client::devices;
 use footlight_client::record::RecordingState;
 use footlight_client::studio::{
     ConnectionState, ConnectionStats, Offer, SourceConfig, SourceStats, StudioError, StudioStats,
@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use tauri::ipc::{Channel, Response};
 use tauri::{AppHandle, Manager as _, Runtime, State};
 
-use super::devices::{CaptureDevices, CaptureScreen, picture_source, sound_source};
+use super::devices::{CaptureDevice, CaptureDevices, CaptureScreen, picture_source, sound_source};
 use super::feeds::Feed;
+use super::loudspeaker::{self, LoudspeakerLost};
 use super::studio::PublishId;
 use super::subscriptions::SubscriptionId;
 use crate::failure::Failure;
@@ -248,13 +249,16 @@ pub(crate) async fn publish_close(state: State<'_, AppState>, connection: Publis
 pub(crate) async fn subscribe(
     state: State<'_, AppState>,
     wanted: Wanted,
+    vp8: bool,
     states: Channel<TransportState>,
 ) -> Result<SubscriptionOffer, Failure> {
     let host = state.connection()?.address().host().to_owned();
+    let output = state.media.loudspeaker.choice();
     let (subscription, sdp) = Subscription::offer(SubscribeSetup {
         host,
         wanted,
-        output: Output::Device(DeviceChoice::Default),
+        vp8,
+        output: Output::Device(output.clone()),
         clock: MediaClock::start(),
     })
     .await?;
@@ -262,6 +266,8 @@ pub(crate) async fn subscribe(
     state.media.studio().far_end().add(subscription.reference());
     let (mut changes, slots) = (subscription.state(), slots(&subscription));
     let id = state.media.subscriptions.add(subscription)?;
+    let subscription = state.media.subscriptions.get(id)?;
+    state.media.loudspeaker.adopt(&subscription, &output);
     tauri::async_runtime::spawn(async move {
         loop {
             let now = *changes.borrow_and_update();
@@ -306,9 +312,13 @@ pub(crate) async fn slot_pictures(
     subscription: SubscriptionId,
     mid: String,
 ) -> Result<String, Failure> {
-    let mailbox = state.media.subscriptions.get(subscription)?.pictures(&mid)?;
+    let subscription = state.media.subscriptions.get(subscription)?;
+    let slot = Feed::Slot {
+        decoded: subscription.pictures(&mid)?,
+        encoded: subscription.encoded_pictures(&mid)?,
+    };
     let feeds = state.media.feeds().await?;
-    feeds.offer(Feed::Slot(mailbox)).ok_or(Failure::Busy)
+    feeds.offer(slot).ok_or(Failure::Busy)
 }
 
 #[tauri::command]
@@ -322,6 +332,27 @@ pub(crate) async fn set_volume(
     }
     let subscription = state.media.subscriptions.get(subscription)?;
     subscription.set_volume(volume);
+    Ok(())
+}
+
+#[tauri::command]
+pub(crate) async fn loudspeakers() -> Result<Vec<CaptureDevice>, Failure> {
+    blocking(|| Ok(loudspeaker::list())).await
+}
+
+/// `device` as [`loudspeakers`] names it; `null` for the system's own.
+#[tauri::command]
+pub(crate) async fn choose_loudspeaker(state: State<'_, AppState>, device: Option<String>) -> Result<(), Failure> {
+    let media = &state.media;
+    media.loudspeaker.choose(device, &media.subscriptions).await
+}
+
+#[tauri::command]
+pub(crate) async fn follow_loudspeaker(
+    state: State<'_, AppState>,
+    losses: Channel<LoudspeakerLost>,
+) -> Result<(), Failure> {
+    state.media.loudspeaker.listen(losses);
     Ok(())
 }
 
@@ -380,7 +411,9 @@ fn file_name(title: &str) -> String {
 }
 
 /// Runs what waits for devices and disks, aside.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Failure::system(&error)))
 }

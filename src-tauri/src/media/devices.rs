@@ -21,6 +21,12 @@ pub(crate) struct CaptureDevice {
     name: String,
 }
 
+impl CaptureDevice {
+    pub(super) fn new(id: String, name: String) -> Self {
+        Self { id, name }
+    }
+}
+
 /// All that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct CaptureDevices {
@@ -108,6 +114,7 @@ pub(super) fn sound_source(device: Option<&str>) -> AudioSource {
     }
 }
 
-fn choice(device: Option<&str>) -> DeviceChoice {
+/// The device that a page means.
+pub(super) fn choice(device: Option<&str>) -> DeviceChoice {
     device.map_or(DeviceChoice::Default, |id| DeviceChoice::Matching(id.to_owned()))
 }

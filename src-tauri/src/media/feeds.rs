@@ -3,9 +3,12 @@
 //! Each connection shows one picture source. Its address holds a secret that only the page was told, and a web page that runs in
 //! some browser on this machine is turned away by its origin (RFC 6455 §10.2).
 //!
-//! A binary message is one picture: a header of 16 bytes (width and height in pixels as `u32`, time of capture in microseconds as
-//! `u64`, little-endian) and its planes in I420, BT.601, limited range, without padding. For each the page answers with an empty
-//! text message once it has drawn it; until then no other one is sent, so that a slow page sees fewer pictures and never older ones.
+//! A binary message is one picture: a header of 20 bytes and what [`Kind`] says. The header has the kind, the quarter turns by which
+//! it is to be turned clockwise, whether it is to be shown at all, and an unused byte; width and height in pixels as `u32`, which are 0
+//! where the picture itself tells them; and the time of capture in microseconds as `u64`, little-endian.
+//!
+//! For each the page answers with an empty text message once it has drawn it or is ready for the next; until then no other one is
+//! sent, so that a slow page sees fewer pictures and never older ones. Where it could not decode one, it answers [`LOST`].
 
 use std::collections::HashMap;
 use std::io;
@@ -14,8 +17,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use footlight_client::clock::MediaTime;
 use footlight_client::pipeline::Preview;
-use footlight_client::video::frame::Frame;
+use footlight_client::subscribe::{EncodedPicture, EncodedPictures};
+use footlight_client::units::Resolution;
+use footlight_client::video::frame::{Frame, Rotation};
 use footlight_client::video::mailbox::Mailbox;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
@@ -38,8 +44,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A page answers with nothing; whatever is larger is not from ours.
 const MAX_MESSAGE: usize = 128;
 
-/// Width, height and time.
-const HEADER: usize = 16;
+/// Kind, turns and whether it is shown; width, height and time.
+const HEADER: usize = 20;
+
+/// What a page answers in place of nothing: it needs a keyframe.
+const LOST: &str = "keyframe";
 
 /// Bytes of a secret: 128 bits cannot be guessed (RFC 4086 §8).
 const SECRET: usize = 16;
@@ -49,22 +58,55 @@ const SECRET: usize = 16;
 pub(super) enum Feed {
     /// What this machine captures.
     Preview(Preview),
-    /// What somebody else sends.
-    Slot(Arc<Mailbox>),
+    /// What somebody else sends: what the app has decoded, and what it leaves to the page.
+    Slot {
+        decoded: Arc<Mailbox>,
+        encoded: Arc<EncodedPictures>,
+    },
+}
+
+/// What follows the header.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    /// Planes in I420, BT.601, limited range, without padding.
+    I420 = 0,
+    /// A frame in VP8 that refers to others.
+    Vp8 = 1,
+    /// One that does not.
+    Vp8Keyframe = 2,
+}
+
+/// One picture for the page.
+enum Picture {
+    Decoded(Frame),
+    Encoded(EncodedPicture),
 }
 
 impl Feed {
-    async fn next(&self) -> Option<Frame> {
+    /// Cancel safe.
+    async fn next(&self) -> Option<Picture> {
         match self {
-            Self::Preview(preview) => preview.receive().await,
-            Self::Slot(mailbox) => mailbox.receive().await,
+            Self::Preview(preview) => preview.receive().await.map(Picture::Decoded),
+            Self::Slot { decoded, encoded } => tokio::select! {
+                frame = decoded.receive() => frame.map(Picture::Decoded),
+                picture = encoded.receive() => picture.map(Picture::Encoded),
+            },
         }
     }
 
-    fn recycle(&self, frame: Frame) {
-        match self {
-            Self::Preview(preview) => preview.recycle(frame),
-            Self::Slot(mailbox) => mailbox.recycle(frame),
+    /// Whoever decodes at the other end begins anew.
+    fn restart(&self) {
+        if let Self::Slot { encoded, .. } = self {
+            encoded.restart();
+        }
+    }
+
+    fn recycle(&self, picture: Picture) {
+        match (self, picture) {
+            (Self::Preview(preview), Picture::Decoded(frame)) => preview.recycle(frame),
+            (Self::Slot { decoded, .. }, Picture::Decoded(frame)) => decoded.recycle(frame),
+            (_, Picture::Encoded(_)) => {}
         }
     }
 }
@@ -163,22 +205,24 @@ async fn show(stream: TcpStream, feeds: &Feeds) -> Result<(), tokio_tungstenite:
     let Some(feed) = fetched else {
         return Ok(());
     };
+    feed.restart();
     loop {
-        let frame = tokio::select! {
-            frame = feed.next() => frame,
+        let picture = tokio::select! {
+            picture = feed.next() => picture,
             // Nothing is expected now but the end.
             message = socket.next() => match message {
                 Some(Ok(Message::Text(_))) => continue,
                 _ => return Ok(()),
             },
         };
-        let Some(frame) = frame else {
+        let Some(picture) = picture else {
             return socket.close(None).await;
         };
-        socket.send(Message::Binary(encode(&frame).into())).await?;
-        feed.recycle(frame);
+        socket.send(Message::Binary(picture.message().into())).await?;
+        feed.recycle(picture);
         // Drawn, or gone.
         match socket.next().await {
+            Some(Ok(Message::Text(answer))) if answer.as_str() == LOST => feed.restart(),
             Some(Ok(Message::Text(_))) => {}
             _ => return Ok(()),
         }
@@ -213,15 +257,41 @@ fn refusal(status: StatusCode) -> ErrorResponse {
     refusal
 }
 
-fn encode(frame: &Frame) -> Vec<u8> {
-    let size = frame.size();
-    let mut out = Vec::with_capacity(HEADER + frame.y.len() + frame.u.len() + frame.v.len());
+impl Picture {
+    fn message(&self) -> Vec<u8> {
+        match self {
+            Self::Decoded(frame) => {
+                let planes = [&frame.y[..], &frame.u, &frame.v];
+                message(Kind::I420, frame.rotation, true, frame.size(), frame.capture, &planes)
+            }
+            Self::Encoded(picture) => {
+                let kind = if picture.keyframe { Kind::Vp8Keyframe } else { Kind::Vp8 };
+                let (rotation, shown) = (picture.rotation, picture.shown);
+                let untold = Resolution::new(0, 0);
+                message(kind, rotation, shown, untold, picture.capture, &[&picture.data])
+            }
+        }
+    }
+}
+
+fn message(
+    kind: Kind,
+    rotation: Rotation,
+    shown: bool,
+    size: Resolution,
+    capture: MediaTime,
+    content: &[&[u8]],
+) -> Vec<u8> {
+    let length = content.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(HEADER + length);
+    let turns = (rotation.degrees() / 90) as u8;
+    out.extend_from_slice(&[kind as u8, turns, u8::from(shown), 0]);
     out.extend_from_slice(&size.width.to_le_bytes());
     out.extend_from_slice(&size.height.to_le_bytes());
-    let micros = frame.capture.as_duration().as_micros() as u64;
+    let micros = capture.as_duration().as_micros() as u64;
     out.extend_from_slice(&micros.to_le_bytes());
-    for plane in [&frame.y, &frame.u, &frame.v] {
-        out.extend_from_slice(plane);
+    for part in content {
+        out.extend_from_slice(part);
     }
     out
 }
@@ -276,9 +346,10 @@ mod tests {
         let message = socket.next().await.expect("a message").expect("a whole one");
         let data = message.into_data();
         let number = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"));
-        let (width, height) = (number(0), number(4));
+        assert_eq!(data[..4], [0, 0, 1, 0], "I420, upright, to be shown");
+        let (width, height) = (number(4), number(8));
         assert_eq!(data.len(), HEADER + (width * height * 3 / 2) as usize);
-        let micros = u64::from_le_bytes(data[8..HEADER].try_into().expect("eight bytes"));
+        let micros = u64::from_le_bytes(data[12..HEADER].try_into().expect("eight bytes"));
         (width, height, micros)
     }
 
@@ -313,6 +384,27 @@ mod tests {
                 break;
             }
         }
+    }
+
+    #[test]
+    fn a_picture_says_what_it_is_and_how_it_is_to_be_turned() {
+        let mut frame = Frame::black(Resolution::new(4, 2));
+        frame.rotation = Rotation::ThreeQuarters;
+        frame.capture = MediaTime::from_duration(Duration::from_micros(0x0102));
+        let raw = Picture::Decoded(frame).message();
+        let header = [0, 3, 1, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
+        assert_eq!((&raw[..HEADER], raw.len()), (&header[..], HEADER + 12));
+        let encoded = |keyframe, shown| EncodedPicture {
+            data: vec![7, 8],
+            keyframe,
+            capture: MediaTime::default(),
+            rotation: Rotation::Quarter,
+            shown,
+        };
+        let message = |keyframe, shown| Picture::Encoded(encoded(keyframe, shown)).message();
+        assert_eq!(message(true, true)[..4], [2, 1, 1, 0]);
+        assert_eq!(message(false, false)[..4], [1, 1, 0, 0]);
+        assert_eq!(message(false, true)[4..], [[0; 16].as_slice(), &[7, 8]].concat());
     }
 
     #[tokio::test(flavor = "multi_thread")]

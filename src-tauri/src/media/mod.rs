@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! pages ── commands ──▶ studio        camera, microphone, screen, and the connection that sends them
-//!                  └──▶ subscriptions what others send; sound goes to the loudspeaker
+//!                  ├──▶ subscriptions what others send
+//!                  └──▶ loudspeaker   where their sound comes out
 //! pages ◀── WebSocket on the loopback interface, one for each picture on the page ── pictures
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod commands;
 mod devices;
 mod feeds;
+mod loudspeaker;
 mod studio;
 mod subscriptions;
 
@@ -23,6 +25,7 @@ use parking_lot::Mutex;
 
 pub(crate) use commands::*;
 use feeds::Feeds;
+use loudspeaker::Loudspeaker;
 use subscriptions::Subscriptions;
 
 use crate::failure::Failure;
@@ -34,6 +37,7 @@ pub(crate) struct Media {
     studio: Mutex<Option<Arc<Studio>>>,
     publishing: Publishing,
     subscriptions: Subscriptions,
+    loudspeaker: Arc<Loudspeaker>,
     feeds: tokio::sync::OnceCell<Arc<Feeds>>,
 }
 
@@ -55,6 +59,7 @@ impl Media {
     pub(crate) fn close_all(&self) {
         self.publishing.close_any();
         self.subscriptions.close_all();
+        self.loudspeaker.forget();
         if let Some(feeds) = self.feeds.get() {
             feeds.close_all();
         }

@@ -46,6 +46,10 @@ impl Subscriptions {
         found.ok_or_else(|| Failure::invalid("This subscription has ended."))
     }
 
+    pub(super) fn all(&self) -> Vec<Arc<Subscription>> {
+        self.open.lock().subscriptions.values().cloned().collect()
+    }
+
     pub(super) fn close(&self, id: SubscriptionId) {
         let closed = self.open.lock().subscriptions.remove(&id);
         drop(closed);

@@ -25,7 +25,8 @@ fn world() -> World {
     let (events, sounds) = sync_channel(100);
     let figures = Arc::new(PictureFigures::default());
     let mailbox = Mailbox::new();
-    let inlet = crate::subscribe::picture::show::start(clock, Arc::new(Pair::default()), &mailbox, &figures);
+    let inlet =
+        crate::subscribe::picture::show::start(clock, Arc::new(Pair::default()), &mailbox, &Arc::default(), &figures);
     let picture = Inlet::Picture {
         inlet: inlet.expect("a thread"),
         figures: Arc::clone(&figures),

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::h264::{self, begins_keyframe};
+use super::{h264, vp8};
 use crate::subscribe::micros::{MILLISECOND, Micros};
+use crate::units::Resolution;
 use crate::video::frame::Rotation;
 
 /// How long a retransmission may take. Two round trips of a bad line; a keyframe takes one as well, and more bytes.
@@ -21,6 +22,16 @@ const SHORTCUT_PATIENCE: Micros = 60 * MILLISECOND;
 /// Packets that are held: a second of 10 Mb/s.
 const MOST_PACKETS: usize = 1_024;
 
+/// What a picture is encoded in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PictureCodec {
+    /// Decoded here.
+    #[default]
+    H264,
+    /// Handed on.
+    Vp8,
+}
+
 /// A packet as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct PicturePacket {
@@ -30,6 +41,7 @@ pub(crate) struct PicturePacket {
     pub(crate) timestamp: i64,
     /// The last one of its frame.
     pub(crate) marker: bool,
+    pub(crate) codec: PictureCodec,
     /// On our clock.
     pub(crate) arrival: Micros,
     /// How the picture is to be turned, where the packet says so.
@@ -37,13 +49,25 @@ pub(crate) struct PicturePacket {
     pub(crate) payload: Bytes,
 }
 
+impl PicturePacket {
+    fn begins_keyframe(&self) -> bool {
+        match self.codec {
+            PictureCodec::H264 => h264::begins_keyframe(&self.payload),
+            PictureCodec::Vp8 => vp8::begins_keyframe(&self.payload),
+        }
+    }
+}
+
 /// A frame, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessUnit {
     pub(crate) timestamp: i64,
-    /// Annex B.
+    pub(crate) codec: PictureCodec,
+    /// H.264 as annex B.
     pub(crate) data: Vec<u8>,
     pub(crate) keyframe: bool,
+    /// Of a keyframe in VP8; those in H.264 tell it to their decoder.
+    pub(crate) size: Option<Resolution>,
     pub(crate) rotation: Option<Rotation>,
     /// When the last of its packets came.
     pub(crate) arrival: Micros,
@@ -180,7 +204,7 @@ impl FrameBuffer {
                 Some(current) if current.0 == packet.timestamp => current,
                 _ => (packet.timestamp, *sequence, false),
             };
-            let tells = !known && begins_keyframe(&packet.payload);
+            let tells = !known && packet.begins_keyframe();
             frame = Some((timestamp, start, known || tells));
             tells.then_some(start)
         })
@@ -205,23 +229,37 @@ impl FrameBuffer {
         self.next = Some(last + 1);
         let frame: Vec<_> = frame.into_values().filter(|packet| packet.sequence >= first).collect();
         let head = frame.first()?;
-        let stream = match h264::depacketize(frame.iter().map(|packet| packet.payload.as_ref())) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "frame cannot be put together");
-                self.dropped += 1;
-                self.give_up();
-                return None;
-            }
+        let Some((data, keyframe, size)) = depacketized(head.codec, &frame) else {
+            self.dropped += 1;
+            self.give_up();
+            return None;
         };
-        (!stream.data.is_empty()).then(|| AccessUnit {
+        (!data.is_empty()).then(|| AccessUnit {
             timestamp: head.timestamp,
-            data: stream.data,
-            keyframe: stream.keyframe,
+            codec: head.codec,
+            data,
+            keyframe,
+            size,
             rotation: frame.iter().rev().find_map(|packet| packet.rotation),
             arrival: frame.iter().map(|packet| packet.arrival).max().unwrap_or(head.arrival),
         })
     }
+}
+
+/// A frame's bytes, whether it is a keyframe, and the size that it tells; none where it makes no sense.
+fn depacketized(codec: PictureCodec, frame: &[PicturePacket]) -> Option<(Vec<u8>, bool, Option<Resolution>)> {
+    let payloads = frame.iter().map(|packet| packet.payload.as_ref());
+    let depacketized = match codec {
+        PictureCodec::H264 => h264::depacketize(payloads)
+            .map(|stream| (stream.data, stream.keyframe, None))
+            .map_err(|error| error.to_string()),
+        PictureCodec::Vp8 => vp8::depacketize(payloads)
+            .map(|frame| (frame.data, frame.keyframe.is_some(), frame.keyframe))
+            .map_err(|error| error.to_string()),
+    };
+    depacketized
+        .inspect_err(|error| tracing::debug!(%error, ?codec, "frame cannot be put together"))
+        .ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The thread of one video slot: puts frames together, decodes them, and shows each when it is due.
+//! The thread of one video slot: puts frames together, decodes them or leaves that to another, and shows each when it is due.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::frames::{AccessUnit, FrameBuffer, PicturePacket};
+use super::frames::{AccessUnit, FrameBuffer, PictureCodec, PicturePacket};
 use super::timing::Timing;
 use crate::clock::{MediaClock, MediaTime};
+use crate::subscribe::encoded::{EncodedPicture, EncodedPictures};
 use crate::subscribe::micros::{MILLISECOND, Micros, micros};
 use crate::subscribe::sync::Pair;
 use crate::units::Resolution;
@@ -49,6 +50,8 @@ pub(crate) struct PictureFigures {
     dropped: AtomicU64,
     width: AtomicU32,
     height: AtomicU32,
+    /// Whether the last frame was in VP8.
+    vp8: AtomicBool,
     buffered_micros: AtomicU64,
     buffered: AtomicU64,
     decode_micros: AtomicU64,
@@ -62,7 +65,7 @@ pub(crate) struct PictureFigures {
 }
 
 impl PictureFigures {
-    /// Frames.
+    /// Frames; with those that were handed on to be decoded.
     pub(crate) fn decoded(&self) -> u64 {
         self.decoded.load(Ordering::Relaxed)
     }
@@ -75,6 +78,20 @@ impl PictureFigures {
     /// Of the last frame.
     pub(crate) fn size(&self) -> Resolution {
         Resolution::new(self.width.load(Ordering::Relaxed), self.height.load(Ordering::Relaxed))
+    }
+
+    fn tell_size(&self, size: Resolution) {
+        self.width.store(size.width, Ordering::Relaxed);
+        self.height.store(size.height, Ordering::Relaxed);
+    }
+
+    /// Of the last frame, as in SDP.
+    pub(crate) fn codec(&self) -> &'static str {
+        if self.vp8.load(Ordering::Relaxed) {
+            "VP8"
+        } else {
+            "H264"
+        }
     }
 
     /// Time that frames waited before they were decoded, and how many they were.
@@ -130,6 +147,7 @@ pub(crate) fn start(
     clock: MediaClock,
     pair: Arc<Pair>,
     mailbox: &Arc<Mailbox>,
+    encoded: &Arc<EncodedPictures>,
     figures: &Arc<PictureFigures>,
 ) -> std::io::Result<PictureInlet> {
     let (sender, events) = sync_channel(QUEUE);
@@ -141,6 +159,7 @@ pub(crate) fn start(
         timing: Timing::new(pair),
         decoder: None,
         pictures,
+        encoded: Arc::clone(encoded),
         rotation: Rotation::default(),
         waiting: None,
         asked: None,
@@ -163,6 +182,7 @@ struct Show {
     /// Made with the first frame, since many slots never get one, and anew after an error.
     decoder: Option<Decoder>,
     pictures: Sender,
+    encoded: Arc<EncodedPictures>,
     /// As it was last told: senders tell it with keyframes and changes only (3GPP TS 26.114 §7.4.5).
     rotation: Rotation,
     /// A frame that is not due yet.
@@ -232,7 +252,10 @@ impl Show {
             else {
                 break;
             };
-            self.decode(&unit, now);
+            self.show(unit, now);
+        }
+        if self.encoded.take_keyframe_wish() {
+            self.frames.give_up();
         }
         self.ask_for_keyframe();
         self.figures
@@ -241,7 +264,7 @@ impl Show {
         *self.figures.needed_from.lock().unwrap_or_else(PoisonError::into_inner) = self.frames.needed_from();
     }
 
-    fn decode(&mut self, unit: &AccessUnit, now: Micros) {
+    fn show(&mut self, unit: AccessUnit, now: Micros) {
         let late = now - self.timing.due(unit.timestamp, now);
         if late > TOO_LATE && !unit.keyframe {
             tracing::debug!(late_ms = late / MILLISECOND, "too slow for these pictures");
@@ -253,6 +276,38 @@ impl Show {
             self.rotation = rotation;
         }
         let is_shown = late <= LATE || !self.frames.has_more();
+        let add = |counter: &AtomicU64, value: u64| counter.fetch_add(value, Ordering::Relaxed);
+        add(
+            &self.figures.buffered_micros,
+            u64::try_from(now - unit.arrival).unwrap_or(0),
+        );
+        add(&self.figures.buffered, 1);
+        self.figures
+            .vp8
+            .store(unit.codec == PictureCodec::Vp8, Ordering::Relaxed);
+        match unit.codec {
+            PictureCodec::H264 => self.decode(&unit, is_shown),
+            PictureCodec::Vp8 => self.hand_on(unit, is_shown),
+        }
+    }
+
+    /// Counts as decoded: how the one does who takes it, nobody tells. One that nobody takes was not shown.
+    fn hand_on(&mut self, unit: AccessUnit, is_shown: bool) {
+        self.figures.decoded.fetch_add(1, Ordering::Relaxed);
+        if let Some(size) = unit.size {
+            self.figures.tell_size(size);
+        }
+        let taken = self.encoded.send(EncodedPicture {
+            capture: captured(&unit),
+            data: unit.data,
+            keyframe: unit.keyframe,
+            rotation: self.rotation,
+            shown: is_shown,
+        });
+        self.passed_over += u64::from(!taken || !is_shown);
+    }
+
+    fn decode(&mut self, unit: &AccessUnit, is_shown: bool) {
         let started = Instant::now();
         let decoder = match self.decoder.take().map_or_else(Decoder::new, Ok) {
             Ok(decoder) => self.decoder.insert(decoder),
@@ -268,17 +323,11 @@ impl Show {
         self.timing.decoded(took.as_micros() as Micros);
         let add = |counter: &AtomicU64, value: u64| counter.fetch_add(value, Ordering::Relaxed);
         add(&self.figures.decode_micros, took.as_micros() as u64);
-        add(
-            &self.figures.buffered_micros,
-            u64::try_from(now - unit.arrival).unwrap_or(0),
-        );
-        add(&self.figures.buffered, 1);
         match result {
             Ok(Some(mut frame)) => {
                 add(&self.figures.decoded, 1);
-                self.figures.width.store(frame.size().width, Ordering::Relaxed);
-                self.figures.height.store(frame.size().height, Ordering::Relaxed);
-                frame.capture = MediaTime::from_duration(Duration::from_micros(unit.arrival.max(0) as u64));
+                self.figures.tell_size(frame.size());
+                frame.capture = captured(unit);
                 frame.rotation = self.rotation;
                 self.pictures.send(frame);
             }
@@ -314,6 +363,11 @@ impl Show {
         }
         self.asked = Some(now);
     }
+}
+
+/// When it came, which is what is known here of when it was captured.
+fn captured(unit: &AccessUnit) -> MediaTime {
+    MediaTime::from_duration(Duration::from_micros(unit.arrival.max(0) as u64))
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use super::jitter::{SoundCounts, SoundPacket};
 use super::mixer::{Fader, Limiter, Volume};
 use super::reference::{ReferenceBlock, Tap};
 use super::stream::SoundStream;
-use crate::audio::playback::{BLOCK_VALUES, Output, SoundState, Speaker};
+use crate::audio::playback::{Asked, BLOCK_VALUES, Output, SoundState, Speaker};
 use crate::clock::MediaClock;
+use crate::devices::DeviceChoice;
 use crate::subscribe::micros::micros;
 use crate::subscribe::sync::Pair;
 
@@ -36,6 +37,8 @@ pub(crate) enum SoundEvent {
     Report(usize, u64, i64),
     /// Somebody wants to hear the mix.
     Tap(Tap),
+    /// It is to be heard from another device.
+    Output(DeviceChoice, Asked),
     /// It is over.
     Close,
 }
@@ -125,6 +128,7 @@ impl Room {
                 }
                 self.taps.push(tap);
             }
+            SoundEvent::Output(choice, asked) => self.speaker.switch(choice, asked, Instant::now()),
             SoundEvent::Close => {}
         }
     }

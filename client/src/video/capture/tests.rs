@@ -9,6 +9,8 @@ use crate::{source::SourceState, units::Resolution, video::mailbox::Delivery};
 /// A device that can be unplugged, and whose driver can hang or panic.
 #[derive(Default)]
 struct Device {
+    /// A window that was closed, and not a camera that was unplugged.
+    gone: AtomicBool,
     present: AtomicBool,
     hangs: AtomicBool,
     panics_on_close: AtomicBool,
@@ -51,6 +53,11 @@ fn device() -> (Arc<Device>, Arc<Open>) {
     });
     let opening = Arc::clone(&device);
     let open = move || {
+        if opening.gone.load(Ordering::Acquire) {
+            return Err(CaptureError::Gone {
+                name: "the window".into(),
+            });
+        }
         if !opening.present.load(Ordering::Acquire) {
             return Err(CaptureError::NoDevice { class: "camera" });
         }
@@ -95,6 +102,19 @@ fn a_camera_that_was_unplugged_comes_back_by_itself() {
     while let Delivery::Frame(_) = mailbox.take(Instant::now()) {}
     device.present.store(true, Ordering::Release);
     assert!(delivers(&mailbox));
+}
+
+#[test]
+fn what_is_gone_for_good_is_not_waited_for() {
+    let (device, open) = device();
+    let (capture, mailbox) = start(open);
+    assert!(delivers(&mailbox));
+    device.gone.store(true, Ordering::Release);
+    device.present.store(false, Ordering::Release);
+    assert_eq!(capture.ended.recv(), Err(mpsc::RecvError), "the thread ends");
+    assert!(matches!(capture.state().get(), SourceState::Gone { why } if why == "the window was closed"));
+    capture.state().set_lost("window", "no picture for two seconds");
+    assert!(capture.state().is_gone(), "silence is no news of it");
 }
 
 #[test]

@@ -35,7 +35,11 @@ pub(crate) enum MediaPath {
 pub(crate) struct Received {
     /// The media section that it came in by.
     pub(crate) mid: String,
+    /// Of its simulcast layer.
+    pub(crate) rid: Option<String>,
     pub(crate) kind: MediaKind,
+    /// As a decoder takes it: Annex B for pictures.
+    pub(crate) data: Vec<u8>,
     pub(crate) keyframe: bool,
     /// When it was captured, by the RTP timestamp and the last sender report.
     pub(crate) captured: Option<SystemTime>,
@@ -51,8 +55,10 @@ pub(crate) struct Peer {
 
 /// What a test has the server do.
 enum Command {
-    /// Ask for a keyframe, of the first picture or of this section's.
-    Keyframe(Option<String>),
+    /// Ask for a keyframe, of the first picture or of this section's, or of one of its layers.
+    Keyframe(Option<String>, Option<String>),
+    /// Say what is to be sent at the most, in bits per second.
+    Limit(u64),
     /// Answer another offer.
     Answer(String, SyncSender<String>),
 }
@@ -114,13 +120,26 @@ impl Peer {
 
     /// Sends a PLI.
     pub(crate) fn ask_for_keyframe(&self) {
-        self.commands.send(Command::Keyframe(None)).expect("a running server");
+        self.commands
+            .send(Command::Keyframe(None, None))
+            .expect("a running server");
     }
 
     /// Sends a PLI for the picture of one section.
     pub(crate) fn ask_for_keyframe_of(&self, mid: &str) {
-        let command = Command::Keyframe(Some(mid.to_owned()));
+        let command = Command::Keyframe(Some(mid.to_owned()), None);
         self.commands.send(command).expect("a running server");
+    }
+
+    /// Sends a PLI for one simulcast layer.
+    pub(crate) fn ask_for_keyframe_of_layer(&self, rid: &str) {
+        let command = Command::Keyframe(None, Some(rid.to_owned()));
+        self.commands.send(command).expect("a running server");
+    }
+
+    /// Sends a REMB: in bits per second.
+    pub(crate) fn limit(&self, most: u64) {
+        self.commands.send(Command::Limit(most)).expect("a running server");
     }
 
     /// Answers another offer on the same connection.
@@ -203,7 +222,14 @@ fn run(
 
 fn obey(rtc: &mut Rtc, command: Command, kinds: &HashMap<Mid, MediaKind>) {
     match command {
-        Command::Keyframe(of) => {
+        Command::Limit(most) => {
+            let pictures = kinds.iter().find(|(_, kind)| kind.is_video());
+            let (mid, _) = pictures.expect("a picture");
+            let mut direct = rtc.direct_api();
+            let stream = direct.stream_rx_by_mid(*mid, None).expect("a picture that has come");
+            stream.request_remb(most.into());
+        }
+        Command::Keyframe(of, layer) => {
             let is_meant = |mid: &Mid, kind: MediaKind| match &of {
                 Some(of) => **mid == **of,
                 None => kind == MediaKind::Video,
@@ -211,7 +237,7 @@ fn obey(rtc: &mut Rtc, command: Command, kinds: &HashMap<Mid, MediaKind>) {
             let video = kinds.iter().find(|(mid, kind)| is_meant(mid, **kind));
             let mut writer = video.and_then(|(mid, _)| rtc.writer(*mid)).expect("a video track");
             writer
-                .request_keyframe(None, KeyframeRequestKind::Pli)
+                .request_keyframe(layer.as_deref().map(Into::into), KeyframeRequestKind::Pli)
                 .expect("PLI is negotiated");
         }
         Command::Answer(offer, answer) => {
@@ -235,7 +261,9 @@ fn received(mid: Mid, kind: MediaKind, data: &MediaData) -> Received {
     });
     Received {
         mid: mid.to_string(),
+        rid: data.rid.map(|rid| rid.to_string()),
         kind,
+        data: data.data.to_vec(),
         keyframe: data.is_keyframe(),
         captured,
         arrived: SystemTime::now(),

@@ -10,6 +10,7 @@ fn packet(sequence: i64, keyframe: bool) -> PicturePacket {
         sequence,
         timestamp: frame * 2_700,
         marker: sequence.rem_euclid(3) == 2,
+        codec: PictureCodec::H264,
         arrival: sequence * 10 * MILLISECOND,
         rotation: None,
         payload: vec![if keyframe && first { 0x65 } else { 0x61 }, frame as u8].into(),

@@ -55,6 +55,7 @@ impl Publisher {
                 sequence: self.sequence,
                 timestamp: i64::from(now.rtp_ticks(90_000)),
                 marker: place == last,
+                codec: PictureCodec::H264,
                 arrival: micros(now),
                 rotation: (place == last && self.number == 1).then_some(Rotation::Quarter),
                 payload,
@@ -79,7 +80,7 @@ fn number(frame: &Frame) -> u32 {
 
 fn slot() -> (Publisher, PictureInlet, Arc<Mailbox>, Arc<PictureFigures>) {
     let (clock, mailbox, figures) = (MediaClock::start(), Mailbox::new(), Arc::new(PictureFigures::default()));
-    let inlet = start(clock, Arc::default(), &mailbox, &figures).expect("a thread");
+    let inlet = start(clock, Arc::default(), &mailbox, &Arc::default(), &figures).expect("a thread");
     (Publisher::new(clock), inlet, mailbox, figures)
 }
 
@@ -188,4 +189,104 @@ fn closing_ends_the_thread_and_nothing_is_shown_any_more() {
         send(&inlet, publisher.next());
         thread::yield_now();
     }
+}
+
+/// A slot with somebody in it who sends VP8, and the sound that it is in time with.
+struct Vp8Slot {
+    clock: MediaClock,
+    inlet: PictureInlet,
+    encoded: Arc<EncodedPictures>,
+    figures: Arc<PictureFigures>,
+    pair: Arc<Pair>,
+}
+
+impl Vp8Slot {
+    fn open() -> Self {
+        let (clock, encoded, figures, pair) = (MediaClock::start(), Arc::default(), Arc::default(), Arc::default());
+        let inlet = start(clock, Arc::clone(&pair), &Mailbox::new(), &encoded, &figures).expect("a thread");
+        Self {
+            clock,
+            inlet,
+            encoded,
+            figures,
+            pair,
+        }
+    }
+
+    /// One packet of a picture that is captured and comes now.
+    fn send(&self, sequence: i64, keyframe: bool) -> i64 {
+        const KEYFRAME: &[u8] = &[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 7];
+        let now = self.clock.now();
+        let timestamp = i64::from(now.rtp_ticks(90_000));
+        self.inlet.send(PictureEvent::Packet(PicturePacket {
+            sequence,
+            timestamp,
+            marker: true,
+            codec: PictureCodec::Vp8,
+            arrival: micros(now),
+            rotation: keyframe.then_some(Rotation::Half),
+            payload: Bytes::from_static(if keyframe { KEYFRAME } else { &[0x10, 0x11, 7] }),
+        }));
+        timestamp
+    }
+
+    async fn next(&self) -> EncodedPicture {
+        let waiting = tokio::time::timeout(PATIENCE, self.encoded.receive());
+        waiting.await.expect("a picture").expect("it goes on")
+    }
+}
+
+#[tokio::test]
+async fn vp8_is_handed_on_as_it_came_with_its_rotation() {
+    let slot = Vp8Slot::open();
+    for sequence in 0..5 {
+        slot.send(sequence, sequence == 0);
+        let picture = slot.next().await;
+        assert_eq!((picture.keyframe, picture.rotation), (sequence == 0, Rotation::Half));
+        assert_eq!(picture.data.last(), Some(&7));
+    }
+    let figures = &slot.figures;
+    assert_eq!((figures.decoded(), figures.size()), (5, Resolution::new(320, 180)));
+    assert_eq!((figures.codec(), figures.keyframes_wanted()), ("VP8", 0));
+}
+
+#[tokio::test]
+async fn vp8_that_could_not_be_decoded_is_followed_by_the_wish_for_a_keyframe() {
+    let slot = Vp8Slot::open();
+    slot.send(0, true);
+    slot.next().await;
+    slot.encoded.restart();
+    let deadline = Instant::now() + PATIENCE;
+    let mut sequence = 1;
+    let asking = async {
+        while !slot.figures.take_keyframe_wish() {
+            assert!(Instant::now() < deadline, "nothing was asked for");
+            slot.send(sequence, false);
+            sequence += 1;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        slot.send(sequence, true);
+    };
+    let (picture, ()) = tokio::join!(slot.next(), asking);
+    assert!(picture.keyframe, "nothing else is of any use");
+}
+
+#[tokio::test]
+async fn vp8_waits_for_the_sound_of_the_same_person() {
+    const LATER: Duration = Duration::from_millis(400);
+    let slot = Vp8Slot::open();
+    let begun = Instant::now();
+    let now = slot.clock.now();
+    // The server's clock says 700 s, and what it sends as sound then is heard 400 ms later.
+    slot.inlet
+        .send(PictureEvent::Report(700 << 32, i64::from(now.rtp_ticks(90_000))));
+    slot.pair.sound_plays(
+        micros(now) + LATER.as_micros() as Micros - 700 * crate::subscribe::micros::SECOND,
+        micros(now),
+    );
+    slot.send(0, true);
+    slot.next().await;
+    let waited = begun.elapsed();
+    // Less what passed before the packet was made.
+    assert!(waited + Duration::from_millis(20) >= LATER, "{waited:?}");
 }

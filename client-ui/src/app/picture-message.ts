@@ -1,0 +1,39 @@
+/** Bytes before a picture, as `src-tauri/src/media/feeds.rs` writes them. */
+const HEADER_BYTES = 20;
+
+/** What follows the header: planes, or a frame that is decoded here. */
+const KINDS = ['i420', 'delta', 'key'] as const;
+
+/** A picture of the app's. */
+export interface PictureMessage {
+  /** `delta` and `key` are frames in VP8; the first refers to others. */
+  readonly kind: (typeof KINDS)[number];
+  /** Quarter turns clockwise. */
+  readonly turns: number;
+  /** Whether it is to be shown, and not only to be decoded because others refer to it. */
+  readonly shown: boolean;
+  /** In pixels; 0 where the picture itself tells it. */
+  readonly width: number;
+  readonly height: number;
+  /** When it was captured, in microseconds on the app's clock. */
+  readonly timestampUs: number;
+  readonly content: Uint8Array<ArrayBuffer>;
+}
+
+/** Reads a message; `null` where it is not a picture. */
+export function pictureIn(message: ArrayBuffer): PictureMessage | null {
+  if (message.byteLength <= HEADER_BYTES) {
+    return null;
+  }
+  const view = new DataView(message);
+  const kind = KINDS[view.getUint8(0)];
+  const [width, height] = [view.getUint32(4, true), view.getUint32(8, true)];
+  const content = new Uint8Array(message, HEADER_BYTES);
+  // Planes of 4:2:0: luma, and two of a quarter of that.
+  const whole = kind !== 'i420' || (width > 0 && height > 0 && content.length === (width * height * 3) / 2);
+  if (kind === undefined || !whole) {
+    return null;
+  }
+  const [turns, shown] = [view.getUint8(1) % 4, view.getUint8(2) !== 0];
+  return { kind, turns, shown, width, height, timestampUs: Number(view.getBigUint64(12, true)), content };
+}

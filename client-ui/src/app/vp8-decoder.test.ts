@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { PictureMessage } from './picture-message';
+import { Vp8Decoder, decodesVp8 } from './vp8-decoder';
+
+/** A web view's decoder that gives out a frame when it is told to. */
+class FakeDecoder {
+  static opened: FakeDecoder[] = [];
+  static supported: boolean | Error = true;
+  state: CodecState = 'unconfigured';
+  readonly chunks: EncodedVideoChunkInit[] = [];
+  readonly #init: VideoDecoderInit;
+
+  constructor(init: VideoDecoderInit) {
+    this.#init = init;
+    FakeDecoder.opened.push(this);
+  }
+
+  static isConfigSupported(): Promise<{ supported: boolean }> {
+    return FakeDecoder.supported instanceof Error
+      ? Promise.reject(FakeDecoder.supported)
+      : Promise.resolve({ supported: FakeDecoder.supported });
+  }
+
+  configure(): void {
+    this.state = 'configured';
+  }
+
+  decode(chunk: EncodedVideoChunkInit): void {
+    this.chunks.push(chunk);
+  }
+
+  close(): void {
+    this.state = 'closed';
+  }
+
+  give(timestamp: number): { close: ReturnType<typeof vi.fn> } {
+    const frame = { timestamp, close: vi.fn() };
+    this.#init.output(frame as unknown as VideoFrame);
+    return frame;
+  }
+
+  fail(): void {
+    this.state = 'closed';
+    this.#init.error(new DOMException('', 'EncodingError'));
+  }
+}
+
+function picture(timestampUs: number, kind: 'key' | 'delta' = 'delta', shown = true): PictureMessage {
+  return { kind, turns: 1, shown, width: 0, height: 0, timestampUs, content: new Uint8Array(1) };
+}
+
+function world() {
+  const shown: number[] = [];
+  const changed = vi.fn();
+  const decoder = new Vp8Decoder({ picture: (frame, turns) => shown.push(frame.timestamp + turns), changed });
+  const view = (): FakeDecoder => FakeDecoder.opened.at(-1) ?? expect.fail('no decoder');
+  return { decoder, shown, changed, view };
+}
+
+beforeEach(() => {
+  FakeDecoder.opened = [];
+  FakeDecoder.supported = true;
+  vi.stubGlobal('VideoDecoder', FakeDecoder);
+  vi.stubGlobal('EncodedVideoChunk', function chunk(init: EncodedVideoChunkInit) {
+    return init;
+  });
+});
+afterEach(() => void vi.unstubAllGlobals());
+
+describe('Vp8Decoder', () => {
+  it('gives out what is to be shown, and closes what is only decoded', () => {
+    const { decoder, shown, changed, view } = world();
+    decoder.decode(picture(10, 'key'));
+    decoder.decode(picture(20, 'delta', false));
+    expect(view().chunks.map(({ type, timestamp }) => [type, timestamp])).toEqual([
+      ['key', 10],
+      ['delta', 20],
+    ]);
+    view().give(10);
+    expect(view().give(20).close).toHaveBeenCalled();
+    expect(shown).toEqual([11]);
+    expect(changed).toHaveBeenCalledTimes(2);
+    expect(decoder.takeLost()).toBe(false);
+  });
+
+  it('takes no more than it can hold until a frame comes out', () => {
+    const { decoder, view } = world();
+    [10, 20, 30].forEach((at) => decoder.decode(picture(at, at === 10 ? 'key' : 'delta')));
+    expect(decoder.isReady).toBe(false);
+    // The first one was never given out.
+    view().give(20);
+    expect(decoder.isReady).toBe(true);
+  });
+
+  it('needs a keyframe at first', () => {
+    const { decoder } = world();
+    decoder.decode(picture(10));
+    expect(FakeDecoder.opened).toHaveLength(0);
+    expect([decoder.takeLost(), decoder.takeLost()]).toEqual([true, false]);
+    expect(decoder.isReady).toBe(true);
+  });
+
+  it('begins anew with a keyframe after an error', () => {
+    const { decoder, shown, changed, view } = world();
+    decoder.decode(picture(10, 'key'));
+    const broken = view();
+    broken.fail();
+    expect(changed).toHaveBeenCalledTimes(1);
+    expect(decoder.isReady).toBe(true);
+    decoder.decode(picture(20));
+    expect(decoder.takeLost()).toBe(true);
+    decoder.decode(picture(30, 'key'));
+    expect(FakeDecoder.opened).toHaveLength(2);
+    expect(broken.give(10).close, 'of the decoder that was given up').toHaveBeenCalled();
+    view().give(30);
+    expect(shown).toEqual([31]);
+  });
+
+  it('begins anew where the web view throws', () => {
+    const { decoder, view } = world();
+    decoder.decode(picture(10, 'key'));
+    vi.spyOn(view(), 'decode').mockImplementation(() => {
+      throw new DOMException('', 'DataError');
+    });
+    decoder.decode(picture(20));
+    expect([view().state, decoder.takeLost()]).toEqual(['closed', true]);
+  });
+
+  it('frees the decoder when it is closed', () => {
+    const { decoder, view } = world();
+    decoder.close();
+    decoder.decode(picture(10, 'key'));
+    decoder.close();
+    expect(view().state).toBe('closed');
+  });
+});
+
+describe('whether the web view decodes VP8', () => {
+  it.each([
+    [true, true],
+    [false, false],
+    [new Error('it knows no such thing'), false],
+  ])('%s is %s', async (supported, expected) => {
+    FakeDecoder.supported = supported;
+    expect(await decodesVp8()).toBe(expected);
+  });
+
+  it('is not so where there is no decoder', async () => {
+    vi.stubGlobal('VideoDecoder', undefined);
+    expect(await decodesVp8()).toBe(false);
+  });
+});
