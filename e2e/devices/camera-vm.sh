@@ -1,10 +1,20 @@
 #!/usr/bin/env bash
-# camera-vm.sh JOB.sh FOLDER PROGRAM…: boots Debian's own kernel under QEMU, without hardware support, with two V4L2
+# camera-vm.sh [--this-system PORT] JOB.sh FOLDER PROGRAM…: boots Debian's own kernel under QEMU, without hardware support, with two V4L2
 # cameras (the kernel's vivid driver, /dev/video0 and /dev/video1) and an ALSA card (snd-aloop), and runs JOB.sh there.
 # Each PROGRAM is in the PATH there, with its shared libraries; FOLDER is /mnt there; the host is 10.0.2.2.
+# With --this-system this machine's own files are at /system there, to be read and run, and what listens at port 4444 there
+# is reached at PORT of 127.0.0.1.
 # Nothing is installed into this machine's kernel. What is downloaded is kept in $FOOTLIGHT_CACHE.
 set -euo pipefail
 
+memory=1024 forward='' system=() word=''
+if [[ $1 == --this-system ]]; then
+  memory=3072 forward=",hostfwd=tcp:127.0.0.1:$2-:4444" word=this_system
+  # Many file systems become one there, whose files must not share their numbers.
+  system=(-fsdev local,id=system,path=/,security_model=none,readonly=on,multidevs=remap
+    -device virtio-9p-pci,fsdev=system,mount_tag=system)
+  shift 2
+fi
 job=$1 folder=$2
 shift 2
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -73,10 +83,10 @@ chmod +x "$root/init" "$root/job.sh"
 (cd "$root" && find . | cpio -o -H newc --quiet) > "$work/initramfs"
 
 # In the background and waited for, so that a signal to this script is acted on at once.
-qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -cpu max -M q35,hpet=off -smp 2 -m 1024 -nodefaults -no-user-config \
+qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -cpu max -M q35,hpet=off -smp 2 -m $memory -nodefaults -no-user-config \
   -no-reboot -display none -serial stdio -kernel "$cache/vmlinux-$version" -initrd "$work/initramfs" \
-  -append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=unstable clocksource=acpi_pm no_timer_check random.trust_cpu=on" \
-  -netdev user,id=net -device virtio-net-pci,netdev=net \
+  -append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=unstable clocksource=acpi_pm no_timer_check random.trust_cpu=on $word" \
+  "${system[@]}" -netdev "user,id=net$forward" -device virtio-net-pci,netdev=net \
   -fsdev "local,id=share,path=$folder,security_model=none" -device virtio-9p-pci,fsdev=share,mount_tag=share < /dev/null &
 machine=$!
 trap 'kill "$machine" 2> /dev/null || true; rm -rf "$work"' EXIT

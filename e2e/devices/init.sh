@@ -24,6 +24,16 @@ ip link set eth0 up
 ip route add default via 10.0.2.2
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share /mnt
 
+# The files of the machine around this one, with places of its own for what is written.
+if grep -q this_system /proc/cmdline; then
+  mkdir /system
+  mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose system /system
+  for folder in tmp run root var/tmp; do mount -t tmpfs tmp /system/$folder; done
+  for folder in dev dev/pts dev/shm; do mount -o bind /$folder /system/$folder; done
+  mount -t proc proc /system/proc
+  mount -t sysfs sys /system/sys
+fi
+
 # vivid starts at 25/2 frames a second, which is no whole number of frames: as a camera's own default it is rare.
 for device in 0 1; do
   v4l2-ctl -d /dev/video$device --set-fmt-video=width=320,height=180,pixelformat=YUYV --set-parm=30 > /dev/null

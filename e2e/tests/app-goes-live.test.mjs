@@ -2,19 +2,23 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ENTER, makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
 import { launchChromium, openPage } from '../fixtures/browsers.mjs';
-import { PEOPLE, arrive, enter, goOnStage, reads, say, withoutCodec } from '../fixtures/room.mjs';
+import { PEOPLE, arrive, enter, goOnStage, reads, say } from '../fixtures/room.mjs';
 import { E2E, PYTHON } from '../fixtures/places.mjs';
 import { run } from '../fixtures/programs.mjs';
 import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
 import { startAgain, startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
-import { assertOnlyForward, followSound, framesRead, median, movesOn, pictures, says, toneHeard, watch } from '../fixtures/watching.mjs';
+import { assertOnlyForward, delays, followSound, followStage, framesRead, median, movesOn, pictures, says, toneHeard, watch } from '../fixtures/watching.mjs';
 
 /** What the microphone of this computer hears, in hertz. */
-const VOICE = 554;
+const VOICE = 2200;
+
+/** How long the computer sleeps, in milliseconds: longer than the server waits for a publisher's packets before it gives up. */
+const SLEEP_MS = 40_000;
 
 test('the app goes live with its own devices, is seen and heard, and talks with who watches', async (t) => {
   const server = await startServer(t);
@@ -48,6 +52,12 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
   await followSound(page);
   assert.equal(median(await toneHeard(page, 10)), 440);
   await app.photograph('live');
+
+  await t.test('sound and picture arrive together', async (t) => {
+    const { sound, picture } = await delays(page, 8);
+    t.diagnostic(`shown ${picture.toFixed(0)} ms and heard ${sound.toFixed(0)} ms after capture`);
+    assert.ok(Math.abs(sound - picture) < 100, `sound ${sound} ms, picture ${picture} ms`);
+  });
 
   await t.test('chat goes both ways', async () => {
     await say(page, 'Good evening');
@@ -98,9 +108,19 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
     await app.says('Ada’s evening');
   });
 
+  await t.test('the computer sleeps, and wakes up on air', async () => {
+    app.program.signal('SIGSTOP');
+    await sleep(SLEEP_MS);
+    app.program.signal('SIGCONT');
+    await app.element('[data-testid="live-status"][data-live="true"]');
+    await says(page, 'live', 120_000);
+    await followStage(page);
+    await movesOn(page, 30);
+    assertOnlyForward(await pictures(page));
+  });
+
   await t.test('a guest from a browser is shown and heard in the app', async () => {
     const bea = await arrive(t, browser, 'Bea');
-    await withoutCodec(bea, 'video/VP8');
     await enter(bea, server.url, session, 'Bea');
     await bea.getByTestId('ask').click();
     await app.click('[role="tab"]:nth-of-type(2)');
@@ -109,8 +129,31 @@ test('the app goes live with its own devices, is seen and heard, and talks with 
     await until('the app draws the guest', () => app.evaluate(isDrawn, PEOPLE.Bea.colour), 60_000);
     await until('the guest is heard', async () => (await speaker.share(PEOPLE.Bea.hertz)) > 0.5, 60_000);
     await app.photograph('guest');
+
+    // From the loudspeaker into the microphone of the same computer: the guest would hear herself.
+    await speaker.echo();
+    await until('the guest hears no echo of herself', () => hearsOnly(bea, []));
+    await app.click('[aria-label="Devices and quality"]');
+    await app.photograph('devices');
+    await app.click('[data-testid="clean-voice"]');
+    await until('she hears herself where nothing is done about it', () => hearsOnly(bea, [PEOPLE.Bea.hertz]));
+    await app.click('[data-testid="clean-voice"]');
+    await until('she hears herself no more', () => hearsOnly(bea, []));
+    await app.click('dialog [aria-label="Close"]');
   });
 });
+
+/**
+ * Whether the loudest of each sound that a page plays is at one of these pitches, and none is missing.
+ * @param {import('playwright-core').Page} page
+ * @param {number[]} pitches in hertz
+ */
+async function hearsOnly(page, pitches) {
+  const tones = await page.evaluate(() => window.person.tones());
+  const same = tones.length === pitches.length && tones.every((tone, index) => Math.abs(tone - (pitches[index] ?? 0)) <= 10);
+  if (!same) throw new Error(`heard: ${tones.map(Math.round).join(', ') || 'nothing'}`);
+  return true;
+}
 
 /**
  * What an independent decoder makes of a recording.

@@ -35,6 +35,13 @@ test('the app is the server, shares a window, and asks before it leaves its view
     await app.says('No stream at this address');
   });
 
+  /** @param {string} state of the tray's first entry */
+  const trayShows = (state) =>
+    until(`the tray shows ${state}`, () => state in (desktop.tray?.entries ?? {}) || Promise.reject(new Error(JSON.stringify(desktop.tray))));
+  await trayShows('Off air');
+  const idleIcon = desktop.tray?.icon;
+  assert.equal(desktop.tray?.entries['Mute'], false, 'nothing to mute');
+
   await app.click('a[href="/"]');
   await app.click('=Go live');
   await app.choose('[data-testid="camera-picker"]', 'Test pattern');
@@ -47,6 +54,17 @@ test('the app is the server, shares a window, and asks before it leaves its view
   await enter(dan, new URL(address).origin, session, 'Dan');
   await hears(dan, ['Ann']);
 
+  await t.test('the tray says that one is on air, mutes and unmutes', async () => {
+    await trayShows('On air');
+    assert.notEqual(desktop.tray?.icon, idleIcon);
+    await desktop.pressInTray('Mute');
+    await hears(dan, []);
+    await trayShows('On air, muted');
+    await desktop.pressInTray('Unmute');
+    await hears(dan, ['Ann']);
+    await trayShows('On air');
+  });
+
   await t.test('keys mute and unmute from any other program', async () => {
     await desktop.press('ctrl+alt+m');
     await hears(dan, []);
@@ -55,7 +73,7 @@ test('the app is the server, shares a window, and asks before it leaves its view
   });
 
   await t.test('one window of several is shared, with nothing of the others', async () => {
-    await openWindow(t, desktop, 'A letter', PEOPLE.Screen.colour);
+    const letter = await openWindow(t, desktop, 'A letter', PEOPLE.Screen.colour);
     await openWindow(t, desktop, 'A secret', PEOPLE.Cem.colour);
     await app.click('[data-testid="screen-switch"]');
     await app.says('A secret');
@@ -77,7 +95,20 @@ test('the app is the server, shares a window, and asks before it leaves its view
       if (!shown.some(isLetter)) throw new Error(JSON.stringify(shown));
       return shown.length === 2;
     });
-    await app.click('[data-testid="screen-switch"]');
+
+    await letter.stop();
+    await until('the switch says so', () =>
+      app.evaluate(() => document.querySelector('[data-testid="screen-switch"]')?.getAttribute('aria-label') === 'Share your screen'),
+    );
+    await until('nothing of it is on air', async () => (await tracksOf(dan, session)).join(' ') === 'camera microphone');
+  });
+
+  await t.test('whoever looks at another window is told who asks to come on the stage', async () => {
+    assert.deepEqual(desktop.notifications, []);
+    await desktop.bringForward('A secret');
+    await dan.getByTestId('ask').click();
+    await until('a notification', () => desktop.notifications.length > 0);
+    assert.deepEqual(desktop.notifications, ['Dan asks to come on the stage.']);
   });
 
   await t.test('closing the window is asked about, and can be left', async () => {
@@ -108,4 +139,15 @@ function answers(address) {
     () => true,
     (error) => !/ECONNREFUSED/.test(String(error.cause?.code)),
   );
+}
+
+/**
+ * What of a session is on air.
+ * @param {import('playwright-core').Page} page of the same server
+ * @param {string} session
+ * @returns {Promise<string[]>}
+ */
+async function tracksOf(page, session) {
+  const { tracks } = await page.evaluate(async (id) => (await fetch(`/ws/live/${id}/stats`)).json(), session);
+  return tracks.map((/** @type {{ source: string }} */ { source }) => source).sort();
 }

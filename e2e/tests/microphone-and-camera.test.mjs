@@ -9,7 +9,7 @@ import { built, jsonLine, startProgram } from '../fixtures/programs.mjs';
 import { SMALL } from '../fixtures/publisher.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
-import { followSound, framesRead, median, says, STAGE, toneHeard, watch } from '../fixtures/watching.mjs';
+import { bars, followSound, framesRead, isColourBars, median, says, STAGE, toneHeard, watch } from '../fixtures/watching.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -103,21 +103,6 @@ const videoTrack = (page) =>
     return srcObject instanceof MediaStream ? srcObject.getVideoTracks()[0]?.id : undefined;
   });
 
-/**
- * The colours in the middle of eight equal columns near the foot of the picture, below the text that vivid writes.
- * @param {Page} page
- * @returns {Promise<number[][]>} red, green, blue
- */
-const bars = (page) =>
-  page.locator(STAGE).evaluate((video) => {
-    const canvas = document.createElement('canvas');
-    [canvas.width, canvas.height] = [80, 45];
-    const context = canvas.getContext('2d');
-    if (context === null) throw new Error('no canvas');
-    context.drawImage(/** @type {HTMLVideoElement} */ (video), 0, 0, canvas.width, canvas.height);
-    return Array.from({ length: 8 }, (_, column) => [...context.getImageData(column * 10 + 5, 41, 1, 1).data.slice(0, 3)]);
-  });
-
 /** @param {number[]} colour */
 const isGreen = ([red = 0, green = 0, blue = 0]) => red < 64 && green > 160 && blue < 64;
 
@@ -143,13 +128,3 @@ const watchForCard = (page) =>
 
 /** @param {Page} page */
 const cardWasShown = (page) => page.evaluate(() => document.documentElement.dataset['card'] === 'shown');
-
-/**
- * Whether the columns are vivid's colour bars: white, yellow, cyan, green, magenta, red, blue, black, at three quarters
- * of full brightness. vivid scrolls them never unless it is asked to.
- * @param {number[][]} columns
- */
-function isColourBars(columns) {
-  const expected = [[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]];
-  return columns.every((colour, column) => colour.every((value, channel) => value > 96 === (expected[column]?.[channel] === 1)));
-}

@@ -1,0 +1,129 @@
+// node app.mjs SECONDS: what the app's window costs, as one JSON object: times in milliseconds, shares of one core in percent, all
+// processes of the app's and the display's counted, memory in MB (proportional set size, smaps_rollup in proc(5)).
+import { readFile, readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { makeHome, openApp } from '../fixtures/app.mjs';
+import { startDesktop } from '../fixtures/desktop.mjs';
+import { startServer } from '../fixtures/server.mjs';
+import { until } from '../fixtures/wait.mjs';
+
+const seconds = Number(process.argv[2] ?? '20');
+
+/** How long the window is left alone before anything is measured, in milliseconds: what starting left to do is done by then. */
+const SETTLE_MS = 8_000;
+
+/** Clock ticks a second in /proc (proc(5), `sysconf(_SC_CLK_TCK)`), which Linux shows to programs as 100 everywhere. */
+const TICKS = 100;
+
+/** Programs of the app's, and the display that it is drawn on. */
+const MEASURED = /^(footlight-app|WebKit\w*Process|WebKitWebProces|WebKitNetworkPr|Xvfb)$/;
+
+/** @type {(() => unknown)[]} */
+const cleanup = [];
+/** What the fixtures take for a test. */
+const t = /** @type {import('node:test').TestContext} */ (
+  /** @type {unknown} */ ({ name: 'bench app', after: (/** @type {() => unknown} */ undo) => cleanup.push(undo), diagnostic: console.error })
+);
+
+try {
+  const server = await startServer(t);
+  const [home, desktop] = [await makeHome(t), await startDesktop(t)];
+  const begun = performance.now();
+  const app = await openApp(t, { home, display: desktop.display, env: desktop.env });
+  const startMs = performance.now() - begun;
+  await app.fill('#name', 'Ada');
+  await app.fill('#address', server.url);
+  await app.click('=Connect');
+  await app.element('main');
+  console.error('idle');
+  await sleep(SETTLE_MS);
+  const idle = await measured();
+  const memory = await pss();
+
+  await app.click('=Go live');
+  await app.choose('[data-testid="camera-picker"]', 'Test pattern');
+  await app.choose('[data-testid="microphone-picker"]', 'Test tone');
+  await until('the preview is drawn', () =>
+    app.evaluate(() => document.querySelector('canvas[data-testid="self"]')?.hasAttribute('data-drawn') ?? false),
+  );
+  await app.evaluate(() => {
+    const { drawImage } = CanvasRenderingContext2D.prototype;
+    const counter = Object.assign(window, { drawn: 0 });
+    CanvasRenderingContext2D.prototype.drawImage = function (/** @type {any[]} */ ...args) {
+      counter.drawn += 1;
+      return /** @type {any} */ (drawImage).apply(this, args);
+    };
+  });
+  const drawn = () => app.evaluate(() => /** @type {any} */ (window).drawn);
+  console.error('preview');
+  await sleep(SETTLE_MS);
+  const before = { drawn: await drawn(), at: performance.now() };
+  const preview = await measured();
+  const fps = ((await drawn()) - before.drawn) / ((performance.now() - before.at) / 1000);
+
+  await app.click('[data-testid="go-live"]');
+  await app.element('[data-testid="live-status"][data-live="true"]');
+  await desktop.minimize('.*Footlight');
+  console.error('live, minimised');
+  await sleep(SETTLE_MS);
+  const live = await measured();
+  console.log(JSON.stringify({ startMs, idle, memory, preview, fps, live }));
+} finally {
+  for (const undo of cleanup.toReversed()) await undo();
+}
+
+/** Shares of one core by program, in percent, over the time that is measured. */
+async function measured() {
+  const [before, from] = [await ticks(), performance.now()];
+  await sleep(seconds * 1000);
+  const [after, passed] = [await ticks(), (performance.now() - from) / 1000];
+  /** @type {Record<string, number>} */
+  const shares = {};
+  for (const [pid, { name, used }] of after) {
+    const spent = used - (before.get(pid)?.used ?? 0);
+    shares[name] = (shares[name] ?? 0) + (100 * spent) / TICKS / passed;
+  }
+  return shares;
+}
+
+/** What each process has used so far: fields 14 and 15 of `stat`. */
+async function ticks() {
+  /** @type {Map<string, { name: string, used: number }>} */
+  const found = new Map();
+  for (const pid of await processes()) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+    if (stat === null) continue;
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (MEASURED.test(name)) found.set(pid, { name, used: Number(fields[11]) + Number(fields[12]) });
+  }
+  return found;
+}
+
+/** Memory by program, without the display's. */
+async function pss() {
+  /** @type {Record<string, number>} */
+  const sizes = {};
+  for (const [pid, { name }] of await ticks()) {
+    const kilobytes = /^Pss:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => ''))?.[1];
+    if (name !== 'Xvfb') sizes[name] = (sizes[name] ?? 0) + Number(kilobytes ?? 0) / 1000;
+  }
+  return sizes;
+}
+
+/** Process ids of whatever this program has started, and of what that has started. */
+async function processes() {
+  /** @type {Map<string, string>} */
+  const parents = new Map();
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+    const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+    if (parent !== undefined) parents.set(pid, parent);
+  }
+  const isOurs = (/** @type {string | undefined} */ pid) => {
+    for (let at = pid; at !== undefined; at = parents.get(at)) if (at === String(process.pid)) return true;
+    return false;
+  };
+  return [...parents.keys()].filter(isOurs);
+}

@@ -1,0 +1,80 @@
+// The app receives by itself, without a browser's WebRTC: what browsers send is shown and heard in it, whatever they encode it in.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
+import { launchChromium } from '../fixtures/browsers.mjs';
+import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
+import { PEOPLE, arrive, goLive, withoutCodec } from '../fixtures/room.mjs';
+import { startServer } from '../fixtures/server.mjs';
+import { until } from '../fixtures/wait.mjs';
+
+/** Pictures, of ten a second, that show that they run. */
+const ENOUGH = 30;
+
+test('what Chromium sends untouched, and what only sends VP8, is seen and heard in the app', async (t) => {
+  const server = await startServer(t);
+  const [home, display] = [await makeHome(t), await startDisplay(t)];
+  const speaker = await startLoudspeaker(t, home);
+  const app = await openApp(t, { home, display, env: speaker.env });
+  await app.fill('#name', 'Ada');
+  await app.fill('#address', server.url);
+  await app.click('=Connect');
+  await app.says('The stage is dark');
+  const browser = await launchChromium(t);
+
+  for (const { name, codec } of /** @type {const} */ ([{ name: 'Ann', codec: 'H264' }, { name: 'Bea', codec: 'VP8' }])) {
+    await t.test(`${name}, in ${codec}`, async (t) => {
+      const page = await arrive(t, browser, name);
+      if (codec === 'VP8') await withoutCodec(page, 'video/H264');
+      const session = await goLive(page, server.url, { name, title: `${name}’s evening` });
+      assert.deepEqual(await picturesOnAir(server.url, session), [codec]);
+      await app.click(`a[href="/watch/${session}"]`);
+      await until('the app shows it', () => app.evaluate(shows, PEOPLE[name].colour), 60_000);
+      await until('the app plays it', async () => (await speaker.share(PEOPLE[name].hertz)) > 0.5, 60_000);
+      const before = await drawn(app);
+      await until('its pictures run', async () => (await drawn(app)) > before + ENOUGH);
+      await app.photograph(`watches-${codec}`);
+      await app.click('a[href="/"]');
+      await page.getByTestId('end').click();
+      await page.getByRole('dialog').getByRole('button', { name: 'End the stream' }).click();
+      // The next one's card would move to this one's place as it goes, and what moves cannot be pressed.
+      await app.says('The stage is dark');
+    });
+  }
+});
+
+/**
+ * The codecs of the pictures of a session.
+ * @param {string} url
+ * @param {string} session
+ * @returns {Promise<string[]>}
+ */
+async function picturesOnAir(url, session) {
+  return until('a picture is on air', async () => {
+    const { tracks } = await (await fetch(`${url}/ws/live/${session}/stats`)).json();
+    const pictures = tracks.filter((/** @type {{ kind: string }} */ { kind }) => kind === 'video');
+    return pictures.length > 0 && pictures.map((/** @type {{ codec: string }} */ { codec }) => codec.toUpperCase());
+  });
+}
+
+/** @param {import('../fixtures/app.mjs').AppWindow} app */
+const drawn = (app) => app.evaluate(() => window.drawn ?? 0);
+
+/**
+ * Whether the page shows a picture of one colour. From the first question on, its pictures are counted.
+ * @param {readonly number[]} colour
+ */
+function shows(colour) {
+  const canvases = [...document.querySelectorAll('canvas[data-drawn]')].filter((one) => one instanceof HTMLCanvasElement);
+  return canvases.some((canvas) => {
+    const pixel = canvas.getContext('2d')?.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data ?? [];
+    const is = colour.every((value, index) => Math.abs(value - (pixel[index] ?? 0)) < 40);
+    if (is && !('followed' in canvas.dataset)) {
+      canvas.dataset['followed'] = '';
+      window.drawn = 0;
+      canvas.addEventListener('drawn', () => (window.drawn = (window.drawn ?? 0) + 1));
+    }
+    return is;
+  });
+}
