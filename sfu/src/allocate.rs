@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 /// More room than a better layer takes that is asked for before it is taken, as a ratio. An estimate that wavers by a
 /// tenth to both sides must not make a layer come and go: 1.1 / 0.9 is 1.22.
-const HEADROOM: (u64, u64) = (5, 4);
+pub(crate) const HEADROOM: (u64, u64) = (5, 4);
 
 /// What goes before what. Sound is not among them: it is never left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::allocate::{Class, Demand, allocate, cost};
+use crate::allocate::{Class, Demand, HEADROOM, allocate, cost};
 use crate::limit::Room;
 use crate::peer::Role;
 use crate::relay::{Control, Recipient, RelayMessage};
@@ -78,7 +78,7 @@ pub(crate) struct Bandwidth {
     told: u64,
     /// [`LEAST_DESIRED`], where it gets pictures.
     least_desired: u64,
-    /// The best of all that is wanted.
+    /// What the best of all that is wanted takes, with the headroom that a rise to it asks for.
     best: u64,
     /// What is left of what the line carries, in bits per second; less than nothing where it is too little.
     left: i64,
@@ -196,6 +196,11 @@ impl Bandwidth {
         }
         if rises(&chosen) {
             self.risen_at = Some(now);
+        }
+        if chosen != best {
+            // An estimate that is enough for the best but not for the rise to it would be neither used nor probed.
+            let (times, of) = HEADROOM;
+            self.best = sound + cost(demands, &best) * times / of;
         }
         let signed = |bits: u64| i64::try_from(bits).unwrap_or(i64::MAX);
         self.left = signed(estimate).saturating_sub(signed(sound + cost(demands, &chosen)));
@@ -519,6 +524,25 @@ mod tests {
         let pauses: Vec<_> = rises.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
         assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1]), "{pauses:?}");
         assert!(pauses.last().is_some_and(|last| *last >= 16), "{pauses:?}");
+    }
+
+    #[test]
+    fn as_long_as_the_best_does_not_fit_so_much_is_desired_that_it_will() {
+        let sound = 40_000;
+        let best = *demand(None).rates.last().expect("three layers");
+        let now = Instant::now();
+        for estimate in (500_000..3_000_000).step_by(50_000) {
+            let mut line = Bandwidth::default();
+            line.observe(estimate);
+            let chosen = line.share(&[demand(Some(1))], sound, now)[0];
+            let desired = line.desire(0).expect("news");
+            if chosen == Some(2) {
+                assert_eq!(desired, sound + best);
+            } else {
+                line.observe(desired);
+                assert_eq!(line.share(&[demand(Some(1))], sound, now), [Some(2)], "{estimate}");
+            }
+        }
     }
 
     #[test]

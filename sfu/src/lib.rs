@@ -28,6 +28,7 @@ mod error;
 mod event;
 mod id;
 mod keyframe;
+mod keyframe_requests;
 mod layers;
 mod limit;
 mod mute;

@@ -10,7 +10,7 @@ use super::{Line, Network, Seen};
 impl Network {
     /// The line of a viewer, to be changed.
     pub(crate) fn line(&mut self, viewer: usize) -> &mut Line {
-        &mut self.viewers[viewer].line
+        &mut self.viewers[viewer].line.is
     }
 
     /// Since a viewer joined.
@@ -25,7 +25,7 @@ impl Network {
         let (mid, _) = mids.nth(slot).expect("a slot");
         let mut seen = viewer.seen[mid].clone();
         seen.until = self.now - viewer.joined_at;
-        seen.line_lost = viewer.lost;
+        seen.line_lost = viewer.line.lost;
         seen
     }
 
@@ -75,7 +75,7 @@ impl Network {
     pub(crate) fn used(&self, viewer: usize, since: Duration) -> f64 {
         let v = &self.viewers[viewer];
         let bytes: u64 = v.delivered.iter().filter(|(at, _)| *at >= since).map(|(_, b)| b).sum();
-        bytes as f64 * 8.0 / (v.line.rate as f64 * self.elapsed(viewer).saturating_sub(since).as_secs_f64())
+        bytes as f64 * 8.0 / (v.line.is.rate as f64 * self.elapsed(viewer).saturating_sub(since).as_secs_f64())
     }
 
     /// Packets that a publisher has sent: of each layer of its first section, the worst first, and of sound last.

@@ -1,11 +1,11 @@
 //! Publishers, workers and viewers, each viewer behind a line of its own, in a time that the test moves.
 //!
-//! A line has a rate with a bounded queue before it, a delay, jitter that reorders, and loss that comes in bursts. All
-//! chance comes from one seed.
+//! All chance comes from one seed.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 mod findings;
+mod line;
 mod picture;
 mod seen;
 
@@ -26,6 +26,8 @@ use str0m::net::Receive;
 use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
 use str0m::{Event, Input, Output, Rtc};
 
+use line::LineState;
+pub(crate) use line::{Chance, Line};
 pub(crate) use picture::Stage;
 use picture::{Picture, Section};
 pub(crate) use seen::Seen;
@@ -35,10 +37,6 @@ const SOUND: u64 = 60_000;
 
 const STEP: Duration = Duration::from_millis(1);
 
-/// One in so many milliseconds of a line's rate wait before it; and at the least so many bytes.
-const QUEUE: Duration = Duration::from_millis(300);
-const LEAST_QUEUE: u64 = 20_000;
-
 /// Of IP, UDP and the layers below.
 const DATAGRAM_OVERHEAD: u64 = 28;
 
@@ -47,54 +45,6 @@ const ASKS_AFTER: Duration = Duration::from_millis(400);
 
 fn server_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 8444))
-}
-
-/// xorshift64*, which is enough for weather.
-#[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn number(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// 0 to 1.
-    pub(crate) fn share(&mut self) -> f64 {
-        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-/// The way down to a viewer; the way up has its delay alone.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Line {
-    /// Bits per second.
-    pub(crate) rate: u64,
-    /// Milliseconds each way.
-    pub(crate) delay: u64,
-    /// Up to so many milliseconds more, each packet for itself, so that they overtake each other.
-    pub(crate) jitter: u64,
-    /// Share of datagrams that are lost, 0 to 1, in bursts of so many on average.
-    pub(crate) loss: f64,
-    pub(crate) burst: u32,
-}
-
-impl Line {
-    pub(crate) fn new(rate: u64, delay: u64) -> Self {
-        Self {
-            rate,
-            delay,
-            jitter: 0,
-            loss: 0.0,
-            burst: 1,
-        }
-    }
 }
 
 struct Publisher {
@@ -118,12 +68,7 @@ pub(crate) struct Viewer {
     peer: PeerId,
     deadline: Instant,
     joined_at: Instant,
-    line: Line,
-    /// When the line has sent what it has.
-    free_at: Instant,
-    is_losing: bool,
-    /// Datagrams that the line lost.
-    lost: u64,
+    line: LineState,
     is_connected: bool,
     mids: Vec<(Mid, MediaKind)>,
     streams: HashMap<Ssrc, Mid>,
@@ -286,10 +231,7 @@ impl Network {
             peer,
             deadline: now,
             joined_at: now,
-            line,
-            free_at: now,
-            is_losing: false,
-            lost: 0,
+            line: LineState::new(line, now),
             is_connected: false,
             seen: mids.iter().map(|(mid, _)| (*mid, Seen::default())).collect(),
             mids,
@@ -431,33 +373,10 @@ impl Network {
             return;
         };
         let viewer = &mut self.viewers[number];
-        let line = viewer.line;
-        let burst = f64::from(line.burst);
-        // Gilbert's model: what ends and what begins a burst.
-        let turns = if viewer.is_losing {
-            1.0 / burst
-        } else {
-            line.loss / (burst * (1.0 - line.loss))
-        };
-        if self.chance.share() < turns {
-            viewer.is_losing = !viewer.is_losing;
-        }
         let bytes = contents.len() as u64 + DATAGRAM_OVERHEAD;
-        let takes = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / line.rate);
-        let room = takes(LEAST_QUEUE).max(QUEUE);
-        let begins = viewer.free_at.max(self.now);
-        if begins - self.now > room {
-            viewer.lost += 1;
-            return;
+        if let Some(at) = viewer.line.takes(bytes, self.now, &mut self.chance) {
+            self.send_off(at, number, true, contents);
         }
-        viewer.free_at = begins + takes(bytes);
-        if viewer.is_losing {
-            viewer.lost += 1;
-            return;
-        }
-        let jitter = Duration::from_micros((line.jitter as f64 * 1_000.0 * self.chance.share()) as u64);
-        let at = viewer.free_at + Duration::from_millis(line.delay) + jitter;
-        self.send_off(at, number, true, contents);
     }
 
     fn send_off(&mut self, at: Instant, viewer: usize, is_down: bool, contents: Vec<u8>) {
@@ -550,7 +469,7 @@ impl Network {
                     return;
                 }
                 Output::Transmit(transmit) => {
-                    let at = self.now + Duration::from_millis(viewer.line.delay);
+                    let at = self.now + Duration::from_millis(viewer.line.is.delay);
                     self.send_off(at, number, false, transmit.contents.into());
                 }
                 Output::Event(Event::Connected) => viewer.is_connected = true,

@@ -99,6 +99,8 @@ pub(crate) struct Estimator {
     prober: Prober,
     clusters: Clusters,
     sender: SendRate,
+    /// What is known to have arrived, by when that became known.
+    delivered: SendRate,
     last_delay: Option<i64>,
     probe_queue_until: Option<i64>,
     decreased_at: Option<i64>,
@@ -122,6 +124,7 @@ impl Estimator {
             prober: Prober::new(start),
             clusters: Clusters::default(),
             sender: SendRate::default(),
+            delivered: SendRate::default(),
             last_delay: None,
             probe_queue_until: None,
             decreased_at: None,
@@ -140,6 +143,7 @@ impl Estimator {
         for report in reports {
             over |= self.on_report(report, limited, now);
         }
+        self.prober.on_delivered(self.delivered.rate(now), now);
         if let Some(outcome) = self.clusters.expire(self.loss.inherent(), now) {
             self.on_outcome(outcome, now);
         }
@@ -236,6 +240,9 @@ impl Estimator {
         let bytes = report.bytes.min(MAX_BYTES);
         let arrived = report.arrived_at.map(micros);
         self.loss.on_packet(sent, bytes, arrived.is_none());
+        if arrived.is_some() {
+            self.delivered.on_sent(bytes, now);
+        }
         let over =
             arrived.is_some_and(|arrived| self.on_arrival((sent, arrived), bytes, report.probe.is_some(), limited));
         let inherent = self.loss.inherent();

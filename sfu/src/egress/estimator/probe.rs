@@ -28,6 +28,10 @@ const SMALL_REGRET_US: i64 = 30_000_000;
 const PROVEN_US: i64 = 60_000_000;
 /// A probe that reaches so many times the regretted rate shows a line that has changed.
 const BETTER: f64 = 1.25;
+/// Time after a raise until a rate of the last second is one that came through since, in microseconds.
+const SINCE_RAISE_US: i64 = 1_000_000;
+/// A line that carried so many times what an estimate is lowered to has become narrower: the raise was right.
+const CARRIED: f64 = 1.5;
 /// A sender above this share of the lowered estimate must send less, as some room is left for the sound and headers.
 const FORCED: f64 = 0.95;
 /// A probe is in the mean rate for so long, in microseconds.
@@ -90,6 +94,8 @@ pub(super) struct Prober {
     recovery: Option<(f64, i64)>,
     interval: i64,
     raised_at: Option<i64>,
+    /// The best rate of a second that came through since the raise.
+    carried: f64,
     regretted: f64,
     last_bytes: f64,
 }
@@ -111,6 +117,7 @@ impl Prober {
             recovery: None,
             interval: INTERVAL_US,
             raised_at: None,
+            carried: 0.0,
             regretted: 0.0,
             last_bytes: 0.0,
         }
@@ -209,12 +216,20 @@ impl Prober {
         self.retries = 0;
         if rose {
             self.raised_at = Some(now);
+            self.carried = 0.0;
         }
         if reached > BETTER * self.regretted {
             self.interval = INTERVAL_US;
         }
         let top = DESIRED_FACTOR * self.desired;
         self.further = (reached >= FURTHER * asked && asked < top).then_some(FACTOR * reached);
+    }
+
+    /// Learns of the mean rate that came through over the last second, in bit/s.
+    pub(crate) fn on_delivered(&mut self, rate: f64, now: i64) {
+        if self.raised_at.is_some_and(|raised| now - raised >= SINCE_RAISE_US) {
+            self.carried = self.carried.max(rate);
+        }
     }
 
     /// Learns of an estimate that was lowered, before and after, and of the mean rate of the last second; all in bit/s.
@@ -226,7 +241,7 @@ impl Prober {
         } else {
             SMALL_REGRET_US
         };
-        let regretted = self.raised_at.is_some_and(|raised| now - raised < time);
+        let regretted = self.raised_at.is_some_and(|raised| now - raised < time) && self.carried < CARRIED * after;
         let probed = if now - self.last_at < RATE_MEMORY_US {
             self.last_bytes * 8.0
         } else {

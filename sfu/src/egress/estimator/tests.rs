@@ -95,6 +95,34 @@ fn a_fall_is_followed_and_the_recovery_found() {
     fall(&Line::new(5e6, 200), 2.0);
 }
 
+/// A line that falls soon after it was found to be good, and is back soon or late: it carried what it was raised to, so that
+/// the raise was no mistake.
+#[test]
+fn a_fall_soon_after_the_start_is_recovered_from_as_well() {
+    for (at, time) in [
+        (2.0, 1.5),
+        (2.0, 10.0),
+        (4.0, 1.5),
+        (4.0, 10.0),
+        (8.0, 1.5),
+        (8.0, 10.0),
+    ] {
+        let mut back = Worst::new();
+        for seed in SEEDS {
+            let mut sim = Sim::new(seed, Line::new(5e6, 20), START);
+            sim.run(at);
+            sim.line.rate = 5e5;
+            sim.run(at + time);
+            sim.line.rate = 5e6;
+            sim.run(at + time + 30.0);
+            let found = sim.first(at + time, |sample| sample.estimate >= 1.9e6);
+            back.add(found.map_or(f64::MAX, |found| found - at - time));
+        }
+        println!("fall at {at} s for {time} s: back in s {back}");
+        assert!(back.most <= 8.0);
+    }
+}
+
 #[test]
 fn a_fall_is_followed_on_a_lossy_line() {
     fall(
