@@ -11,6 +11,9 @@ use link::{Line, Network, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// One of so many cases is looked at; no common divisor with how many there are of anything.
+const EACH: usize = 7;
+
 fn good() -> Line {
     Line::new(20_000_000, 20)
 }
@@ -96,6 +99,55 @@ fn a_line_that_narrows_gets_less_within_three_seconds_and_all_again_within_fifte
             seen.freeze_from(narrowed)
         );
     }
+}
+
+/// The same for lines of many kinds, early and late, for short and for long: what a line carried before it became narrow must
+/// not be held against it, and no estimate may be enough for nothing better and too good to look further.
+#[test]
+fn whatever_a_line_was_it_is_filled_again_when_it_is_wide_again() {
+    let seconds = Duration::from_secs_f64;
+    let mut cases = Vec::new();
+    for at in [2.0, 4.0, 8.0, 20.0] {
+        for time in [1.5, 6.0, 20.0] {
+            for delay in [5, 20, 80, 200] {
+                for wide in [2_500_000, 5_000_000, 20_000_000] {
+                    cases.extend([300_000, 500_000, 900_000].map(|narrow| (at, time, delay, wide, narrow)));
+                }
+            }
+        }
+    }
+    let (mut latest_down, mut latest_up) = (Duration::ZERO, Duration::ZERO);
+    // All of them hold; so many are what a test has time for.
+    for (seed, case) in cases.into_iter().enumerate().step_by(EACH) {
+        let (at, time, delay, wide, narrow) = case;
+        let mut network = Network::new(1, seed as u64 + 1);
+        network.publish(0, "anna", &Stage::camera(3));
+        let viewer = network.watch(0, "guest", 1, Line::new(wide, delay));
+        network.run(seconds(at));
+        network.line(viewer).rate = narrow;
+        let narrowed = network.elapsed(viewer);
+        network.run(seconds(time));
+        network.line(viewer).rate = wide;
+        let widened = network.elapsed(viewer);
+        let seen = network.seen(viewer, 0);
+        let last = seen
+            .heights_from(Duration::ZERO)
+            .contains(&720)
+            .then(|| seen.last_of(720));
+        let down = last.map_or(Duration::ZERO, |last| last.saturating_sub(narrowed));
+        network.run(15 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let up = seen.first_of(720, widened).saturating_sub(widened);
+        assert!(
+            down < 3 * SECOND && up < 15 * SECOND,
+            "{case:?}: down {down:?}, up {up:?}"
+        );
+        // What was lost is asked for over the line's delay.
+        let settled = narrowed + 3 * SECOND + 5 * Duration::from_millis(delay);
+        assert!(seen.freeze_from(settled) < SECOND, "{case:?}: {seen:?}");
+        (latest_down, latest_up) = (latest_down.max(down), latest_up.max(up));
+    }
+    println!("down after {latest_down:?} at the latest, up after {latest_up:?}");
 }
 
 #[test]
