@@ -1,6 +1,7 @@
-//! The system's service for sound.
+//! The system's service for sound, and what microphones and loudspeakers have in common.
 
-use cpal::Host;
+use cpal::traits::DeviceTrait;
+use cpal::{Device, ErrorKind, Host};
 
 /// The one whose default devices are used: on Linux ALSA, since its default leads to the sound server where there is one, follows what the
 /// person sets there, and is there without a server as well.
@@ -14,4 +15,50 @@ pub(super) fn host() -> Host {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn host() -> Host {
     cpal::default_host()
+}
+
+/// A device, by the identity that stays and the name that people know.
+pub(super) struct Known {
+    pub(super) device: Device,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) default: bool,
+}
+
+/// Each device once, the default one first.
+pub(super) fn each_once(default: Option<&Device>, devices: impl IntoIterator<Item = Device>) -> Vec<Known> {
+    let default_id = default.and_then(|device| device.id().ok());
+    let mut found: Vec<Known> = Vec::new();
+    for device in devices {
+        let Ok(id) = device.id() else { continue };
+        let known = Known {
+            id: id.to_string(),
+            name: name_of(&device),
+            default: Some(&id) == default_id.as_ref(),
+            device,
+        };
+        if found.iter().all(|other| other.id != known.id) {
+            found.push(known);
+        }
+    }
+    found.sort_by_key(|known| !known.default);
+    found
+}
+
+/// What people call a device; its identity where nobody gave it a name.
+pub(super) fn name_of(device: &Device) -> String {
+    match device.description() {
+        Ok(description) => description.name().to_owned(),
+        Err(_) => device
+            .id()
+            .map_or_else(|_| "sound device".to_owned(), |id| id.to_string()),
+    }
+}
+
+/// Whether a stream that says this will not go on by itself.
+pub(super) fn is_fatal(error: &cpal::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DeviceNotAvailable | ErrorKind::StreamInvalidated
+    )
 }

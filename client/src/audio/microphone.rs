@@ -22,7 +22,10 @@ use cpal::{
 };
 use ring::{Drain, Feed};
 
-use super::{AudioCapture, AudioError, PACKET, PACKET_VALUES, host::host};
+use super::{
+    AudioCapture, AudioError, PACKET, PACKET_VALUES,
+    host::{Known, each_once, host, is_fatal},
+};
 use crate::{
     clock::{MediaClock, MediaTime},
     devices::{DeviceChoice, MicrophoneInfo},
@@ -41,35 +44,20 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 
 /// The microphones, the default one first.
-fn find() -> Vec<(Device, MicrophoneInfo)> {
+fn find() -> Vec<Known> {
     let host = host();
     let default = host.default_input_device();
-    let default_id = default.as_ref().and_then(|device| device.id().ok());
     let listed = host
         .input_devices()
         .map(Iterator::collect::<Vec<_>>)
         .unwrap_or_default();
-    let mut found: Vec<(Device, MicrophoneInfo)> = Vec::new();
-    for device in default.into_iter().chain(listed) {
-        let Ok(id) = device.id() else { continue };
-        let name = device
-            .description()
-            .map_or_else(|_| id.to_string(), |description| description.name().to_owned());
-        let info = MicrophoneInfo {
-            id: id.to_string(),
-            name,
-            default: Some(&id) == default_id.as_ref(),
-        };
-        if found.iter().all(|(_, known)| known.id != info.id) {
-            found.push((device, info));
-        }
-    }
-    found
+    each_once(default.as_ref(), default.clone().into_iter().chain(listed))
 }
 
 /// Lists the microphones.
 pub(crate) fn list() -> Vec<MicrophoneInfo> {
-    find().into_iter().map(|(_, info)| info).collect()
+    let info = |Known { id, name, default, .. }| MicrophoneInfo { id, name, default };
+    find().into_iter().map(info).collect()
 }
 
 /// A microphone that is open.
@@ -87,9 +75,9 @@ fn open(choice: &DeviceChoice, clock: MediaClock) -> Result<Opened, AudioError> 
     let found = find();
     let list: Vec<(&str, &str)> = found
         .iter()
-        .map(|(_, info)| (info.id.as_str(), info.name.as_str()))
+        .map(|known| (known.id.as_str(), known.name.as_str()))
         .collect();
-    let (device, info) = match choice.position(&list) {
+    let known = match choice.position(&list) {
         Some(position) => &found[position],
         None if found.is_empty() => return Err(AudioError::NoDevice),
         None => {
@@ -100,7 +88,7 @@ fn open(choice: &DeviceChoice, clock: MediaClock) -> Result<Opened, AudioError> 
             });
         }
     };
-    open_device(device, &info.name, clock)
+    open_device(&known.device, &known.name, clock)
 }
 
 fn open_device(device: &Device, name: &str, clock: MediaClock) -> Result<Opened, AudioError> {
@@ -146,10 +134,7 @@ where
         feed.push(data, if age < ring::LENGTH { age } else { Duration::ZERO });
     };
     let on_error = move |error: cpal::Error| {
-        let fatal = matches!(
-            error.kind(),
-            cpal::ErrorKind::DeviceNotAvailable | cpal::ErrorKind::StreamInvalidated
-        );
+        let fatal = is_fatal(&error);
         if fatal {
             shared.failed.store(true, Ordering::Release);
         }

@@ -41,7 +41,14 @@ const VIDEO_OVERHEAD: f64 = 1.05;
 
 /// How much faster than the estimate a burst leaves, as in libwebrtc. At the bare estimate a keyframe of ten times the
 /// mean frame would take a third of a second to leave.
-pub(super) const PACING_FACTOR: f64 = 2.5;
+const PACING_FACTOR: f64 = 2.5;
+
+/// The same on a path so slow that a keyframe is as much as a router's buffer holds (300 ms of 130 kb/s are 5 kB): what leaves
+/// faster than the path carries it is lost there, and asked for again.
+const PACING_FACTOR_SLOW: f64 = 1.25;
+
+/// Estimates in bits per second up to which a path is slow, and from which on it is not.
+const SLOW: (f64, f64) = (150_000.0, 600_000.0);
 
 /// What each kind of media may fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +160,14 @@ impl<E: BandwidthEstimator> BandwidthEstimator for WatchedEstimator<E> {
     }
 }
 
-/// Gives the pacer [`PACING_FACTOR`] times the estimate. Stands between the estimator and the pacer, where the estimate
+/// How fast packets may leave on a path that carries `estimate`, both in bits per second.
+pub(super) fn pace(estimate: f64) -> f64 {
+    let (slow, fast) = SLOW;
+    let share = ((estimate - slow) / (fast - slow)).clamp(0.0, 1.0);
+    estimate * (PACING_FACTOR_SLOW + share * (PACING_FACTOR - PACING_FACTOR_SLOW))
+}
+
+/// Gives the pacer the [`pace`] of an estimate. Stands between the estimator and the pacer, where the estimate
 /// passes by on a feedback packet.
 #[derive(Default)]
 pub(super) struct PacingHeadroom {
@@ -171,7 +185,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for PacingHeadroom {
     fn handle_read(&mut self, mut packet: TaggedPacket) -> Result<(), Self::Error> {
         for attribute in &mut packet.message.attributes {
             if let Attribute::TargetBitrateChanged { bits_per_second } = attribute {
-                *bits_per_second *= PACING_FACTOR;
+                *bits_per_second = pace(*bits_per_second);
             }
         }
         self.inbound.push_back(packet);
@@ -231,6 +245,13 @@ mod tests {
         assert_eq!(kbps(40_000.0), (16, 0));
         assert_eq!(kbps(0.0), (12, 0));
         assert_eq!(kbps(f64::NAN), (12, 0));
+    }
+
+    #[test]
+    fn a_burst_leaves_no_faster_than_a_slow_paths_buffer_bears() {
+        for (estimate, factor) in [(0.0, 1.25), (110e3, 1.25), (375e3, 1.875), (600e3, 2.5), (4e6, 2.5)] {
+            assert!((pace(estimate) - factor * estimate).abs() < 1e-3, "{estimate}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 use crate::clock::MediaClock;
 use crate::pipeline::simulcast::MOST_LAYERS;
-use crate::publish::bandwidth::{Budget, PACING_FACTOR, PacingHeadroom};
+use crate::publish::bandwidth::{Budget, PacingHeadroom, pace};
 use crate::publish::feedback::Feedback;
 use crate::publish::outlet::{Outlet, Stream};
 use crate::publish::reports::CaptureClockReports;
@@ -192,7 +192,7 @@ impl Peer {
                 .with(
                     Slot::Pacer,
                     PacerBuilder::new()
-                        .with_target_bitrate(setup.start * PACING_FACTOR)
+                        .with_target_bitrate(pace(setup.start))
                         .with_queue_limit(PACER_QUEUE_PACKETS)
                         .build(),
                 )

@@ -13,7 +13,7 @@ use cpal::{BufferSize, Device, FromSample, SampleFormat, SizedSample, Stream, St
 
 use super::PlaybackError;
 use super::ring::{self, Drain, Fill};
-use crate::audio::host::host;
+use crate::audio::host::{Known, each_once, host, is_fatal, name_of};
 use crate::devices::{DeviceChoice, LoudspeakerInfo};
 
 #[cfg(target_os = "linux")]
@@ -28,13 +28,14 @@ const MOST_AHEAD: Duration = Duration::from_secs(1);
 
 /// Lists what can be chosen. A system service that hangs makes this hang.
 pub(crate) fn list() -> Vec<LoudspeakerInfo> {
-    find().into_iter().map(|(_, info)| info).collect()
+    let info = |Known { id, name, default, .. }| LoudspeakerInfo { id, name, default };
+    find().into_iter().map(info).collect()
 }
 
-fn find() -> Vec<(Device, LoudspeakerInfo)> {
+fn find() -> Vec<Known> {
     #[cfg(target_os = "linux")]
     if let Some((default, sinks)) = sound_server::sinks() {
-        return named(default.as_ref(), sinks);
+        return each_once(default.as_ref(), sinks);
     }
     let host = host();
     let default = host.default_output_device();
@@ -43,11 +44,11 @@ fn find() -> Vec<(Device, LoudspeakerInfo)> {
         .map(Iterator::collect::<Vec<_>>)
         .unwrap_or_default();
     #[cfg(target_os = "linux")]
-    let listed = listed
+    let listed: Vec<_> = listed
         .into_iter()
         .filter(|device| device.id().is_ok_and(|id| is_shared_way(id.id())))
         .collect();
-    named(default.as_ref(), listed)
+    each_once(default.as_ref(), listed)
 }
 
 /// Whether an ALSA device is the one of many ways to a card that converts what it is given, and leaves the card to others as well.
@@ -56,34 +57,6 @@ fn is_shared_way(pcm: &str) -> bool {
     ["sysdefault:", "hdmi:", "iec958:"]
         .iter()
         .any(|way| pcm.starts_with(way))
-}
-
-/// The devices with what is known of them, each once, the default one first.
-fn named(default: Option<&Device>, listed: Vec<Device>) -> Vec<(Device, LoudspeakerInfo)> {
-    let default_id = default.and_then(|device| device.id().ok());
-    let mut found: Vec<(Device, LoudspeakerInfo)> = Vec::new();
-    for device in listed {
-        let Ok(id) = device.id() else { continue };
-        let info = LoudspeakerInfo {
-            id: id.to_string(),
-            name: name_of(&device),
-            default: Some(&id) == default_id.as_ref(),
-        };
-        if found.iter().all(|(_, known)| known.id != info.id) {
-            found.push((device, info));
-        }
-    }
-    found.sort_by_key(|(_, info)| !info.default);
-    found
-}
-
-fn name_of(device: &Device) -> String {
-    match device.description() {
-        Ok(description) => description.name().to_owned(),
-        Err(_) => device
-            .id()
-            .map_or_else(|_| "sound output".to_owned(), |id| id.to_string()),
-    }
 }
 
 /// A device that is open.
@@ -104,11 +77,10 @@ pub(super) fn open(choice: &DeviceChoice) -> Result<Opened, PlaybackError> {
     let found = find();
     let list: Vec<(&str, &str)> = found
         .iter()
-        .map(|(_, info)| (info.id.as_str(), info.name.as_str()))
+        .map(|known| (known.id.as_str(), known.name.as_str()))
         .collect();
-    let place = position(choice, &list)?;
-    let (device, info) = &found[place];
-    open_device(device, &info.name)
+    let known = &found[position(choice, &list)?];
+    open_device(&known.device, &known.name)
 }
 
 /// Place of the chosen device in a list of (id, name).
@@ -213,10 +185,7 @@ where
         drain.fill(data, if ahead < MOST_AHEAD { ahead } else { Duration::ZERO });
     };
     let on_error = move |error: cpal::Error| {
-        let fatal = matches!(
-            error.kind(),
-            cpal::ErrorKind::DeviceNotAvailable | cpal::ErrorKind::StreamInvalidated
-        );
+        let fatal = is_fatal(&error);
         if fatal {
             shared.failed.store(true, Ordering::Release);
         }
