@@ -10,6 +10,9 @@ import { STAGE } from '../fixtures/watching.mjs';
 const WIDE = 5_000;
 const NARROW = 500;
 
+/** What the large layer takes once its publisher has found out what it can send, in bits per second. */
+const LARGE = 1_000_000;
+
 testInOwnNetwork('a viewer is switched to a smaller layer on a narrow line, and back on a wide one', import.meta.url, async (t) => {
   const server = await startServerInOwnNetwork(t);
   const browser = await launchChromium(t);
@@ -41,6 +44,15 @@ testInOwnNetwork('a viewer is switched to a smaller layer on a narrow line, and 
   };
   await reaches((now) => now === 360, '360 lines at first');
   await until('360 lines for the other', async () => (await lines(other)) === 360);
+
+  // Before, a narrow line carries it as well.
+  await until('the large layer takes all that it may', async () => {
+    const { tracks } = await (await fetch(`${server.localUrl}/ws/live/layers/stats`)).json();
+    const picture = tracks.find((/** @type {{ kind: string }} */ { kind }) => kind === 'video');
+    const rate = picture.layers.find((/** @type {{ rid: string }} */ { rid }) => rid === 'f')?.bitrate_bps ?? 0;
+    if (rate < LARGE) throw new Error(`${rate} bit/s`);
+    return true;
+  });
 
   await line.carries(NARROW);
   await reaches((now) => now === 180, '180 lines on the narrow line');

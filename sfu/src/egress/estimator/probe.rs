@@ -14,8 +14,9 @@ const COMFORT: f64 = 1.15;
 const CARRIES: f64 = 1.06;
 /// Time between probes while application-limited, in microseconds.
 const INTERVAL_US: i64 = 5_000_000;
-/// The longest time between probes, after raises that were soon followed by falls, in microseconds.
-const MAX_INTERVAL_US: i64 = 20_000_000;
+/// The longest time between probes, after raises that were soon followed by falls, in microseconds: a line that is wide again
+/// is to be used within 15 s, with the time that the probe and the keyframe take.
+const MAX_INTERVAL_US: i64 = 10_000_000;
 /// Time between probes where there is no urgency, in intervals.
 const CALM: i64 = 4;
 /// The same where the sender fills what is known of the line, in intervals: a probe is felt there.
