@@ -1,4 +1,5 @@
-// Media through firewalls: without UDP, by one port that takes nothing but TLS, and where there is no IPv4.
+// Media through firewalls: without UDP, by one port that takes nothing but TLS, and where there is no IPv4. For Firefox,
+// see `firefox-through-firewalls.test.mjs`.
 import assert from 'node:assert/strict';
 import { X509Certificate, createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -75,7 +76,7 @@ testInOwnNetwork('by one port that takes nothing but TLS, a browser is relayed',
   const link = await host.link();
   await openOnly(link.device, port);
   const publisher = await publish(t, `https://127.0.0.1:${server.port}`, PATTERN);
-  // Browsers take no exception for TURN by TLS: the certificate has to be one that they trust, as this makes them.
+  // Chromium takes no exception for TURN by TLS: the certificate has to be one that it trusts, as this makes it.
   const certificate = new X509Certificate(await readFile(join(server.dataDir, 'certificate.pem')));
   const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
   const trusted = createHash('sha256').update(key).digest('base64');
