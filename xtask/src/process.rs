@@ -143,6 +143,10 @@ enum Signal {
     Kill,
 }
 
+/// What cargo tells a program that it runs about that program's package. Build scripts ask for the same names (ring's does),
+/// so a cargo below this program would build for this package's values, and one at a terminal all of it again for none.
+const OF_OUR_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// A command to be run in `folder`.
 pub(crate) fn command<I, A>(folder: &Path, program: impl AsRef<OsStr>, args: I) -> Command
 where
@@ -151,6 +155,12 @@ where
 {
     let mut command = Command::new(program);
     command.current_dir(folder).args(args);
+    for (name, _) in std::env::vars_os() {
+        let is_ours = |prefix: &&str| name.to_string_lossy().starts_with(*prefix);
+        if OF_OUR_PACKAGE.iter().any(|prefix| is_ours(&prefix)) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
