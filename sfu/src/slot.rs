@@ -39,9 +39,8 @@ enum Gate {
 /// What became of a packet at a slot.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// It goes out like this. `has_switched`: it is the first of its layer, and the slot takes no
-    /// other any more.
-    Forward { forward: Forward, has_switched: bool },
+    /// It goes out like this. If it is the first of its layer, the slot takes no other any more.
+    Forward(Forward),
     /// It is not for this slot's line any more.
     Drop,
     /// It is held back, and a keyframe should be asked for (again) if `ask`.
@@ -233,9 +232,10 @@ impl Slot {
             captured_at: packet.captured_at.min(now),
             extensions: packet.extensions,
             nackable: self.kind.is_video(),
+            has_switched,
             payload,
         };
-        Plan::Forward { forward, has_switched }
+        Plan::Forward(forward)
     }
 
     /// Whether a slot that waits lets `packet` pass; if not, whether to ask for a keyframe again.
@@ -323,7 +323,7 @@ mod tests {
 
     fn sent(plan: Plan) -> Option<u64> {
         match plan {
-            Plan::Forward { forward, .. } => Some(forward.sequence_number),
+            Plan::Forward(forward) => Some(forward.sequence_number),
             Plan::Drop | Plan::Wait { .. } => None,
         }
     }
@@ -352,7 +352,7 @@ mod tests {
             let now = start + Duration::from_millis(frame * 40);
             match slot.plan(&track, &packet(frame, false), now) {
                 Plan::Wait { ask } => asked += u32::from(ask),
-                Plan::Forward { .. } => {
+                Plan::Forward(_) => {
                     first = Some(now);
                     break;
                 }

@@ -86,8 +86,8 @@ impl Sfu {
             }
             for (_, packet) in taken {
                 match slot.plan(&track.info, packet, now) {
-                    Plan::Forward { forward, has_switched } => {
-                        if has_switched {
+                    Plan::Forward(forward) => {
+                        if forward.has_switched {
                             switched.push((viewer.peer, viewer.mid, slot.takes()));
                         }
                         if egress.send(forward) {

@@ -129,14 +129,10 @@ fn whatever_a_line_was_it_is_filled_again_when_it_is_wide_again() {
         network.run(seconds(time));
         network.line(viewer).rate = wide;
         let widened = network.elapsed(viewer);
-        let seen = network.seen(viewer, 0);
-        let last = seen
-            .heights_from(Duration::ZERO)
-            .contains(&720)
-            .then(|| seen.last_of(720));
-        let down = last.map_or(Duration::ZERO, |last| last.saturating_sub(narrowed));
         network.run(15 * SECOND);
         let seen = network.seen(viewer, 0);
+        let lower = seen.first_of(180, narrowed).min(seen.first_of(360, narrowed));
+        let down = lower.saturating_sub(narrowed);
         let up = seen.first_of(720, widened).saturating_sub(widened);
         assert!(
             down < 3 * SECOND && up < 15 * SECOND,

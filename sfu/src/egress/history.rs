@@ -35,6 +35,8 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct History {
     kept: VecDeque<Kept>,
+    /// Where the layer that is sent now begins.
+    first: u64,
 }
 
 impl History {
@@ -66,6 +68,18 @@ impl History {
             .take_while(|other| other.sequence_number > kept.sequence_number)
             .count();
         self.kept.insert(self.kept.len() - behind, kept);
+    }
+
+    /// Another layer or track begins with this number, and with a keyframe. What was before is of no use any more, and on
+    /// a line that has become too narrow for it would take that keyframe's room.
+    pub(super) fn begin(&mut self, sequence_number: u64) {
+        self.first = sequence_number;
+        self.kept.clear();
+    }
+
+    /// Whether a packet with this number is still of use.
+    pub(super) fn is_of_use(&self, sequence_number: u64) -> bool {
+        sequence_number >= self.first
     }
 
     /// The packet with this number, if it is still here and was not sent again within `pause`. It counts as sent again now.
@@ -115,6 +129,7 @@ mod tests {
             captured_at: Instant::now(),
             extensions: Extensions::default(),
             nackable: true,
+            has_switched: false,
             payload: vec![1].into(),
         }
     }
@@ -145,6 +160,23 @@ mod tests {
         assert!(history.again(1, pause, after(150)).is_none());
         assert!(history.again(1, pause, after(181)).is_some());
         assert!(history.again(1, pause, after(1_100)).is_none(), "too old");
+    }
+
+    #[test]
+    fn what_was_before_a_change_of_layer_is_not_sent_again() {
+        let now = Instant::now();
+        let mut history = History::default();
+        for number in 1..=3 {
+            history.keep(&forward(number), number, now);
+        }
+        let queued = history.again(2, Duration::ZERO, now).expect("kept");
+        history.begin(4);
+        assert!(!history.is_of_use(queued.sequence_number));
+        for number in [4, 6, 5] {
+            history.keep(&forward(number), number, now);
+        }
+        let found = [2, 3, 4, 5, 6].map(|number| history.again(number, Duration::ZERO, now).is_some());
+        assert_eq!(found, [false, false, true, true, true]);
     }
 
     #[test]

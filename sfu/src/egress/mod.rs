@@ -77,6 +77,8 @@ pub(crate) struct Forward {
     pub(crate) extensions: Extensions,
     /// Whether it is kept for retransmission.
     pub(crate) nackable: bool,
+    /// It is the first of its layer or track, and of a keyframe, if there was one to wait for.
+    pub(crate) has_switched: bool,
     pub(crate) payload: Arc<[u8]>,
 }
 
@@ -314,8 +316,11 @@ impl Egress {
     }
 
     fn next(&mut self, now: Instant) -> Option<Next> {
-        if let Some((stream, kept)) = self.again.pop_front() {
-            return Some(Next::Again(stream, kept));
+        while let Some((at, kept)) = self.again.pop_front() {
+            let is_of_use = |stream: &Stream| stream.history.is_of_use(kept.sequence_number);
+            if self.streams.get(at).is_some_and(is_of_use) {
+                return Some(Next::Again(at, kept));
+            }
         }
         if let Some(forward) = self.pictures.pop_front() {
             return Some(Next::Picture(forward));
@@ -381,6 +386,9 @@ impl Egress {
         out.add(path, start);
         stream.note_sent(forward.payload.len(), forward.timestamp, forward.captured_at);
         if forward.nackable && stream.config.repair.is_some() {
+            if forward.has_switched {
+                stream.history.begin(number);
+            }
             stream.history.keep(forward, number, now);
         }
         self.count(bytes, has_feedback, now);
