@@ -156,8 +156,8 @@ where
     let mut command = Command::new(program);
     command.current_dir(folder).args(args);
     for (name, _) in std::env::vars_os() {
-        let is_ours = |prefix: &&str| name.to_string_lossy().starts_with(*prefix);
-        if OF_OUR_PACKAGE.iter().any(|prefix| is_ours(&prefix)) {
+        let name_shown = name.to_string_lossy();
+        if OF_OUR_PACKAGE.iter().any(|prefix| name_shown.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
