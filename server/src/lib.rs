@@ -27,6 +27,7 @@ pub mod http;
 pub mod ice_servers;
 pub mod media;
 pub mod metrics;
+mod public_address;
 pub mod rooms;
 pub mod self_test;
 mod server;

@@ -104,18 +104,14 @@ async fn serve(config: Config, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// With the addresses from outside besides those that are advertised anyway. A server that nobody outside finds is as good
-/// as any to those inside, so that a failure is told and no more.
+/// With the addresses from outside, for the first answers, the certificate and the self-test to have them. The server asks
+/// again, and tells where nothing answers.
 async fn with_public_addresses(mut config: Config) -> Config {
-    let Some(stun) = &config.stun_discovery else {
-        return config;
-    };
-    match stun_discovery::public_addresses(stun).await {
-        Ok(addresses) => {
-            tracing::info!(?addresses, "addresses from outside");
-            config.advertise_also(addresses);
-        }
-        Err(error) => tracing::warn!("{error}"),
+    if let Some(stun) = &config.stun_discovery
+        && let Ok(addresses) = stun_discovery::public_addresses(stun).await
+    {
+        tracing::info!(?addresses, "addresses from outside");
+        config.public_addresses = addresses;
     }
     config
 }

@@ -8,6 +8,7 @@ use footlight_protocol::IceServer;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::{AuthError, Authority};
 use crate::config::{Config, TlsMode};
@@ -17,6 +18,7 @@ use crate::http::{self, App, ListenError, Listener, Neighbors};
 use crate::ice_servers::{IceServers, OwnRelay, Reached};
 use crate::media::{Media, MediaConfig, MediaError, RELAY_CAPACITY, Relayed};
 use crate::metrics::Metrics;
+use crate::public_address;
 use crate::sessions::{Limits, Sessions};
 use crate::tls::{self, Names, TlsError};
 use crate::token::HostKey;
@@ -55,6 +57,7 @@ pub struct Server {
     serving: JoinHandle<()>,
     events: JoinHandle<()>,
     announcement: Option<Announcement>,
+    following: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -64,12 +67,13 @@ impl Server {
         let key = HostKey::load_or_create(&data)?;
         let authority = Arc::new(Authority::load_or_create(&config.auth, &data)?);
         tracing::info!(access = authority.summary());
-        let names = Names::of_this_machine(own_addresses().into_iter().chain(config.advertise.iter().copied()));
+        let advertise = config.advertised(&config.public_addresses);
+        let names = Names::of_this_machine(own_addresses().into_iter().chain(advertise.iter().copied()));
         let identity = tls::identity(&config.tls, &data, &names)?;
         let listener = Listener::bind(&config.listen, config.listen_is_default)?;
         let addresses = listener.addresses().to_vec();
         let (relay, relayed) = mpsc::channel(RELAY_CAPACITY);
-        let (media, reports) = Media::start(media_config(&config, &addresses, relay))?;
+        let (media, reports) = Media::start(media_config(&config, advertise, &addresses, relay))?;
         let closing = CancellationToken::new();
         let (turn, own) = if config.turn {
             let secret = TurnSecret::load_or_create(&data)?;
@@ -111,6 +115,7 @@ impl Server {
             closing.clone(),
         ));
         let events = tokio::spawn(sessions.clone().run(reports));
+        let following = tokio::spawn(public_address::follow(config.clone(), media.clone()));
         let announcement = if config.mdns {
             announce(&config, &addresses)
         } else {
@@ -127,6 +132,7 @@ impl Server {
             serving,
             events,
             announcement,
+            following: AbortOnDropHandle::new(following),
         })
     }
 
@@ -175,8 +181,8 @@ impl Server {
                 .find(covers)
                 .map(|own| SocketAddr::new(ip, own.port()))
         };
-        let advertised = self.media.candidates().iter().map(SocketAddr::ip);
-        advertised.filter_map(listens).collect()
+        let advertised = self.media.candidates();
+        advertised.iter().map(SocketAddr::ip).filter_map(listens).collect()
     }
 
     /// SHA-256 of the certificate; `None` without TLS.
@@ -220,9 +226,10 @@ impl Server {
             serving,
             events,
             announcement,
+            following,
             ..
         } = self;
-        drop(announcement);
+        drop((announcement, following));
         sessions.drain();
         let stopped = tokio::time::timeout(config.drain, async {
             closing.cancel();
@@ -270,7 +277,12 @@ fn serve_by_udp(turn: &Arc<Turn>, addresses: &[SocketAddr], closing: &Cancellati
     serves
 }
 
-fn media_config(config: &Config, addresses: &[SocketAddr], relay: mpsc::Sender<Relayed>) -> MediaConfig {
+fn media_config(
+    config: &Config,
+    advertise: Vec<IpAddr>,
+    addresses: &[SocketAddr],
+    relay: mpsc::Sender<Relayed>,
+) -> MediaConfig {
     let bind: BTreeSet<IpAddr> = if config.media_listen.is_empty() {
         addresses.iter().map(SocketAddr::ip).collect()
     } else {
@@ -279,7 +291,7 @@ fn media_config(config: &Config, addresses: &[SocketAddr], relay: mpsc::Sender<R
     MediaConfig {
         bind: bind.into_iter().collect(),
         port: config.media_port,
-        advertise: config.advertise.clone(),
+        advertise,
         workers: match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,

@@ -1,6 +1,6 @@
 //! The address that this machine has from outside, behind a router that translates: asked of a STUN server (RFC 8489 §3).
 //!
-//! It is asked once, when the server starts, and nobody is asked whom the operator has not named.
+//! Nobody is asked whom the operator has not named.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::turn::message::{Class, Message, Method, Writer, attribute};
 
-/// RFC 8489 §6.2.1, without the doubling: this is done once, and a start should not wait long.
+/// RFC 8489 §6.2.1, without the doubling: this is done now and then, and a start should not wait long.
 const RESEND_AFTER: Duration = Duration::from_millis(500);
 
 /// Requests to one address of the server's.

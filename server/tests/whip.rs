@@ -180,6 +180,14 @@ async fn an_ice_restart_gives_new_credentials_and_a_new_entity_tag() {
     assert_ne!(header(&restarted, "etag"), header(&response, "etag"));
     let body = restarted.text().await.expect("text");
     assert!(body.contains("a=ice-ufrag:") && body.contains("a=ice-pwd:"), "{body}");
+    let sections = body.split("\r\nm=").collect::<Vec<_>>();
+    let [_, section] = sections.as_slice() else {
+        panic!("one section for all: {body}")
+    };
+    assert!(
+        section.contains("a=candidate:") && section.contains("127.0.0.1"),
+        "{body}"
+    );
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ mod stats;
 mod subscribe;
 mod throttle;
 mod timers;
+mod told;
 mod track;
 mod viewer;
 mod vp8;
@@ -66,6 +67,7 @@ pub use route::requested_worker;
 pub use sfu::{CONNECT_TIMEOUT, Direction, Identity, MAX_PEERS, PeerRequest, Routed, Sfu, SfuConfig};
 pub use source::Source;
 pub use stats::{Counters, IngestStats, LayerStats, SlotStats, TrackStats, ViewerStats};
+pub use told::IceRestart;
 pub use track::{TrackInfo, TrackPacket};
 
 // Parts of the engine that appear in this crate's interface.

@@ -4,6 +4,7 @@
 //! why the engine is private to this module and each method that mutates it drains.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
 use str0m::format::CodecSpec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
-use str0m::net::{Receive, Transmit};
+use str0m::net::{Protocol, Receive, Transmit};
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
 use str0m::stats::CandidatePairStats;
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
@@ -24,6 +25,7 @@ use crate::publish::Publishing;
 use crate::quality::Grade;
 use crate::sfu::CONNECT_TIMEOUT;
 use crate::slot::Slot;
+use crate::told::Told;
 use crate::{PeerId, SessionId, SfuError, UserId, codec, route, sdp};
 
 /// How often the engine reports statistics of a publisher; the figures shown are "of the last second".
@@ -52,7 +54,7 @@ pub(crate) enum Role {
 pub(crate) struct Setup {
     pub(crate) crypto: Arc<CryptoProvider>,
     pub(crate) certificate: DtlsCert,
-    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) candidates: Arc<[Candidate]>,
 }
 
 /// What comes out of the engine of one peer.
@@ -101,6 +103,7 @@ pub(crate) struct Peer {
     /// When a viewer's figures are due.
     figures_at: Instant,
     rtc: Rtc,
+    told: Told,
     /// A viewer's way out.
     pub(crate) egress: Option<Egress>,
     /// Where the remote wants to be sent to, if the engine believes the request that is handled now.
@@ -140,9 +143,7 @@ impl Peer {
             .set_extension_map(extensions())
             .set_stats_interval(Some(if is_viewer { VIEWER_INTERVAL } else { STATS_INTERVAL }));
         let mut rtc = config.build(now);
-        for candidate in &setup.candidates {
-            rtc.add_local_candidate(candidate.clone());
-        }
+        let told = Told::new(&setup.candidates, &mut rtc);
         Self {
             id,
             session,
@@ -161,6 +162,7 @@ impl Peer {
             deadline: now,
             figures_at: now + VIEWER_INTERVAL,
             rtc,
+            told,
             egress: is_viewer.then(|| Egress::new(is_estimated.then_some(FIRST_ESTIMATE), now)),
             nominated: None,
             crypto: setup.crypto.clone(),
@@ -169,10 +171,20 @@ impl Peer {
         }
     }
 
-    /// Answers `offer`, the first or a later one.
-    pub(crate) fn negotiate(&mut self, offer: &str, now: Instant, out: &mut Outbox) -> Result<String, SfuError> {
+    /// Answers `offer`, the first or a later one. Where it restarts ICE, with the `candidates` of now.
+    pub(crate) fn negotiate(
+        &mut self,
+        offer: &str,
+        candidates: &Arc<[Candidate]>,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Result<String, SfuError> {
         sdp::check_size(offer)?;
         let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| SfuError::BadOffer(error.to_string()))?;
+        if sdp::restarts_ice(&self.last_offer, offer) {
+            self.told.renew(candidates, &mut self.rtc);
+            self.drain(out);
+        }
         let answer = self.rtc.sdp_api().accept_offer(parsed);
         self.advance(now, out);
         let answer = answer.map_err(|error| SfuError::BadOffer(error.to_string()))?;
@@ -184,12 +196,13 @@ impl Peer {
     pub(crate) fn renegotiate_ice(
         &mut self,
         remote: &IceCreds,
+        candidates: &Arc<[Candidate]>,
         now: Instant,
         out: &mut Outbox,
     ) -> Result<String, SfuError> {
         sdp::check_credentials(remote)?;
         let offer = sdp::with_credentials(&self.last_offer, remote);
-        self.negotiate(&offer, now, out)
+        self.negotiate(&offer, candidates, now, out)
     }
 
     pub(crate) fn local_credentials(&mut self) -> IceCreds {
@@ -272,6 +285,11 @@ impl Peer {
         if let Some(egress) = &mut self.egress {
             egress.close_stream(mid);
         }
+    }
+
+    /// Where it sent what came to `destination`, as the engine knows it.
+    pub(crate) fn own_address(&self, protocol: Protocol, destination: SocketAddr) -> SocketAddr {
+        self.told.destination(protocol, destination)
     }
 
     /// Whether `received` is meant for this peer, by its address or its integrity.

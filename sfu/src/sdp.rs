@@ -58,15 +58,41 @@ pub(crate) fn with_credentials(offer: &str, credentials: &IceCreds) -> String {
     })
 }
 
-/// The answer with `new` in place of the `old` local credentials.
+/// Whether an offer after another restarts ICE (RFC 8839 §4.4.1.1.1).
+pub(crate) fn restarts_ice(before: &str, offer: &str) -> bool {
+    let credentials = |offer| ["a=ice-ufrag:", "a=ice-pwd:"].map(|name| first_value(offer, name));
+    !before.is_empty() && credentials(before) != credentials(offer)
+}
+
+fn first_value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_end)
+}
+
+/// The values of an answer's candidates. Each media section has its own copy, and they come once.
+pub(crate) fn candidates(answer: &str) -> Vec<String> {
+    let mut candidates = Vec::new();
+    for line in answer.lines().filter(|line| line.starts_with("a=candidate:")) {
+        let value = line.trim_start_matches("a=").to_owned();
+        if !candidates.contains(&value) {
+            candidates.push(value);
+        }
+    }
+    candidates
+}
+
+/// The answer with `new` in place of the `old` local credentials, and in candidates in place of any.
 pub(crate) fn replace_credentials(answer: &str, old: &IceCreds, new: &IceCreds) -> String {
     rewrite_lines(answer, |line| {
         Some(match line.split_once(':') {
             Some(("a=ice-ufrag", value)) if value == old.ufrag => format!("a=ice-ufrag:{}", new.ufrag),
             Some(("a=ice-pwd", value)) if value == old.pass => format!("a=ice-pwd:{}", new.pass),
-            Some(("a=candidate", _)) => {
-                line.replace(&format!(" ufrag {}", old.ufrag), &format!(" ufrag {}", new.ufrag))
-            }
+            Some(("a=candidate", _)) => match line.split_once(" ufrag ") {
+                Some((before, value)) => {
+                    let after = value.find(' ').map_or("", |at| &value[at..]);
+                    format!("{before} ufrag {}{after}", new.ufrag)
+                }
+                None => line.to_owned(),
+            },
             _ => line.to_owned(),
         })
     })
@@ -171,11 +197,31 @@ mod tests {
     }
 
     #[test]
+    fn other_credentials_restart_ice_and_nothing_else_does() {
+        let offer = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:first\r\na=mid:0\r\n";
+        assert!(!restarts_ice("", offer), "the first one begins it");
+        assert!(!restarts_ice(offer, &format!("{offer}a=mid:1\r\n")));
+        assert!(restarts_ice(offer, &offer.replace("abcd", "efgh")));
+        assert!(restarts_ice(offer, &offer.replace("first", "other")));
+    }
+
+    #[test]
+    fn candidates_come_once() {
+        let section = "a=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=end-of-candidates\r\n";
+        assert_eq!(
+            candidates(&section.repeat(2)),
+            ["candidate:1 1 udp 1 192.0.2.1 1 typ host"]
+        );
+    }
+
+    #[test]
     fn local_credentials_are_replaced_in_candidates_too() {
-        let answer = "a=ice-ufrag:old1\r\na=ice-pwd:pass\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host ufrag old1\r\n";
+        let answer = "a=ice-ufrag:old1\r\na=ice-pwd:pass\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host ufrag old1\r\n\
+                      a=candidate:2 1 udp 1 192.0.2.2 1 typ host ufrag older x y\r\n";
         assert_eq!(
             replace_credentials(answer, &credentials("old1", "pass"), &credentials("00xx", "word")),
-            "a=ice-ufrag:00xx\r\na=ice-pwd:word\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host ufrag 00xx\r\n"
+            "a=ice-ufrag:00xx\r\na=ice-pwd:word\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host ufrag 00xx\r\n\
+             a=candidate:2 1 udp 1 192.0.2.2 1 typ host ufrag 00xx x y\r\n"
         );
     }
 

@@ -21,7 +21,9 @@ use crate::source;
 use crate::speakers::Speakers;
 use crate::timers::Timers;
 use crate::track::{Track, TrackPacket};
-use crate::{CloseReason, Counters, Muted, PeerId, SessionId, SfuError, SfuEvent, Source, TrackId, UserId, WorkerId};
+use crate::{
+    CloseReason, Counters, IceRestart, Muted, PeerId, SessionId, SfuError, SfuEvent, Source, TrackId, UserId, WorkerId,
+};
 
 /// Most peers of one worker. One core encrypts and sends for about a thousand viewers; the rest is room for those that
 /// are idle. It bounds memory.
@@ -139,7 +141,7 @@ impl Sfu {
             setup: Setup {
                 crypto: Arc::new(egress::provider()),
                 certificate: config.identity.0,
-                candidates: config.candidates,
+                candidates: config.candidates.into(),
             },
             peers: IdMap::default(),
             tracks: IdMap::default(),
@@ -181,7 +183,7 @@ impl Sfu {
             Direction::Subscribe => Role::Subscribe(Vec::new()),
         };
         let mut peer = Peer::new(id, names, role, credentials, request.offer, &self.setup, now);
-        let answer = peer.negotiate(request.offer, now, &mut self.out)?;
+        let answer = peer.negotiate(request.offer, &self.setup.candidates, now, &mut self.out)?;
         let sections = sdp::media_sections(&answer);
         let flows = |mid: &Mid| {
             peer.media_section(*mid)
@@ -226,14 +228,30 @@ impl Sfu {
         if let Some(named) = sources {
             source::check(named, offer)?;
         }
-        self.renegotiate(id, sources, now, |peer, out| peer.negotiate(offer, now, out))
+        let candidates = self.setup.candidates.clone();
+        self.renegotiate(id, sources, now, |peer, out| {
+            peer.negotiate(offer, &candidates, now, out)
+        })
     }
 
-    /// Restarts ICE with the remote's new credentials (RFC 8839 §4.4.1.1.1): the answer's new local ones.
-    pub fn restart_ice(&mut self, id: PeerId, remote: &IceCreds, now: Instant) -> Result<IceCreds, SfuError> {
-        self.renegotiate(id, None, now, |peer, out| peer.renegotiate_ice(remote, now, out))?;
+    /// Restarts ICE with the remote's new credentials (RFC 8839 §4.4.1.1.1): what an answer would say of ours.
+    pub fn restart_ice(&mut self, id: PeerId, remote: &IceCreds, now: Instant) -> Result<IceRestart, SfuError> {
+        let candidates = self.setup.candidates.clone();
+        let answer = self.renegotiate(id, None, now, |peer, out| {
+            peer.renegotiate_ice(remote, &candidates, now, out)
+        })?;
         let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
-        Ok(peer.local_credentials())
+        Ok(IceRestart {
+            credentials: peer.local_credentials(),
+            mid: sdp::media_sections(&answer).first().map(Mid::to_string),
+            candidates: sdp::candidates(&answer),
+        })
+    }
+
+    /// Puts other host candidates into the answers from now on. A peer that is there keeps those that it was told, and gets
+    /// these when it restarts ICE.
+    pub fn set_candidates(&mut self, candidates: Vec<Candidate>) {
+        self.setup.candidates = candidates.into();
     }
 
     fn renegotiate(
@@ -247,16 +265,17 @@ impl Sfu {
         let before = peer.local_credentials();
         let result = negotiate(peer, &mut self.out);
         // A restart gives the engine credentials of its own making, by which no other worker could tell that they are
-        // ours.
+        // ours. In later answers its candidates still have these.
         let made = peer.local_credentials();
-        let answer = if made == before {
-            result
+        let ours = if made == before {
+            before
         } else {
             let ours = route::credentials(self.worker);
             peer.set_local_credentials(ours.clone(), &mut self.out);
             self.routes.name(id, ours.ufrag.clone());
-            result.map(|answer| sdp::replace_credentials(&answer, &made, &ours))
+            ours
         };
+        let answer = result.map(|answer| sdp::replace_credentials(&answer, &made, &ours));
         if let Ok(answer) = &answer {
             let sections = sdp::media_sections(answer);
             self.renew_sources(id, &sections, sources, now);
@@ -299,7 +318,8 @@ impl Sfu {
         self.process(now);
     }
 
-    /// Takes in a datagram, or one frame of an ICE-TCP connection.
+    /// Takes in a datagram, or one frame of an ICE-TCP connection. Its `destination` is what the socket says, which is another
+    /// than the candidate that it was sent to where a router translates.
     pub fn handle_datagram(
         &mut self,
         (protocol, source, destination): (Protocol, SocketAddr, SocketAddr),
@@ -322,8 +342,17 @@ impl Sfu {
             self.take_feedback(id, contents, now);
             return Routed::Handled;
         }
-        let received = Receive::new(protocol, source, destination, contents);
-        let (Ok(received), Some(peer)) = (received, self.peers.get_mut(&id)) else {
+        let received = self.peers.get_mut(&id).and_then(|peer| {
+            // Nothing but ICE goes by it.
+            let destination = if route::is_stun(contents) {
+                peer.own_address(protocol, destination)
+            } else {
+                destination
+            };
+            let received = Receive::new(protocol, source, destination, contents).ok()?;
+            Some((peer, received))
+        });
+        let Some((peer, received)) = received else {
             self.counters.unknown_datagrams += 1;
             return Routed::Unknown;
         };

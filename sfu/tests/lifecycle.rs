@@ -110,6 +110,55 @@ fn a_restart_of_ice_keeps_the_connection() {
 }
 
 #[test]
+fn another_address_disturbs_nobody_and_is_told_to_who_joins_or_restarts_ice() {
+    let mut world = World::new(2);
+    let publisher = world.connect(0, "show", "host", &Offer::publish());
+    world.run_live(&[publisher], Duration::from_millis(200));
+    let viewer = world.connect(1, "show", "guest", &Offer::subscribe());
+    let (before, after) = ("192.0.2.1 8444", "203.0.113.9 8444");
+    assert!(world.clients[viewer].answer.contains(before));
+
+    world.translate("203.0.113.9:8444".parse().expect("an address"));
+    world.clients[viewer].received.clear();
+    // Longer than either side waits for a check or its answer.
+    world.run_live(&[publisher], Duration::from_secs(40));
+    assert_eq!((reason_of(&world, publisher), reason_of(&world, viewer)), (None, None));
+    assert!(world.clients[viewer].pictures().len() > 1_200);
+    let late = world.connect(1, "show", "late", &Offer::subscribe());
+    let told = |world: &World, client: usize| {
+        let answer = &world.clients[client].answer;
+        (answer.contains(before), answer.contains(after))
+    };
+    assert_eq!(told(&world, late), (false, true));
+
+    // More sections alone change nothing on the way that media goes.
+    let more = |api: &mut str0m::change::SdpApi<'_>| {
+        let direction = str0m::media::Direction::RecvOnly;
+        vec![(
+            api.add_media(MediaKind::Video, direction, None, None, None),
+            MediaKind::Video,
+        )]
+    };
+    world.reoffer(viewer, None, more).expect("an answer");
+    assert_eq!(told(&world, viewer), (true, false));
+    let restart = |api: &mut str0m::change::SdpApi<'_>| {
+        api.ice_restart(true);
+        Vec::new()
+    };
+    world.reoffer(viewer, None, restart).expect("an answer");
+    assert_eq!(told(&world, viewer), (false, true));
+    world.run(Duration::from_secs(1));
+    for client in [viewer, late] {
+        world.clients[client].received.clear();
+    }
+    world.run_live(&[publisher], Duration::from_secs(40));
+    for client in [viewer, late] {
+        assert_eq!(reason_of(&world, client), None);
+        assert!(world.clients[client].pictures().len() > 1_200);
+    }
+}
+
+#[test]
 fn a_restart_by_credentials_alone_gives_new_ones_of_ours() {
     let mut world = World::new(1);
     let publisher = world.connect(0, "show", "host", &Offer::publish());
@@ -119,11 +168,31 @@ fn a_restart_by_credentials_alone_gives_new_ones_of_ours() {
         pass: "0123456789012345678901".into(),
     };
     let first = world.workers[0].restart_ice(peer, &remote, now).expect("a restart");
-    assert!(first.ufrag.starts_with("00"), "the fragment tells the worker");
+    assert!(
+        first.credentials.ufrag.starts_with("00"),
+        "the fragment tells the worker"
+    );
     let again = world.workers[0]
         .restart_ice(peer, &remote, now)
         .expect("the same again");
     assert_eq!(first, again, "known credentials restart nothing");
+    let [candidate] = first.candidates.as_slice() else {
+        panic!("one address: {:?}", first.candidates)
+    };
+    assert!(candidate.starts_with("candidate:") && candidate.contains("192.0.2.1 8444"));
+    assert!(candidate.ends_with(&first.credentials.ufrag), "{candidate}");
+    assert_eq!(first.mid.as_deref(), Some(&*world.clients[publisher].mids[0].0));
+    let other = "203.0.113.9:8444".parse().expect("an address");
+    world.translate(other);
+    let remote = IceCreds {
+        ufrag: "efgh".into(),
+        ..remote
+    };
+    let moved = world.workers[0].restart_ice(peer, &remote, now).expect("a restart");
+    let [candidate] = moved.candidates.as_slice() else {
+        panic!("one address: {:?}", moved.candidates)
+    };
+    assert!(candidate.contains("203.0.113.9 8444"), "{candidate}");
     let bad = IceCreds {
         ufrag: "a\r\nm=audio".into(),
         ..remote

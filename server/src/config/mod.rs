@@ -31,6 +31,11 @@ const DEFAULT_PORT: u16 = 8443;
 /// Port of media, UDP and TCP.
 const DEFAULT_MEDIA_PORT: u16 = 8444;
 
+/// How often the STUN server is asked again. Whoever comes within that time after a change is told the former address and has
+/// to come again. For the STUN server, often somebody else's, it is a datagram or two every two minutes; WebRTC clients send
+/// theirs every ten seconds or so.
+const STUN_INTERVAL: Duration = Duration::from_mins(2);
+
 /// Where the certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsMode {
@@ -63,6 +68,10 @@ pub struct Config {
     pub advertise: Vec<IpAddr>,
     /// The STUN server (`HOST:PORT`) that is asked for this machine's address from outside; `None` asks nobody.
     pub stun_discovery: Option<String>,
+    /// How often it is asked again while the server runs.
+    pub stun_interval: Duration,
+    /// What it has said before the server starts; empty where it was not asked or did not answer.
+    pub public_addresses: Vec<IpAddr>,
     /// Media worker threads; 0 means one per core.
     pub workers: usize,
     /// Whether each media worker keeps to a core of its own.
@@ -102,22 +111,23 @@ pub struct Config {
 }
 
 impl Config {
-    /// Advertises these as well: after those that are named, or that the interfaces have.
-    pub fn advertise_also(&mut self, addresses: Vec<IpAddr>) {
-        if self.advertise.is_empty() {
+    /// What is advertised where the machine has the addresses `public` from outside: they come after those that are named,
+    /// or that the interfaces have now. Empty where there is nothing but the interfaces.
+    pub fn advertised(&self, public: &[IpAddr]) -> Vec<IpAddr> {
+        let mut advertised = self.advertise.clone();
+        if advertised.is_empty() && !public.is_empty() {
             let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
             let usable = interfaces.iter().filter(|interface| !interface.is_link_local());
-            self.advertise = usable
-                .map(if_addrs::Interface::ip)
-                .filter(|ip| self.covers(*ip))
-                .collect();
-            self.advertise.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
+            let own = usable.map(if_addrs::Interface::ip).filter(|ip| self.covers(*ip));
+            advertised.extend(own);
+            advertised.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
         }
-        for address in addresses {
-            if !self.advertise.contains(&address) {
-                self.advertise.push(address);
+        for address in public {
+            if !advertised.contains(address) {
+                advertised.push(*address);
             }
         }
+        advertised
     }
 
     /// Whether the media sockets listen at an address.
@@ -144,6 +154,8 @@ impl Default for Config {
             media_port: DEFAULT_MEDIA_PORT,
             advertise: Vec::new(),
             stun_discovery: None,
+            stun_interval: STUN_INTERVAL,
+            public_addresses: Vec::new(),
             workers: 0,
             pinning: true,
             ice_tcp: true,

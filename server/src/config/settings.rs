@@ -24,7 +24,7 @@ pub struct Settings {
     /// Addresses that viewers send media to [default: those of this machine's interfaces]
     #[arg(long, env = "FOOTLIGHT_ADVERTISE", value_name = "ADDRESS", value_delimiter = ',')]
     pub advertise: Option<Vec<IpAddr>>,
-    /// STUN server to ask at the start for this machine's address from outside, which is then advertised too
+    /// STUN server to ask, now and again, for this machine's address from outside, which is then advertised too
     #[arg(long, env = "FOOTLIGHT_STUN_DISCOVERY", value_name = "HOST:PORT")]
     pub stun_discovery: Option<String>,
     /// Media worker threads; 0 means one per core [default: 0]
@@ -154,6 +154,8 @@ impl Settings {
             media_port: self.media_port.unwrap_or(default.media_port),
             advertise: self.advertise.unwrap_or(default.advertise),
             stun_discovery: self.stun_discovery.filter(|server| !server.is_empty()),
+            stun_interval: default.stun_interval,
+            public_addresses: default.public_addresses,
             workers: self.workers.unwrap_or(default.workers),
             pinning: !self.no_pinning.unwrap_or(!default.pinning),
             ice_tcp: !self.no_ice_tcp.unwrap_or(!default.ice_tcp),

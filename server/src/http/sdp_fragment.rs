@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::media::IceRestart;
+
 /// Candidates of one request that are taken. A client has one per network interface and transport.
 const MAX_CANDIDATES: usize = 64;
 
@@ -79,11 +81,25 @@ fn credential(text: &str, min: usize, name: &'static str) -> Result<String, SdpF
     }
 }
 
-/// The server's answer to an ICE restart.
-pub fn restarted(ufrag: &str, pwd: &str) -> String {
+/// The server's answer to an ICE restart (RFC 9725 §4.3.3). Its addresses may be others than they were at the offer.
+pub fn restarted(restart: &IceRestart) -> String {
+    let IceRestart {
+        ufrag,
+        pwd,
+        mid,
+        candidates,
+    } = restart;
     let mut fragment = String::from("a=ice-lite\r\n");
     // Writing to a String cannot fail.
     let _ = write!(fragment, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
+    if let Some(mid) = mid {
+        // The line says by its mid which section is meant, and nothing else (RFC 8840 §4.4).
+        let _ = write!(fragment, "m=audio 9 RTP/AVP 0\r\na=mid:{mid}\r\n");
+        for candidate in candidates {
+            let _ = write!(fragment, "a={candidate}\r\n");
+        }
+        fragment.push_str("a=end-of-candidates\r\n");
+    }
     fragment
 }
 
@@ -120,8 +136,18 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_fragment_itself() {
-        let fragment = parse(&restarted("abcd", "0123456789012345678901")).expect("valid");
+        let mut restart = IceRestart {
+            ufrag: "abcd".to_owned(),
+            pwd: "0123456789012345678901".to_owned(),
+            mid: Some("0".to_owned()),
+            candidates: vec!["candidate:1 1 udp 1 192.0.2.1 1 typ host".to_owned()],
+        };
+        let fragment = parse(&restarted(&restart)).expect("valid");
         assert_eq!(fragment.ufrag.as_deref(), Some("abcd"));
+        assert_eq!(fragment.candidates, restart.candidates);
+        restart.mid = None;
+        let fragment = parse(&restarted(&restart)).expect("valid");
+        assert!(fragment.candidates.is_empty(), "of no section");
     }
 
     proptest! {

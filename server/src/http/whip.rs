@@ -200,10 +200,10 @@ pub(super) async fn patch(
         .map_err(|error| Failure::bad_request("bad_fragment", error.to_string()))?;
     match (condition.trim(), fragment.ufrag, fragment.pwd) {
         ("*", Some(ufrag), Some(pwd)) => {
-            let (credentials, etag) = app.sessions.restart_ice(&resource, ufrag, pwd).await?;
+            let (restart, etag) = app.sessions.restart_ice(&resource, ufrag, pwd).await?;
             app.sessions.trickle(&resource, fragment.candidates);
             let headers = [(header::CONTENT_TYPE, SDP_FRAGMENT.to_owned()), (header::ETAG, etag)];
-            let body = sdp_fragment::restarted(&credentials.ufrag, &credentials.pwd);
+            let body = sdp_fragment::restarted(&restart);
             Ok((StatusCode::OK, headers, body).into_response())
         }
         ("*", ..) => Err(Failure::bad_request(

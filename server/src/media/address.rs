@@ -2,16 +2,43 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use footlight_sfu::{Candidate, TcpType};
+use parking_lot::RwLock;
 
 /// Most advertised addresses. A browser tries each with each of its own; a machine with dozens of container networks
 /// would slow every join.
 const MAX_ADVERTISED: usize = 16;
 
+/// The addresses in answers, as they are now: for who asks again and again, on no way that media goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Advertised(Arc<RwLock<Vec<SocketAddr>>>);
+
+impl Advertised {
+    pub(crate) fn now(&self) -> Vec<SocketAddr> {
+        self.0.read().clone()
+    }
+
+    /// Changes them when `tell` has told whoever has a copy. They are told in the order of the changes.
+    pub(super) fn change<E>(&self, addresses: Vec<SocketAddr>, tell: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let mut now = self.0.write();
+        tell()?;
+        *now = addresses;
+        Ok(())
+    }
+}
+
+impl From<Vec<SocketAddr>> for Advertised {
+    fn from(addresses: Vec<SocketAddr>) -> Self {
+        Self(Arc::new(RwLock::new(addresses)))
+    }
+}
+
 /// The addresses in answers, and the machine's own.
 #[derive(Debug, Clone)]
 pub(super) struct Addresses {
+    bind: Vec<IpAddr>,
     port: u16,
     /// Another port whose TCP connections may be media, with the addresses at which it listens.
     pages: Vec<SocketAddr>,
@@ -44,6 +71,7 @@ impl Addresses {
         };
         advertised.truncate(MAX_ADVERTISED);
         Self {
+            bind: bind.to_vec(),
             port,
             pages: Vec::new(),
             advertised,
@@ -54,6 +82,11 @@ impl Addresses {
     /// With the listeners of pages and signaling, which hand over what speaks ICE-TCP.
     pub(super) fn with_pages(self, pages: Vec<SocketAddr>) -> Self {
         Self { pages, ..self }
+    }
+
+    /// The same sockets with other addresses; what the interfaces have is read again.
+    pub(super) fn renewed(&self, advertise: Vec<IpAddr>) -> Self {
+        Self::new(&self.bind, advertise, self.port).with_pages(self.pages.clone())
     }
 
     /// Where the port of the pages can be reached that is the media port as well.
@@ -97,16 +130,13 @@ impl Addresses {
         candidates
     }
 
-    /// The advertised address behind `ip`, to which a datagram came: itself, or where a router translates (1:1 NAT) the
-    /// first of its family.
+    /// Where a datagram came to. Where a router translates (1:1 NAT), that is none of the addresses in answers; the core
+    /// knows which of them its peer was told.
     pub(super) fn destination(&self, ip: IpAddr) -> SocketAddr {
-        let ip = ip.to_canonical();
-        let known = self.advertised.iter().find(|known| **known == ip);
-        let translated = || self.advertised.iter().find(|known| known.is_ipv4() == ip.is_ipv4());
-        SocketAddr::new(known.or_else(translated).copied().unwrap_or(ip), self.port)
+        SocketAddr::new(ip.to_canonical(), self.port)
     }
 
-    /// The candidate to whose socket a TCP connection came in.
+    /// The same for a TCP connection, which may have come in at the port of the pages.
     pub(super) fn tcp_destination(&self, local: SocketAddr) -> SocketAddr {
         let mut destination = self.destination(local.ip());
         if self.pages.iter().any(|page| page.port() == local.port()) {
@@ -151,9 +181,30 @@ mod tests {
         );
         assert_eq!(addresses.candidates(true).len(), 2);
         assert_eq!(addresses.candidates(false).len(), 1);
-        // A datagram to the private address behind the translation belongs to the advertised one.
-        assert_eq!(addresses.destination(ip("10.0.0.4")).ip(), ip("203.0.113.7"));
         assert_eq!(addresses.source(ip("203.0.113.7")), None);
+    }
+
+    #[test]
+    fn other_addresses_are_those_of_the_same_sockets() {
+        let page = "0.0.0.0:8443".parse().expect("an address");
+        let addresses = Addresses::new(&[ip("0.0.0.0")], vec![ip("203.0.113.7")], 8444).with_pages(vec![page]);
+        let addresses = addresses.renewed(vec![ip("203.0.113.8")]);
+        let ports: Vec<_> = addresses.candidates(true).iter().map(Candidate::addr).collect();
+        let expected = ["203.0.113.8:8444", "203.0.113.8:8444", "203.0.113.8:8443"];
+        assert_eq!(ports, expected.map(|address| address.parse().expect("an address")));
+    }
+
+    #[test]
+    fn addresses_change_when_everybody_was_told() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let advertised = Advertised::from(vec![address("203.0.113.7:1")]);
+        let refused = advertised.change(vec![address("203.0.113.8:1")], || Err("no room"));
+        assert_eq!(
+            (refused, advertised.now()),
+            (Err("no room"), vec![address("203.0.113.7:1")])
+        );
+        let told = advertised.change(vec![address("203.0.113.8:1")], || Ok::<_, ()>(()));
+        assert_eq!((told, advertised.now()), (Ok(()), vec![address("203.0.113.8:1")]));
     }
 
     #[test]
@@ -179,8 +230,9 @@ mod tests {
                 .tcp_destination(local.parse().expect("an address"))
                 .to_string()
         };
-        assert_eq!(came_to("10.0.0.4:8443"), "203.0.113.7:8443");
-        assert_eq!(came_to("10.0.0.4:8444"), "203.0.113.7:8444");
+        assert_eq!(came_to("10.0.0.4:8443"), "10.0.0.4:8443");
+        assert_eq!(came_to("10.0.0.4:8444"), "10.0.0.4:8444");
+        assert_eq!(came_to("[::ffff:10.0.0.4]:8444"), "10.0.0.4:8444");
     }
 
     #[test]

@@ -11,11 +11,11 @@ use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Protocol, Sfu,
 use mio::{Poll, Waker};
 use tokio::sync::{mpsc, oneshot};
 
-use super::address::Addresses;
+use super::address::{Addresses, Advertised};
 use super::counters::{MediaSnapshot, WorkerCounters};
 use super::event;
 use super::figures::SessionFigures;
-use super::mail::{Acceptance, Address, Colleagues, Command, Data, Datagram, mailbox};
+use super::mail::{Acceptance, Address, Advertisement, Colleagues, Command, Data, Datagram, mailbox};
 use super::placement::Placement;
 use super::tcp::Handover;
 use super::worker::{Parts, WAKE, Worker};
@@ -80,13 +80,17 @@ pub struct Accepted {
     pub answer: String,
 }
 
-/// RFC 8839 §5.4.
+/// Our side of an ICE session that was begun anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IceCredentials {
-    /// `a=ice-ufrag`.
+pub struct IceRestart {
+    /// `a=ice-ufrag` (RFC 8839 §5.4).
     pub ufrag: String,
-    /// `a=ice-pwd`.
+    /// `a=ice-pwd` (RFC 8839 §5.4).
     pub pwd: String,
+    /// The media section that carries the ICE session of all.
+    pub mid: Option<String>,
+    /// The addresses of now: values of `a=candidate`, beginning with `candidate:`.
+    pub candidates: Vec<String>,
 }
 
 /// The media engine. Clones share it; the last one that goes stops it.
@@ -96,7 +100,10 @@ pub struct Media(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     port: u16,
-    candidates: Vec<SocketAddr>,
+    ice_tcp: bool,
+    /// Those of the start. What is told now is in `advertised`, and every worker has its own copy.
+    addresses: Addresses,
+    advertised: Advertised,
     workers: Vec<Address>,
     counters: Vec<Arc<WorkerCounters>>,
     placement: Placement,
@@ -146,7 +153,9 @@ impl Media {
         let counters: Vec<_> = workers.iter().map(|_| Arc::new(WorkerCounters::default())).collect();
         let media = Self(Arc::new(Shared {
             port,
-            candidates: addresses.advertised(),
+            ice_tcp,
+            advertised: addresses.advertised().into(),
+            addresses: addresses.clone(),
             workers: workers.clone(),
             placement: Placement::new(&counters),
             counters: counters.clone(),
@@ -174,7 +183,7 @@ impl Media {
             };
             spawn(index, core, parts).map_err(MediaError::Start)?;
         }
-        tracing::info!(port, workers = workers.len(), candidates = ?media.0.candidates, "media port open");
+        tracing::info!(port, workers = workers.len(), candidates = ?media.candidates(), "media port open");
         Ok((media, receiver))
     }
 
@@ -184,8 +193,30 @@ impl Media {
     }
 
     /// The addresses in answers.
-    pub fn candidates(&self) -> &[SocketAddr] {
-        &self.0.candidates
+    pub fn candidates(&self) -> Vec<SocketAddr> {
+        self.0.advertised.now()
+    }
+
+    /// The same, for who asks again and again.
+    pub(crate) fn advertised(&self) -> Advertised {
+        self.0.advertised.clone()
+    }
+
+    /// Puts other addresses into the answers from now on; empty for those of the machine's interfaces. Who is connected
+    /// stays so by the address that it was told, and is told these when it restarts ICE. It was not done, or not by all
+    /// workers, where there is an error, and can be done again.
+    pub fn advertise(&self, advertise: Vec<IpAddr>) -> Result<(), MediaError> {
+        let addresses = self.0.addresses.renewed(advertise);
+        let candidates = addresses.candidates(self.0.ice_tcp);
+        if candidates.is_empty() {
+            return Err(MediaError::NoAddress);
+        }
+        let advertised = addresses.advertised();
+        let advertisement = Box::new(Advertisement { addresses, candidates });
+        self.0.advertised.change(advertised, || {
+            let mut workers = self.0.workers.iter();
+            workers.try_for_each(|worker| worker.command(Command::Advertise(advertisement.clone())))
+        })
     }
 
     /// Takes in a datagram of a remote behind the relay, sent to one of [`Media::candidates`].
@@ -270,16 +301,18 @@ impl Media {
         self.tell(peer, Command::Wish { peer, mid, wish });
     }
 
-    /// Restarts ICE with the remote's new credentials, as a WHIP or WHEP `PATCH` does. Our own new ones.
-    pub async fn restart_ice(&self, peer: PeerId, ufrag: String, pwd: String) -> Result<IceCredentials, MediaError> {
+    /// Restarts ICE with the remote's new credentials, as a WHIP or WHEP `PATCH` does. Our own new ones, and our addresses.
+    pub async fn restart_ice(&self, peer: PeerId, ufrag: String, pwd: String) -> Result<IceRestart, MediaError> {
         let (reply, replied) = oneshot::channel();
         let remote = IceCreds { ufrag, pass: pwd };
         self.worker_of(peer)?
             .command(Command::RestartIce { peer, remote, reply })?;
-        let local = replied.await.map_err(|_| MediaError::Stopped)??;
-        Ok(IceCredentials {
-            ufrag: local.ufrag,
-            pwd: local.pass,
+        let restart = replied.await.map_err(|_| MediaError::Stopped)??;
+        Ok(IceRestart {
+            ufrag: restart.credentials.ufrag,
+            pwd: restart.credentials.pass,
+            mid: restart.mid,
+            candidates: restart.candidates,
         })
     }
 

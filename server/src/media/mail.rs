@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use footlight_protocol::{SessionId, UserId};
-use footlight_sfu::{Direction, IceCreds, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, Wish, WorkerId};
+use footlight_sfu::{
+    Candidate, Direction, IceCreds, IceRestart, MediaKind, Muted, PeerId, Protocol, RelayMessage, Source, Wish,
+    WorkerId,
+};
 use mio::Waker;
 use tokio::sync::oneshot;
 
 use super::MediaError;
+use super::address::Addresses;
 use super::figures::Part;
 use super::tcp::Handover;
 
@@ -36,7 +40,7 @@ pub(super) enum Command {
     RestartIce {
         peer: PeerId,
         remote: IceCreds,
-        reply: oneshot::Sender<Result<IceCreds, MediaError>>,
+        reply: oneshot::Sender<Result<IceRestart, MediaError>>,
     },
     AddCandidate {
         peer: PeerId,
@@ -55,6 +59,7 @@ pub(super) enum Command {
     Close {
         peer: PeerId,
     },
+    Advertise(Box<Advertisement>),
     Figures {
         session: SessionId,
         /// Whose connections to tell of.
@@ -76,6 +81,14 @@ pub(super) struct Acceptance {
     pub(super) sources: Option<BTreeMap<String, Source>>,
     pub(super) muted: Muted,
     pub(super) reply: oneshot::Sender<Result<(PeerId, String), MediaError>>,
+}
+
+/// Other addresses than those so far.
+#[derive(Debug, Clone)]
+pub(super) struct Advertisement {
+    pub(super) addresses: Addresses,
+    /// Made of them, for answers.
+    pub(super) candidates: Vec<Candidate>,
 }
 
 /// What must arrive.

@@ -23,10 +23,11 @@ mod tcp;
 mod udp;
 mod worker;
 
+pub(crate) use address::Advertised;
 pub use counters::{KeyframeFigures, MediaSnapshot, WorkerSnapshot};
 pub use error::MediaError;
 pub use event::MediaEvent;
 pub use figures::SessionFigures;
 pub use footlight_sfu::{CloseReason, Muted, PeerId, Wish};
-pub use handle::{Accepted, IceCredentials, Media, MediaConfig, PeerRequest};
+pub use handle::{Accepted, IceRestart, Media, MediaConfig, PeerRequest};
 pub use relay::{RELAY_CAPACITY, Relayed, relayed_ip};

@@ -264,6 +264,10 @@ impl Worker {
                 }
             }
             Command::Close { peer } => self.sfu.close(peer, now),
+            Command::Advertise(advertisement) => {
+                self.sfu.set_candidates(advertisement.candidates);
+                self.addresses = advertisement.addresses;
+            }
             Command::Figures { session, viewer, reply } => {
                 let session = session.as_str().into();
                 let _ = reply.send(Part {

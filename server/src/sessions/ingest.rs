@@ -12,7 +12,7 @@ use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Publisher, Session};
 use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits};
 use crate::auth::CreationRefusal;
-use crate::media::{IceCredentials, MediaError, Muted, PeerId, PeerRequest};
+use crate::media::{IceRestart, MediaError, Muted, PeerId, PeerRequest};
 use crate::rooms::{PublishRefusal, Room};
 use crate::token::BearerDigest;
 
@@ -256,15 +256,15 @@ impl Sessions {
         }
     }
 
-    /// Restarts ICE on a connection; gives the server's new credentials and the new entity tag.
+    /// Restarts ICE on a connection; gives the server's side of it and the new entity tag.
     pub async fn restart_ice(
         &self,
         resource: &Resource,
         ufrag: String,
         pwd: String,
-    ) -> Result<(IceCredentials, String), IngestError> {
+    ) -> Result<(IceRestart, String), IngestError> {
         let restart = self.0.media.restart_ice(resource.peer, ufrag, pwd);
-        let credentials = tokio::time::timeout(MEDIA_TIMEOUT, restart)
+        let restart = tokio::time::timeout(MEDIA_TIMEOUT, restart)
             .await
             .unwrap_or(Err(MediaError::Overloaded))?;
         let etag = self
@@ -273,6 +273,6 @@ impl Sessions {
             .lock()
             .renew_etag(&resource.name)
             .ok_or(IngestError::NotFound)?;
-        Ok((credentials, etag))
+        Ok((restart, etag))
     }
 }

@@ -28,7 +28,6 @@ pub(crate) use stream::speaks_turn;
 pub(crate) use udp::open as open_udp;
 
 use crate::media::{Media, Relayed};
-use registry::Registry;
 use relay::{Reaction, Relay};
 
 /// Longest message of a client, in bytes. Datagrams of media stay within an Ethernet frame; TURN's own are shorter.
@@ -52,11 +51,8 @@ impl std::fmt::Debug for Turn {
 impl Turn {
     /// To the addresses of `media`, and to no others.
     pub(crate) fn new(secret: TurnSecret, media: Media) -> Arc<Self> {
-        let peers = media.candidates().to_vec();
-        Arc::new(Self {
-            relay: Relay::new(secret, Arc::new(Registry::default()), peers),
-            media,
-        })
+        let relay = Relay::new(secret, Arc::default(), media.advertised(), media.port());
+        Arc::new(Self { relay, media })
     }
 
     /// Hands what the media workers send to the clients' tasks, until the workers have stopped.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::credentials::{Nonces, REALM, TurnSecret, is_current};
 use super::message::{Class, Message, Method, Writer, attribute, padded};
 use super::registry::{Full, Lease, Registry};
-use crate::media::Relayed;
+use crate::media::{Advertised, Relayed};
 
 /// RFC 8656 §3.2.
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
@@ -69,8 +69,11 @@ pub(crate) struct Relay {
     secret: TurnSecret,
     nonces: Nonces,
     registry: Arc<Registry>,
-    /// The only ones that anything is relayed to: our own media addresses.
-    peers: Vec<SocketAddr>,
+    /// The only ones that anything is relayed to: our own media addresses. Whoever was let to one may go on when they have
+    /// changed, for as long as it does not let its permission end.
+    peers: Advertised,
+    /// Of all of them.
+    port: u16,
 }
 
 /// The time by both clocks.
@@ -122,7 +125,7 @@ struct Allocation {
     transaction: [u8; 12],
     lifetime: Duration,
     expires_at: Instant,
-    /// By peers' addresses, of which there are as many as the server has.
+    /// By peers' addresses, of which there are as many as the server has, and had while a permission lasts.
     permissions: HashMap<IpAddr, Instant>,
     channels: HashMap<u16, (SocketAddr, Instant)>,
 }
@@ -134,13 +137,14 @@ struct Proved {
 }
 
 impl Relay {
-    /// For `peers` and nobody else.
-    pub(crate) fn new(secret: TurnSecret, registry: Arc<Registry>, peers: Vec<SocketAddr>) -> Self {
+    /// For `peers`, all at `port`, and nobody else.
+    pub(crate) fn new(secret: TurnSecret, registry: Arc<Registry>, peers: Advertised, port: u16) -> Self {
         Self {
             secret,
             nonces: Nonces::new(),
             registry,
             peers,
+            port,
         }
     }
 
@@ -149,12 +153,13 @@ impl Relay {
     }
 
     fn may_reach(&self, ip: IpAddr) -> bool {
-        self.peers.iter().any(|peer| peer.ip() == ip)
+        self.peers.now().iter().any(|peer| peer.ip() == ip)
     }
 
     /// IPv4 unless all that can be reached is IPv6: RFC 8656 §7.2 has IPv4 for who asks for neither, as browsers do.
     fn default_is_ipv4(&self) -> bool {
-        self.peers.is_empty() || self.peers.iter().any(SocketAddr::is_ipv4)
+        let peers = self.peers.now();
+        peers.is_empty() || peers.iter().any(SocketAddr::is_ipv4)
     }
 }
 
@@ -399,12 +404,12 @@ impl Client {
         let peers = peers.filter(|peers| !peers.is_empty()).ok_or(code::BAD_REQUEST)?;
         for peer in &peers {
             allocation.check_family(*peer)?;
-            if !relay.may_reach(peer.ip()) {
+            if !allocation.may_reach(relay, peer.ip(), now) {
                 return Err(code::FORBIDDEN);
             }
         }
         for peer in peers {
-            allocation.permissions.insert(peer.ip(), now + PERMISSION_LIFETIME);
+            allocation.permit(peer.ip(), now);
         }
         Ok(success(message, Method::CreatePermission))
     }
@@ -428,7 +433,7 @@ impl Client {
             .and_then(|value| message.address(value))
             .ok_or(code::BAD_REQUEST)?;
         allocation.check_family(peer)?;
-        if !relay.peers.contains(&peer) {
+        if peer.port() != relay.port || !allocation.may_reach(relay, peer.ip(), now) {
             return Err(code::FORBIDDEN);
         }
         allocation.channels.retain(|_, (_, until)| *until > now);
@@ -440,7 +445,7 @@ impl Client {
             return Err(code::BAD_REQUEST);
         }
         allocation.channels.insert(number, (peer, now + CHANNEL_LIFETIME));
-        allocation.permissions.insert(peer.ip(), now + PERMISSION_LIFETIME);
+        allocation.permit(peer.ip(), now);
         Ok(success(message, Method::ChannelBind))
     }
 
@@ -500,13 +505,22 @@ impl Allocation {
         is_same.then_some(()).ok_or(code::PEER_FAMILY_MISMATCH)
     }
 
+    fn may_reach(&self, relay: &Relay, peer: IpAddr, now: Instant) -> bool {
+        relay.may_reach(peer) || self.permits(peer, now)
+    }
+
+    fn permit(&mut self, peer: IpAddr, now: Instant) {
+        self.permissions.retain(|_, until| *until > now);
+        self.permissions.insert(peer, now + PERMISSION_LIFETIME);
+    }
+
     fn permits(&self, peer: IpAddr, now: Instant) -> bool {
         self.permissions.get(&peer).is_some_and(|until| *until > now)
     }
 
     fn relay<'a>(&self, relay: &Relay, peer: SocketAddr, contents: &'a [u8], now: Instant) -> Option<Reaction<'a>> {
         // The port as well: RFC 8656's permissions know addresses alone, and other programs listen here too.
-        let may = self.permits(peer.ip(), now) && relay.peers.contains(&peer);
+        let may = self.permits(peer.ip(), now) && peer.port() == relay.port;
         may.then(|| Reaction::Relay {
             allocation: self.lease.address(),
             peer,

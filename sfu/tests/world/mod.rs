@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) around: fn(bool),
     /// Clients that join offer no feedback from which their line could be measured.
     pub(crate) is_unmeasured: bool,
+    /// Where the server's sockets say that everything came to; where clients sent it, unless a router translates.
+    came_to: Option<SocketAddr>,
     /// Clients that ever joined: each has an address of its own.
     joined: usize,
 }
@@ -127,8 +129,18 @@ impl World {
             crossed: 0,
             around: |_| {},
             is_unmeasured: false,
+            came_to: None,
             joined: 0,
         }
+    }
+
+    /// The router in front of the server has another address from now on, and what is on its way to the former still comes.
+    pub(crate) fn translate(&mut self, address: SocketAddr) {
+        let candidate = Candidate::host(address, "udp").expect("a candidate");
+        for worker in &mut self.workers {
+            worker.set_candidates(vec![candidate.clone()]);
+        }
+        self.came_to = Some(address);
     }
 
     /// A client that has sent its offer to `worker` and got the answer. Its number.
@@ -450,7 +462,8 @@ impl World {
     fn deliver(&mut self, transmit: &Datagram) {
         let client = self.clients.iter().find(|client| client.address == transmit.source);
         let worker = client.map_or(0, |client| client.worker);
-        let path = (Protocol::Udp, transmit.source, transmit.destination);
+        let destination = self.came_to.unwrap_or(transmit.destination);
+        let path = (Protocol::Udp, transmit.source, destination);
         (self.around)(true);
         let routed = self.workers[worker].handle_datagram(path, &transmit.contents, self.now);
         (self.around)(false);

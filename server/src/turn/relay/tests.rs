@@ -26,7 +26,7 @@ impl World {
         let now = Moment::now();
         let peers = vec![address(PEER), address("[2001:db8::1]:8444")];
         let login = secret.issue(now.wall);
-        let relay = Relay::new(secret, Arc::new(Registry::default()), peers);
+        let relay = Relay::new(secret, Arc::new(Registry::default()), peers.into(), 8444);
         let client = Client::new(address("198.51.100.7:4711"));
         let nonce = relay.nonces.issue(client.address, now.wall);
         Self {
@@ -180,6 +180,35 @@ fn nothing_goes_to_anybody_else() {
     assert!(!world.send("203.0.113.1:22"));
     let other_port = channel(0x4000, "203.0.113.1:22");
     assert_eq!(world.request(Method::ChannelBind, other_port), Err(code::FORBIDDEN));
+}
+
+#[test]
+fn an_address_that_is_gone_stays_for_who_uses_it_and_is_closed_to_others() {
+    let (old, new) = (PEER, "203.0.113.9:8444");
+    let mut world = World::allocated();
+    assert_eq!(world.request(Method::ChannelBind, channel(0x4000, old)), Ok(()));
+    assert_eq!(world.request(Method::CreatePermission, peer(new)), Err(code::FORBIDDEN));
+    world.relay.peers = vec![address(new)].into();
+    assert_eq!(world.request(Method::CreatePermission, peer(new)), Ok(()));
+    assert!(world.send(new));
+    for _ in 0..3 {
+        world.pass(Duration::from_mins(4));
+        assert_eq!(world.request(Method::Refresh, |writer| writer), Ok(()));
+        assert_eq!(world.request(Method::CreatePermission, peer(old)), Ok(()));
+        assert_eq!(world.request(Method::ChannelBind, channel(0x4000, old)), Ok(()));
+        assert!(world.send(old) && world.hears(old).is_some());
+    }
+    assert!(!world.send(new), "not asked for again");
+    world.pass(PERMISSION_LIFETIME);
+    assert!(!world.send(old));
+    assert_eq!(world.request(Method::CreatePermission, peer(old)), Err(code::FORBIDDEN));
+    assert_eq!(
+        world.request(Method::ChannelBind, channel(0x4000, old)),
+        Err(code::FORBIDDEN)
+    );
+    assert_eq!(world.request(Method::CreatePermission, peer(new)), Ok(()));
+    let allocation = world.client.allocation.as_ref().expect("one");
+    assert_eq!(allocation.permissions.len(), 1, "those that ended are forgotten");
 }
 
 #[test]
@@ -337,7 +366,7 @@ fn the_relay_speaks_the_family_that_the_server_is_reached_by() {
     assert!(world.send("[2001:db8::1]:8444"));
 
     let mut world = World::new();
-    world.relay.peers.retain(SocketAddr::is_ipv6);
+    world.relay.peers = vec![address("[2001:db8::1]:8444")].into();
     assert_eq!(world.request(Method::Allocate, transport), Ok(()));
     assert!(world.client.allocation().expect("one").is_ipv6());
 }
@@ -429,7 +458,7 @@ proptest! {
             bytes[2..4].copy_from_slice(&length.to_be_bytes());
             for bytes in [&bytes, &raw, &[&[0x40, 0, 0, 4][..], &raw].concat()] {
                 if let Reaction::Relay { peer, allocation, .. } = world.handle(bytes) {
-                    prop_assert!(world.relay.peers.contains(&peer));
+                    prop_assert!(world.relay.peers.now().contains(&peer));
                     prop_assert_eq!(Some(allocation), world.client.allocation());
                 }
             }
