@@ -122,6 +122,9 @@ pub(crate) struct Egress {
     round_trip: Option<Duration>,
     report_at: Instant,
     told: u64,
+    /// The keyframe, by stream and timestamp, by which a layer was left that is too much for the line. It goes no faster than
+    /// the line is thought to carry: what waits before it is still that layer's, and faster would be lost there.
+    gentle: Option<(Ssrc, u32)>,
 }
 
 impl Egress {
@@ -141,6 +144,7 @@ impl Egress {
             round_trip: None,
             report_at: now + REPORT_INTERVAL,
             told: estimate.unwrap_or(0),
+            gentle: None,
         }
     }
 
@@ -391,7 +395,12 @@ impl Egress {
             }
             stream.history.keep(forward, number, now);
         }
-        self.count(bytes, has_feedback, now);
+        let picture = (forward.ssrc, forward.timestamp);
+        if forward.has_switched {
+            let fell = self.estimator.as_ref().is_some_and(|estimator| estimator.fell_lately());
+            self.gentle = fell.then_some(picture);
+        }
+        self.count(bytes, self.gentle == Some(picture), has_feedback, now);
     }
 
     /// Sends a packet on the stream of retransmissions (RFC 4588 §4).
@@ -438,18 +447,19 @@ impl Egress {
         stream.repair_number += 1;
         stream.figures.packets += 1;
         stream.figures.bytes += kept.payload.len() as u64;
-        self.count(bytes, has_feedback, now);
+        let picture = (stream.config.ssrc, kept.timestamp);
+        self.count(bytes, self.gentle == Some(picture), has_feedback, now);
     }
 
     /// A packet has gone out.
-    fn count(&mut self, bytes: usize, has_feedback: bool, now: Instant) {
+    fn count(&mut self, bytes: usize, is_gentle: bool, has_feedback: bool, now: Instant) {
         let Some(estimator) = &mut self.estimator else {
             if has_feedback {
                 self.transport.note(bytes, 0, now);
             }
             return;
         };
-        let probe = self.pacer.spend(bytes, estimator.estimate(), now);
+        let probe = self.pacer.spend(bytes, estimator.estimate(), is_gentle, now);
         if has_feedback {
             self.transport.note(bytes, probe, now);
         }

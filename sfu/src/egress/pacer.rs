@@ -63,9 +63,13 @@ impl Pacer {
         self.free_at.checked_sub(self.burst()).unwrap_or(self.free_at)
     }
 
-    /// Counts a packet. The number of the probe that it belongs to; 0: none.
-    pub(super) fn spend(&mut self, bytes: usize, estimate: u64, now: Instant) -> u16 {
-        let mut rate = estimate.saturating_mul(FACTOR_HALVES) / 2;
+    /// Counts a packet, a gentle one without haste: at the estimate. The number of the probe that it belongs to; 0: none.
+    pub(super) fn spend(&mut self, bytes: usize, estimate: u64, is_gentle: bool, now: Instant) -> u16 {
+        let mut rate = if is_gentle {
+            estimate
+        } else {
+            estimate.saturating_mul(FACTOR_HALVES) / 2
+        };
         let mut probe = 0;
         if let Some(running) = &mut self.running {
             rate = rate.max(running.probe.rate);
@@ -118,5 +122,20 @@ impl Pacer {
         let running = self.running.as_mut()?;
         running.fillings += 1;
         Some(running.fillings - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gentle_packet_takes_as_long_as_the_line_is_thought_to_need_for_it() {
+        let now = Instant::now();
+        for (is_gentle, millis) in [(true, 100), (false, 40)] {
+            let mut pacer = Pacer::new(now);
+            assert_eq!(pacer.spend(1_250, 100_000, is_gentle, now), 0);
+            assert_eq!(pacer.free_at, now + Duration::from_millis(millis));
+        }
     }
 }

@@ -193,6 +193,11 @@ impl Estimator {
         self.origin.checked_add(Duration::from_micros(at.max(0) as u64))
     }
 
+    /// Whether the estimate fell so lately that what was sent too much may still be on its way.
+    pub(crate) fn fell_lately(&self) -> bool {
+        self.is_recent(CALM_US, self.now)
+    }
+
     /// Whether the estimate is more than the first assumption.
     pub(crate) fn is_measured(&self) -> bool {
         self.measured
