@@ -56,6 +56,8 @@ mod vp8;
 
 pub use bandwidth::Wish;
 pub use egress::Transmit;
+#[cfg(feature = "wire")]
+pub use egress::wire;
 pub use error::SfuError;
 pub use event::{CloseReason, SfuEvent};
 pub use id::{PeerId, SessionId, TrackId, UserId, WorkerId};

@@ -15,6 +15,8 @@ mod srtp;
 mod stream;
 mod transport;
 mod wall;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

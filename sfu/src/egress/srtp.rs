@@ -11,6 +11,11 @@ use str0m::crypto::{
 use super::arena::Arena;
 use super::keys::Keys;
 
+#[cfg(feature = "wire")]
+mod open;
+#[cfg(feature = "wire")]
+pub(super) use open::Opener;
+
 /// Labels of the keys that are derived from the master key (RFC 3711 §4.3.1); SRTCP's are three higher.
 const CIPHER: u8 = 0;
 const AUTHENTICATION: u8 = 1;
@@ -106,6 +111,36 @@ impl Master<'_> {
     }
 }
 
+/// Of what we seal, and of what the other side does. `None` for a profile that is not known here, or keys that are not its
+/// own.
+fn masters<'a>(keys: &'a Keys, crypto: &CryptoProvider) -> Option<(Master<'a>, Master<'a>)> {
+    let (key, salt) = match keys.profile {
+        SrtpProfile::AES128_CM_SHA1_80 => (Aes128CmSha1_80::KEY_LEN, Aes128CmSha1_80::SALT_LEN),
+        SrtpProfile::AEAD_AES_128_GCM => (AeadAes128Gcm::KEY_LEN, AeadAes128Gcm::SALT_LEN),
+        SrtpProfile::AEAD_AES_256_GCM => (AeadAes256Gcm::KEY_LEN, AeadAes256Gcm::SALT_LEN),
+        _ => return None,
+    };
+    if keys.material.len() != 2 * (key + salt) {
+        return None;
+    }
+    // Client's key, server's key, client's salt, server's salt (RFC 5764 §4.2).
+    let (both_keys, both_salts) = keys.material.split_at(2 * key);
+    let master = |is_client: bool| Master {
+        key: if is_client {
+            &both_keys[..key]
+        } else {
+            &both_keys[key..]
+        },
+        salt: if is_client {
+            &both_salts[..salt]
+        } else {
+            &both_salts[salt..]
+        },
+        provider: crypto.srtp_provider,
+    };
+    Some((master(keys.is_client), master(!keys.is_client)))
+}
+
 /// Both directions of one viewer.
 #[derive(Debug)]
 pub(super) struct Srtp {
@@ -122,31 +157,7 @@ pub(super) struct Srtp {
 impl Srtp {
     /// `None` for a profile that is not known here, or keys that are not its own.
     pub(super) fn new(keys: &Keys, crypto: &CryptoProvider) -> Option<Self> {
-        let (key, salt) = match keys.profile {
-            SrtpProfile::AES128_CM_SHA1_80 => (Aes128CmSha1_80::KEY_LEN, Aes128CmSha1_80::SALT_LEN),
-            SrtpProfile::AEAD_AES_128_GCM => (AeadAes128Gcm::KEY_LEN, AeadAes128Gcm::SALT_LEN),
-            SrtpProfile::AEAD_AES_256_GCM => (AeadAes256Gcm::KEY_LEN, AeadAes256Gcm::SALT_LEN),
-            _ => return None,
-        };
-        if keys.material.len() != 2 * (key + salt) {
-            return None;
-        }
-        // Client's key, server's key, client's salt, server's salt (RFC 5764 §4.2).
-        let (both_keys, both_salts) = keys.material.split_at(2 * key);
-        let master = |is_client: bool| Master {
-            key: if is_client {
-                &both_keys[..key]
-            } else {
-                &both_keys[key..]
-            },
-            salt: if is_client {
-                &both_salts[..salt]
-            } else {
-                &both_salts[salt..]
-            },
-            provider: crypto.srtp_provider,
-        };
-        let (ours, theirs) = (master(keys.is_client), master(!keys.is_client));
+        let (ours, theirs) = masters(keys, crypto)?;
         Some(Self {
             rtp: ours.session(keys.profile, 0, true)?,
             rtcp: ours.session(keys.profile, SRTCP, true)?,

@@ -84,10 +84,13 @@ impl Programs {
             pages::build(checkout)?;
         }
         eprintln!("building what is measured");
-        // Not in one go: what an example needs besides would be switched on in the programs that are measured.
+        // Not in one go: what an example or the load generator needs besides would be switched on in the programs that are
+        // measured.
         let (examples, shipped): (Vec<Program>, Vec<Program>) =
             programs.iter().partition(|program| program.is_example());
-        for together in [shipped, examples] {
+        let (load, shipped): (Vec<Program>, Vec<Program>) =
+            shipped.into_iter().partition(|program| *program == Program::Load);
+        for together in [shipped, load, examples] {
             if !together.is_empty() {
                 let mut build = command(checkout, "nice", ["cargo", "build", "--release"]);
                 succeed(build.args(together.iter().flat_map(|program| program.cargo_args())))?;

@@ -12,19 +12,21 @@ fn crypto() -> CryptoProvider {
     str0m::crypto::from_feature_flags()
 }
 
-/// Server and client of one handshake.
-fn pair(profile: SrtpProfile) -> (Srtp, Srtp) {
+fn keys(profile: SrtpProfile, is_client: bool) -> Keys {
     let material: Vec<u8> = (0..profile.keying_material_len())
         .map(|at| (at as u8).wrapping_mul(7))
         .collect();
-    let [server, client] = [false, true].map(|is_client| {
-        let keys = Keys {
-            material: KeyingMaterial::new(&material),
-            profile,
-            is_client,
-        };
-        Srtp::new(&keys, &crypto()).expect("a known profile")
-    });
+    Keys {
+        material: KeyingMaterial::new(&material),
+        profile,
+        is_client,
+    }
+}
+
+/// Server and client of one handshake.
+fn pair(profile: SrtpProfile) -> (Srtp, Srtp) {
+    let [server, client] =
+        [false, true].map(|is_client| Srtp::new(&keys(profile, is_client), &crypto()).expect("a known profile"));
     (server, client)
 }
 
@@ -145,6 +147,39 @@ fn feedback_is_opened_once_and_only_as_it_was_sent() {
         );
         assert!(server.open_rtcp(&sealed[60], &mut opened), "{profile}: late");
         assert!(!client.open_rtcp(&sealed[4], &mut opened), "{profile}: by our own keys");
+    }
+}
+
+#[cfg(feature = "wire")]
+#[test]
+fn media_is_opened_at_its_index_and_only_as_it_was_sent() {
+    for profile in PROFILES {
+        let (mut server, _) = pair(profile);
+        let mut viewer = Opener::new(&keys(profile, true), &crypto()).expect("a known profile");
+        let mut out = Arena::default();
+        out.push(&[0x80, 96, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9]);
+        let (payload, index) = ([7; 33], 3 << 16 | 5);
+        assert!(server.seal_rtp(&mut out, (12, 9, index), &payload));
+        let sealed = bytes(&mut out);
+        let mut opened = Vec::new();
+        assert!(viewer.open(&sealed, (12, 9, index), &mut opened), "{profile}");
+        assert_eq!(opened, payload);
+        assert!(
+            !viewer.open(&sealed, (12, 9, 5), &mut opened),
+            "{profile}: before the rollover"
+        );
+        assert!(
+            !viewer.open(&sealed[..20], (12, 9, index), &mut opened),
+            "{profile}: cut off"
+        );
+        assert!(
+            !viewer.open(&sealed[..5], (12, 9, index), &mut opened),
+            "{profile}: no header"
+        );
+        let mut forged = sealed.clone();
+        forged[1] ^= 0x80;
+        assert!(!viewer.open(&forged, (12, 9, index), &mut opened), "{profile}: forged");
+        assert!(opened.is_empty());
     }
 }
 
