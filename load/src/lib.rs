@@ -5,8 +5,13 @@
 //! but by URL, so that any of them can be measured in the same way. [`rooms`] alone is for Footlight's own server: what
 //! its rooms speak is no standard.
 //!
+//! A receiver must cost less than the server spends on it, or else the load generator is what is measured. So the WebRTC
+//! engine connects it, and its media goes a short way of our own (`receiver/`): of most packets the header alone is read.
+//! The server is told what a browser would tell it: receiver reports, what is missing, and when packets arrived.
+//!
 //! *Invariant:* what is reported is what arrived. A packet carries the publisher's own count and send time
-//! ([`probe`]), so that a packet which a server dropped and then hid by renumbering is still counted as lost.
+//! ([`probe`]), so that a packet which a server dropped and then hid by renumbering is still counted as lost, though
+//! only one number of 17 is read: between two of them, the packets that came must be as many as the count went up by.
 
 pub mod options;
 pub mod probe;
@@ -18,6 +23,7 @@ pub mod run;
 mod h264;
 mod outbox;
 mod peer;
+mod receiver;
 mod signaling;
 mod tally;
 mod worker;

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use footlight_sfu::wire::{self, Srtp};
 use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, UdpSocketState};
 use str0m::{
@@ -16,7 +17,7 @@ use str0m::{
     format::Codec,
     media::{Direction, MediaKind, Mid, Pt},
     net::{Protocol, Receive},
-    rtp::{RtpPacket, RtpWrite},
+    rtp::RtpWrite,
 };
 
 use crate::{
@@ -24,8 +25,9 @@ use crate::{
     h264::Stream,
     options::Options,
     outbox::{Io, Outbox},
-    probe::{self, Stamp},
-    tally::{Numbers, Tally},
+    probe,
+    receiver::{Receiver, Scratch, Terms, is_media},
+    tally::Tally,
     worker::{Buffers, Flow},
 };
 
@@ -44,7 +46,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new() -> Result<Self, LoadError> {
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let crypto = Arc::new(wire::provider());
         let certificate = crypto.dtls_provider.generate_certificate();
         let certificate = certificate.ok_or_else(|| LoadError::Answer("no DTLS certificate could be made".into()))?;
         Ok(Self { crypto, certificate })
@@ -58,11 +60,16 @@ pub(crate) struct Peer {
     pub(crate) socket: UdpSocket,
     socket_state: UdpSocketState,
     local: SocketAddr,
+    /// Where media comes from, and reports on it go.
+    remote: SocketAddr,
     role: Role,
+    crypto: Arc<CryptoProvider>,
     asked: Instant,
     /// What the engine was last told the time is.
     told: Instant,
-    /// When it wants to run again.
+    /// When the engine wants to run again.
+    engine_deadline: Instant,
+    /// When the peer does.
     pub(crate) deadline: Instant,
     /// When its thread will let it run, at the latest.
     pub(crate) scheduled: Option<Instant>,
@@ -70,7 +77,7 @@ pub(crate) struct Peer {
 
 enum Role {
     Publisher(Box<Publisher>),
-    Receiver(Receiver),
+    Receiver(Box<Receiver>),
 }
 
 struct Publisher {
@@ -83,13 +90,6 @@ struct Publisher {
     fps: u32,
     next_picture: Option<Instant>,
     keyframe_wanted: bool,
-}
-
-#[derive(Default)]
-struct Receiver {
-    sequence: Numbers,
-    numbers: Numbers,
-    receiving: bool,
 }
 
 /// A connection that has offered and waits for its answer.
@@ -145,16 +145,19 @@ pub(crate) fn offer(identity: &Identity, server: SocketAddr, publish: Option<&Op
         .ok_or_else(|| LoadError::Answer("there is nothing to offer".into()))?;
     let role = match publish {
         Some(options) => Role::Publisher(Box::new(Publisher::new(options, mid))),
-        None => Role::Receiver(Receiver::default()),
+        None => Role::Receiver(Box::new(Receiver::new(u32::from(local.port()), asked))),
     };
     let peer = Peer {
         rtc: Box::new(rtc),
         socket,
         socket_state,
         local,
+        remote: server,
         role,
+        crypto: identity.crypto.clone(),
         asked,
         told: asked,
+        engine_deadline: asked,
         deadline: asked,
         scheduled: None,
     };
@@ -182,25 +185,31 @@ fn source_towards(server: SocketAddr) -> io::Result<IpAddr> {
 impl Offered {
     /// Takes the server's answer.
     pub(crate) fn accept(mut self, answer: &str) -> Result<Peer, LoadError> {
-        let answer = SdpAnswer::from_sdp_string(answer).map_err(|error| LoadError::Answer(error.to_string()))?;
-        self.peer.rtc.sdp_api().accept_answer(self.pending, answer)?;
-        if let Role::Publisher(publisher) = &mut self.peer.role {
-            let media = self
-                .peer
-                .rtc
-                .media(self.mid)
-                .ok_or_else(|| LoadError::Answer("the media is gone".into()))?;
-            let accepted = media.remote_pts();
-            let params = self.peer.rtc.codec_config().params();
-            let h264 = params
-                .iter()
-                .find(|params| params.spec().codec == Codec::H264 && accepted.contains(&params.pt()));
-            publisher.pt = h264
-                .ok_or_else(|| LoadError::Answer("H.264 was not accepted".into()))?
-                .pt();
+        let parsed = SdpAnswer::from_sdp_string(answer).map_err(|error| LoadError::Answer(error.to_string()))?;
+        let rtc = &mut self.peer.rtc;
+        rtc.sdp_api().accept_answer(self.pending, parsed)?;
+        match &mut self.peer.role {
+            Role::Publisher(publisher) => publisher.pt = accepted_h264(rtc, self.mid)?,
+            Role::Receiver(receiver) => receiver.set_terms(Terms::new(rtc, self.mid, answer)),
         }
         Ok(self.peer)
     }
+}
+
+/// The payload type by which the server takes H.264.
+fn accepted_h264(rtc: &Rtc, mid: Mid) -> Result<Pt, LoadError> {
+    let media = rtc
+        .media(mid)
+        .ok_or_else(|| LoadError::Answer("the media is gone".into()))?;
+    let accepted = media.remote_pts();
+    let h264 = rtc
+        .codec_config()
+        .params()
+        .iter()
+        .find(|params| params.spec().codec == Codec::H264 && accepted.contains(&params.pt()));
+    Ok(h264
+        .ok_or_else(|| LoadError::Answer("H.264 was not accepted".into()))?
+        .pt())
 }
 
 impl Publisher {
@@ -224,15 +233,19 @@ pub(crate) struct Scope<'a> {
     pub(crate) now: Instant,
     pub(crate) tally: &'a mut Tally,
     pub(crate) outbox: &'a mut Outbox,
+    pub(crate) scratch: &'a mut Scratch,
     pub(crate) flow: &'a Flow,
 }
 
 impl Peer {
     /// Lets time pass: retransmissions, reports, the next picture.
     pub(crate) fn tick(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
-        self.told = self.told.max(scope.now);
-        self.rtc.handle_input(Input::Timeout(self.told))?;
-        self.drain(scope, 0)?;
+        // A receiver's own reports are due more often than anything of its engine's.
+        if self.engine_deadline <= scope.now || !self.is_receiver() {
+            self.told = self.told.max(scope.now);
+            self.rtc.handle_input(Input::Timeout(self.told))?;
+            self.drain(scope)?;
+        }
         self.send_picture(scope)?;
         self.finish_turn(scope);
         Ok(())
@@ -251,6 +264,12 @@ impl Peer {
                     for (meta, buffer) in meta.iter().zip(buffers.filled()).take(count) {
                         self.datagrams(meta, buffer, scope)?;
                     }
+                    // Linux gives all there is as far as there is room, and tells when there is more: asking again is for
+                    // the others.
+                    if cfg!(target_os = "linux") && count < Buffers::COUNT {
+                        more = false;
+                        break;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     more = false;
@@ -266,34 +285,48 @@ impl Peer {
     }
 
     fn datagrams(&mut self, meta: &RecvMeta, buffer: &[u8], scope: &mut Scope<'_>) -> Result<(), LoadError> {
-        let arrived = meta.timestamp.map_or_else(probe::unix_ns, probe::as_ns);
-        // A receiver reports when datagrams arrived, as browsers do, and not how late its thread came to them.
-        let late = Duration::from_nanos(probe::unix_ns().saturating_sub(arrived));
-        self.told = self.told.max(scope.now.checked_sub(late).unwrap_or(scope.now));
+        let now = probe::unix_ns();
+        let arrived = meta.timestamp.map_or(now, probe::as_ns);
         let received = buffer.get(..meta.len).unwrap_or_default();
         for datagram in received.chunks(meta.stride.max(1)) {
+            if let Role::Receiver(receiver) = &mut self.role
+                && is_media(datagram)
+            {
+                self.remote = meta.addr;
+                if receiver.receive(datagram, arrived, scope.now, (&mut *scope.tally, &mut *scope.scratch)) {
+                    scope.flow.receiving(scope.now.saturating_duration_since(self.asked));
+                }
+                continue;
+            }
             // What is none of STUN, DTLS, RTP and RTCP (RFC 7983) is not for us.
             let Ok(receive) = Receive::new(Protocol::Udp, meta.addr, self.local, datagram) else {
                 continue;
             };
+            // When it came, and not how late its thread came to it: round trips are measured by it.
+            let late = Duration::from_nanos(now.saturating_sub(arrived));
+            self.told = self.told.max(scope.now.checked_sub(late).unwrap_or(scope.now));
             self.rtc.handle_input(Input::Receive(self.told, receive))?;
-            let packets = scope.tally.packets;
-            self.drain(scope, arrived)?;
-            if scope.tally.packets > packets {
-                scope.tally.bytes += datagram.len() as u64;
-            }
+            self.drain(scope)?;
         }
         Ok(())
     }
 
     /// Takes all that the engine has to give. It must be empty before the next input (str0m's one invariant).
-    fn drain(&mut self, scope: &mut Scope<'_>, arrived: u64) -> Result<(), LoadError> {
+    fn drain(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
         loop {
-            match self.rtc.poll_output()? {
+            let output = self.rtc.poll_output()?;
+            let keys = wire::take_keys();
+            if let (Role::Receiver(receiver), Some(keys)) = (&mut self.role, keys) {
+                let srtp = Srtp::new(&keys, &self.crypto);
+                receiver.set_keys(srtp.ok_or_else(|| LoadError::Answer("an SRTP profile that is not known".into()))?);
+            }
+            match output {
                 Output::Timeout(deadline) => {
-                    self.deadline = deadline;
+                    self.engine_deadline = deadline;
                     return Ok(());
                 }
+                // Two that seal with the same keys would give them away (RFC 7714 §8.1).
+                Output::Transmit(transmit) if self.is_receiver() && is_media(&transmit.contents) => {}
                 Output::Transmit(transmit) => {
                     let io = Io {
                         socket: &self.socket,
@@ -301,7 +334,6 @@ impl Peer {
                     };
                     scope.outbox.push(io, transmit.destination, &transmit.contents);
                 }
-                Output::Event(Event::RtpPacket(packet)) => self.received(&packet, arrived, scope),
                 Output::Event(Event::Connected) => self.connected(scope),
                 Output::Event(Event::KeyframeRequest(_)) => {
                     scope.flow.keyframe_asked();
@@ -314,40 +346,15 @@ impl Peer {
         }
     }
 
+    fn is_receiver(&self) -> bool {
+        matches!(self.role, Role::Receiver(_))
+    }
+
     fn connected(&mut self, scope: &Scope<'_>) {
         scope.flow.connected();
         if let Role::Publisher(publisher) = &mut self.role {
             publisher.next_picture = Some(scope.now);
         }
-    }
-
-    fn received(&mut self, packet: &RtpPacket, arrived: u64, scope: &mut Scope<'_>) {
-        let Role::Receiver(receiver) = &mut self.role else {
-            return;
-        };
-        // Padding alone is a bandwidth probe.
-        if packet.payload.is_empty() {
-            return;
-        }
-        if !receiver.receiving {
-            receiver.receiving = true;
-            scope.flow.receiving(scope.now.saturating_duration_since(self.asked));
-        }
-        let tally = &mut *scope.tally;
-        tally.packets += 1;
-        let skipped = receiver.sequence.arrived(*packet.seq_no as u32);
-        tally.sequence_gaps += u64::from(skipped.unwrap_or(0));
-        let Some(stamp) = Stamp::read(&packet.payload) else {
-            tally.unstamped += 1;
-            return;
-        };
-        match receiver.numbers.arrived(stamp.number) {
-            Some(skipped) => tally.missing += u64::from(skipped),
-            None => tally.late += 1,
-        }
-        tally
-            .delay
-            .saturating_record(arrived.saturating_sub(stamp.sent_unix_ns));
     }
 
     fn send_picture(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
@@ -379,21 +386,28 @@ impl Peer {
                 if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
                     stream.write_rtp(write.marker(payload.marker).nackable(true));
                 }
-                self.drain(scope, 0)?;
+                self.drain(scope)?;
             }
         }
     }
 
+    /// Sends what waits, and sets the deadline.
     fn finish_turn(&mut self, scope: &mut Scope<'_>) {
-        scope.outbox.flush(Io {
+        let io = Io {
             socket: &self.socket,
             state: &self.socket_state,
-        });
-        if let Role::Publisher(publisher) = &self.role
-            && let Some(next) = publisher.next_picture
-        {
-            self.deadline = self.deadline.min(next);
-        }
+        };
+        let next = match &mut self.role {
+            Role::Publisher(publisher) => publisher.next_picture,
+            Role::Receiver(receiver) => {
+                if let Some(report) = receiver.report(scope.now, scope.scratch) {
+                    scope.outbox.push(io, self.remote, report);
+                }
+                receiver.deadline(scope.now)
+            }
+        };
+        scope.outbox.flush(io);
+        self.deadline = next.map_or(self.engine_deadline, |next| next.min(self.engine_deadline));
     }
 
     /// Whether the connection still stands.
@@ -404,7 +418,7 @@ impl Peer {
     /// Says goodbye.
     pub(crate) fn close(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
         self.rtc.close()?;
-        self.drain(scope, 0)?;
+        self.drain(scope)?;
         self.finish_turn(scope);
         Ok(())
     }

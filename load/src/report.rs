@@ -46,6 +46,8 @@ pub struct Report {
     pub unstamped: u64,
     /// Datagrams that this process could not send.
     pub unsent: u64,
+    /// Packets whose delay was measured: one of 17 that carry a stamp.
+    pub sampled: u64,
     /// From the publisher's send to the arrival at the receiver's socket, in µs.
     pub delay_us: Quantiles,
     /// From the WHEP request to the first packet, in ms.
@@ -137,6 +139,7 @@ impl Report {
             sequence_gaps: tally.sequence_gaps,
             unstamped: tally.unstamped,
             unsent: tally.unsent,
+            sampled: tally.delay.len(),
             delay_us: Quantiles::of(&tally.delay, Duration::from_micros(1)),
             join_ms: Quantiles::of_durations(&circumstances.joins, Duration::from_millis(1)),
             http_ms: Quantiles::of_durations(&circumstances.requests, Duration::from_millis(1)),
@@ -172,6 +175,7 @@ impl fmt::Display for Report {
             self.missing, self.repaired
         )?;
         writeln!(out, "lost on the way   {}", self.sequence_gaps)?;
+        writeln!(out, "delay taken of    {} packets", self.sampled)?;
         let rows = [
             ("forwarding delay", self.delay_us, "µs"),
             ("join", self.join_ms, "ms"),

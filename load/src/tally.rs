@@ -17,20 +17,35 @@ pub(crate) struct Numbers {
     highest: Option<u32>,
 }
 
+/// What an arrival is to the numbers before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The first, or the first of a stream that began anew.
+    Anew,
+    /// The highest, after so many that were skipped.
+    Ahead(u32),
+    /// One that was skipped before.
+    Behind,
+}
+
 impl Numbers {
-    /// Notes an arrival. Answers how many numbers it skipped, or `None` where it fills an earlier gap.
-    pub(crate) fn arrived(&mut self, number: u32) -> Option<u32> {
+    /// Notes an arrival.
+    pub(crate) fn arrived(&mut self, number: u32) -> Step {
         let Some(highest) = self.highest else {
             self.highest = Some(number);
-            return Some(0);
+            return Step::Anew;
         };
         let ahead = number.wrapping_sub(highest);
         let behind = highest.wrapping_sub(number);
         if behind < RESTART_DISTANCE {
-            return None;
+            return Step::Behind;
         }
         self.highest = Some(number);
-        Some(if ahead < RESTART_DISTANCE { ahead - 1 } else { 0 })
+        if ahead < RESTART_DISTANCE {
+            Step::Ahead(ahead - 1)
+        } else {
+            Step::Anew
+        }
     }
 }
 
@@ -97,7 +112,9 @@ pub(crate) fn histogram() -> Histogram<u64> {
 mod tests {
     use super::*;
 
-    fn arrivals(numbers: &[u32]) -> Vec<Option<u32>> {
+    use Step::{Ahead, Anew, Behind};
+
+    fn arrivals(numbers: &[u32]) -> Vec<Step> {
         let mut state = Numbers::default();
         numbers.iter().map(|number| state.arrived(*number)).collect()
     }
@@ -106,18 +123,18 @@ mod tests {
     fn a_gap_is_counted_once_and_filled_by_what_comes_late() {
         assert_eq!(
             arrivals(&[7, 8, 11, 9, 10, 12]),
-            [Some(0), Some(0), Some(2), None, None, Some(0)]
+            [Anew, Ahead(0), Ahead(2), Behind, Behind, Ahead(0)]
         );
     }
 
     #[test]
     fn numbers_go_round() {
-        assert_eq!(arrivals(&[u32::MAX - 1, u32::MAX, 1]), [Some(0), Some(0), Some(1)]);
+        assert_eq!(arrivals(&[u32::MAX - 1, u32::MAX, 1]), [Anew, Ahead(0), Ahead(1)]);
     }
 
     #[test]
     fn a_stream_that_begins_anew_lost_nothing() {
-        assert_eq!(arrivals(&[500_000, 0, 1, 3]), [Some(0), Some(0), Some(0), Some(1)]);
+        assert_eq!(arrivals(&[500_000, 0, 1, 3]), [Anew, Anew, Ahead(0), Ahead(1)]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     LoadError,
     outbox::Outbox,
     peer::{Peer, Scope},
+    receiver::Scratch,
     tally::Tally,
 };
 
@@ -141,7 +142,7 @@ impl Drop for Worker {
 
 /// Where a thread's datagrams are read to.
 pub(crate) struct Buffers {
-    memory: Vec<Vec<u8>>,
+    memory: [Vec<u8>; Self::COUNT],
 }
 
 impl Buffers {
@@ -152,12 +153,12 @@ impl Buffers {
 
     fn new() -> Self {
         Self {
-            memory: vec![vec![0; Self::SIZE]; Self::COUNT],
+            memory: std::array::from_fn(|_| vec![0; Self::SIZE]),
         }
     }
 
-    pub(crate) fn slices(&mut self) -> Vec<IoSliceMut<'_>> {
-        self.memory.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect()
+    pub(crate) fn slices(&mut self) -> [IoSliceMut<'_>; Self::COUNT] {
+        self.memory.each_mut().map(|buffer| IoSliceMut::new(buffer))
     }
 
     pub(crate) fn filled(&self) -> impl Iterator<Item = &[u8]> {
@@ -177,6 +178,7 @@ struct Serving {
     unread: VecDeque<usize>,
     buffers: Buffers,
     outbox: Outbox,
+    scratch: Scratch,
     tally: Tally,
 }
 
@@ -190,6 +192,7 @@ impl Serving {
             unread: VecDeque::new(),
             buffers: Buffers::new(),
             outbox: Outbox::default(),
+            scratch: Scratch::default(),
             tally: Tally::new(),
         }
     }
@@ -311,6 +314,7 @@ impl Serving {
             now: Instant::now(),
             tally: &mut self.tally,
             outbox: &mut self.outbox,
+            scratch: &mut self.scratch,
             flow: &self.flow,
         };
         let outcome = if readable {
@@ -341,6 +345,7 @@ impl Serving {
             now: Instant::now(),
             tally: &mut self.tally,
             outbox: &mut self.outbox,
+            scratch: &mut self.scratch,
             flow: &self.flow,
         }
     }

@@ -2,24 +2,35 @@
 
 mod forwarder;
 
+use std::time::Duration;
+
 use clap::Parser;
 use footlight_load::{options::Options, report::Report, run};
-use forwarder::Behaviour;
+use forwarder::{Behaviour, Heard};
 
 const HONEST: Behaviour = Behaviour {
     drop_every: None,
+    lose_every: None,
+    asks_for_arrivals: true,
     accept: usize::MAX,
 };
 
 async fn load(behaviour: Behaviour, arguments: &str) -> Report {
-    let server = forwarder::start(behaviour);
+    load_and_hear(behaviour, arguments).await.0
+}
+
+/// The report, and what the forwarder heard of the receivers.
+async fn load_and_hear(behaviour: Behaviour, arguments: &str) -> (Report, Heard) {
+    let (server, heard) = forwarder::start(behaviour);
     let line = format!(
         "footlight-load --whip http://{server}/whip/a --whep http://{server}/whep/a --settle 0.2 --seconds 1.5 \
          --join-timeout 20 {arguments}"
     );
-    run::run(&Options::parse_from(line.split_whitespace()))
+    let report = run::run(&Options::parse_from(line.split_whitespace()))
         .await
-        .expect("a run")
+        .expect("a run");
+    let heard = *heard.lock().expect("nobody panicked");
+    (report, heard)
 }
 
 #[tokio::test]
@@ -34,6 +45,48 @@ async fn what_is_forwarded_arrives_and_is_timed() {
         "{report}"
     );
     assert!(report.join_ms.p50 > report.http_ms.p50, "{report}");
+}
+
+#[tokio::test]
+async fn receivers_report_what_they_got() {
+    let (report, heard) = load_and_hear(HONEST, "--receivers 1 --bitrate 500k").await;
+    assert!(report.sampled > 0 && report.sampled < report.packets / 10, "{report}");
+    assert_eq!(
+        (heard.nacks, heard.loss, heard.transport_loss),
+        (0, Some(0.0), Some(0.0))
+    );
+    let round_trip = heard.round_trip.expect("receiver reports answer sender reports");
+    assert!(round_trip < Duration::from_millis(500), "{round_trip:?}");
+}
+
+#[tokio::test]
+async fn what_the_network_loses_is_missing_and_repaired() {
+    let lossy = Behaviour {
+        lose_every: Some(20),
+        ..HONEST
+    };
+    let (report, heard) = load_and_hear(lossy, "--receivers 1 --bitrate 1M").await;
+    assert!((0.03..0.07).contains(&report.missing_share), "{report}");
+    // Each gap is asked for at once; the last ones' repair may be under way at the end.
+    assert!(report.repaired + 5 > report.missing * 9 / 10, "{report}");
+    assert!(report.sequence_gaps + 5 > report.missing, "{report}");
+    assert!(heard.nacks > 0 && heard.loss > Some(0.01), "{heard:?}");
+    assert!(heard.transport_loss > Some(0.01), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_no_arrivals_is_measured_as_well() {
+    let plain = Behaviour {
+        asks_for_arrivals: false,
+        ..HONEST
+    };
+    let (report, heard) = load_and_hear(plain, "--receivers 2 --bitrate 500k").await;
+    assert!(report.everyone_served(), "{report}");
+    assert_eq!((report.missing, report.sequence_gaps), (0, 0), "{report}");
+    assert!(
+        heard.round_trip.is_some() && heard.transport_loss.is_none(),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]

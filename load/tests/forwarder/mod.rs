@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,7 +15,7 @@ use str0m::{
     change::SdpOffer,
     media::{KeyframeRequestKind, MediaKind, Mid},
     net::{Protocol, Receive},
-    rtp::{RtpPacket, RtpWrite},
+    rtp::{Extension, ExtensionMap, RtpPacket, RtpWrite},
 };
 
 /// What the forwarder does to the stream.
@@ -20,29 +23,48 @@ use str0m::{
 pub(crate) struct Behaviour {
     /// Each so many packets one is left out, and the rest renumbered so that no receiver can see it.
     pub(crate) drop_every: Option<u64>,
+    /// Each so many datagrams of media to a receiver one is lost.
+    pub(crate) lose_every: Option<u64>,
+    /// Whether the arrival of packets is to be reported.
+    pub(crate) asks_for_arrivals: bool,
     /// Requests answered with 503 after so many that were not.
     pub(crate) accept: usize,
 }
 
-/// Starts a forwarder that lasts as long as the test, and answers its address.
-pub(crate) fn start(behaviour: Behaviour) -> SocketAddr {
+/// What receivers reported.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Heard {
+    /// By receiver reports that tell when a sender report came.
+    pub(crate) round_trip: Option<Duration>,
+    /// Packets that receivers asked for.
+    pub(crate) nacks: u64,
+    /// By the last receiver report.
+    pub(crate) loss: Option<f32>,
+    /// By transport-wide reports.
+    pub(crate) transport_loss: Option<f32>,
+}
+
+/// Starts a forwarder that lasts as long as the test, and answers its address and what it heard.
+pub(crate) fn start(behaviour: Behaviour) -> (SocketAddr, Arc<Mutex<Heard>>) {
+    let heard = Arc::new(Mutex::new(Heard::default()));
     let http = TcpListener::bind("127.0.0.1:0").expect("a port for HTTP");
     let address = http.local_addr().expect("its address");
     let media = UdpSocket::bind("127.0.0.1:0").expect("a port for media");
     let candidate = media.local_addr().expect("its address");
     let (peers, joining) = channel();
-    std::thread::spawn(move || forward(&media, &joining, behaviour));
+    let thread = heard.clone();
+    std::thread::spawn(move || forward(&media, &joining, behaviour, &thread));
     std::thread::spawn(move || {
         for (count, connection) in http.incoming().enumerate() {
             let _ = answer(
                 &connection.expect("a connection"),
                 candidate,
                 &peers,
-                count < behaviour.accept,
+                (count, behaviour),
             );
         }
     });
-    address
+    (address, heard)
 }
 
 struct Peer {
@@ -50,9 +72,16 @@ struct Peer {
     publishes: bool,
     mid: Option<Mid>,
     next_seq: u64,
+    lose_every: Option<u64>,
+    datagrams: u64,
 }
 
-fn answer(mut stream: &TcpStream, candidate: SocketAddr, peers: &Sender<Peer>, accept: bool) -> std::io::Result<()> {
+fn answer(
+    mut stream: &TcpStream,
+    candidate: SocketAddr,
+    peers: &Sender<Peer>,
+    (count, behaviour): (usize, Behaviour),
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     reader.read_line(&mut request)?;
@@ -75,18 +104,25 @@ fn answer(mut stream: &TcpStream, candidate: SocketAddr, peers: &Sender<Peer>, a
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
-    if !accept {
+    if count >= behaviour.accept {
         return write!(
             stream,
             "HTTP/1.1 503 Full\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"
         );
     }
     let offer = SdpOffer::from_sdp_string(&String::from_utf8_lossy(&body)).expect("an offer");
-    let config = Rtc::builder()
+    let publishes = request.contains("/whip");
+    let mut config = Rtc::builder()
         .set_rtp_mode(true)
         .set_ice_lite(true)
+        .set_stats_interval(Some(Duration::from_millis(200)))
         .clear_codecs()
         .enable_h264(true);
+    if !behaviour.asks_for_arrivals {
+        let mut map = ExtensionMap::empty();
+        map.set(4, Extension::RtpMid);
+        config = config.set_extension_map(map);
+    }
     let mut rtc = config.build(Instant::now());
     rtc.add_local_candidate(Candidate::host(candidate, Protocol::Udp).expect("a candidate"));
     let answer = rtc
@@ -96,9 +132,11 @@ fn answer(mut stream: &TcpStream, candidate: SocketAddr, peers: &Sender<Peer>, a
         .to_sdp_string();
     let _ = peers.send(Peer {
         rtc,
-        publishes: request.contains("/whip"),
+        publishes,
         mid: None,
         next_seq: 1,
+        lose_every: behaviour.lose_every.filter(|_| !publishes),
+        datagrams: 0,
     });
     write!(
         stream,
@@ -108,7 +146,7 @@ fn answer(mut stream: &TcpStream, candidate: SocketAddr, peers: &Sender<Peer>, a
     )
 }
 
-fn forward(media: &UdpSocket, joining: &Receiver<Peer>, behaviour: Behaviour) {
+fn forward(media: &UdpSocket, joining: &Receiver<Peer>, behaviour: Behaviour, heard: &Mutex<Heard>) {
     media
         .set_read_timeout(Some(Duration::from_millis(2)))
         .expect("a timeout");
@@ -129,7 +167,7 @@ fn forward(media: &UdpSocket, joining: &Receiver<Peer>, behaviour: Behaviour) {
                 let input = Input::Receive(now, receive);
                 if peer.rtc.accepts(&input) {
                     peer.rtc.handle_input(input).expect("input");
-                    keyframe |= drain(media, peer, &mut packets);
+                    keyframe |= drain(media, peer, &mut packets, heard);
                     break;
                 }
             }
@@ -137,7 +175,7 @@ fn forward(media: &UdpSocket, joining: &Receiver<Peer>, behaviour: Behaviour) {
         let now = Instant::now();
         for peer in &mut peers {
             peer.rtc.handle_input(Input::Timeout(now)).expect("time");
-            keyframe |= drain(media, peer, &mut packets);
+            keyframe |= drain(media, peer, &mut packets, heard);
         }
         for packet in packets {
             forwarded += 1;
@@ -146,7 +184,7 @@ fn forward(media: &UdpSocket, joining: &Receiver<Peer>, behaviour: Behaviour) {
             }
             for peer in peers.iter_mut().filter(|peer| !peer.publishes) {
                 send(peer, &packet);
-                drain(media, peer, &mut Vec::new());
+                drain(media, peer, &mut Vec::new(), heard);
             }
         }
         if keyframe {
@@ -155,7 +193,7 @@ fn forward(media: &UdpSocket, joining: &Receiver<Peer>, behaviour: Behaviour) {
                 if let Some(stream) = peer.rtc.direct_api().stream_rx_by_mid(mid, None) {
                     stream.request_keyframe(KeyframeRequestKind::Pli);
                 }
-                drain(media, peer, &mut Vec::new());
+                drain(media, peer, &mut Vec::new(), heard);
             }
         }
         peers.retain(|peer| peer.rtc.is_alive());
@@ -177,22 +215,41 @@ fn send(peer: &mut Peer, packet: &RtpPacket) {
     };
     let time = packet.header.timestamp;
     let write = RtpWrite::new(pt, peer.next_seq.into(), time, Instant::now(), packet.payload.clone());
-    stream.write_rtp(write.marker(packet.header.marker));
+    stream.write_rtp(write.marker(packet.header.marker).nackable(true));
     peer.next_seq += 1;
 }
 
 /// Answers whether somebody joined and needs a keyframe.
-fn drain(media: &UdpSocket, peer: &mut Peer, packets: &mut Vec<RtpPacket>) -> bool {
+fn drain(media: &UdpSocket, peer: &mut Peer, packets: &mut Vec<RtpPacket>, heard: &Mutex<Heard>) -> bool {
     let mut keyframe = false;
     while let Ok(output) = peer.rtc.poll_output() {
         match output {
             Output::Timeout(_) => break,
             Output::Transmit(transmit) => {
+                let is_rtp = matches!(transmit.contents[..], [128..=191, 0..=191 | 224.., ..]);
+                peer.datagrams += u64::from(is_rtp);
+                if is_rtp
+                    && peer
+                        .lose_every
+                        .is_some_and(|every| peer.datagrams.is_multiple_of(every))
+                {
+                    continue;
+                }
                 let _ = media.send_to(&transmit.contents, transmit.destination);
             }
             Output::Event(Event::MediaAdded(added)) if added.kind == MediaKind::Video => peer.mid = Some(added.mid),
             Output::Event(Event::Connected) => keyframe |= !peer.publishes,
             Output::Event(Event::RtpPacket(packet)) => packets.push(packet),
+            Output::Event(Event::MediaEgressStats(stats)) if !peer.publishes => {
+                let mut heard = heard.lock().expect("nobody panicked");
+                heard.round_trip = stats.rtt.or(heard.round_trip);
+                heard.loss = stats.loss.or(heard.loss);
+                heard.nacks = heard.nacks.max(stats.nacks);
+            }
+            Output::Event(Event::PeerStats(stats)) if !peer.publishes => {
+                let mut heard = heard.lock().expect("nobody panicked");
+                heard.transport_loss = stats.egress_loss_fraction.or(heard.transport_loss);
+            }
             Output::Event(_) => {}
         }
     }
