@@ -246,6 +246,16 @@ impl Peer {
             self.rtc.handle_input(Input::Timeout(self.told))?;
             self.drain(scope)?;
         }
+        // By the clock, and not whenever something was read: all that is due goes in one datagram.
+        if let Role::Receiver(receiver) = &mut self.role
+            && let Some(report) = receiver.report(scope.now, scope.scratch)
+        {
+            let io = Io {
+                socket: &self.socket,
+                state: &self.socket_state,
+            };
+            scope.outbox.push(io, self.remote, report);
+        }
         self.send_picture(scope)?;
         self.finish_turn(scope);
         Ok(())
@@ -327,13 +337,7 @@ impl Peer {
                 }
                 // Two that seal with the same keys would give them away (RFC 7714 §8.1).
                 Output::Transmit(transmit) if self.is_receiver() && is_media(&transmit.contents) => {}
-                Output::Transmit(transmit) => {
-                    let io = Io {
-                        socket: &self.socket,
-                        state: &self.socket_state,
-                    };
-                    scope.outbox.push(io, transmit.destination, &transmit.contents);
-                }
+                Output::Transmit(transmit) => scope.outbox.push(self.io(), transmit.destination, &transmit.contents),
                 Output::Event(Event::Connected) => self.connected(scope),
                 Output::Event(Event::KeyframeRequest(_)) => {
                     scope.flow.keyframe_asked();
@@ -393,21 +397,19 @@ impl Peer {
 
     /// Sends what waits, and sets the deadline.
     fn finish_turn(&mut self, scope: &mut Scope<'_>) {
-        let io = Io {
+        scope.outbox.flush(self.io());
+        let next = match &self.role {
+            Role::Publisher(publisher) => publisher.next_picture,
+            Role::Receiver(receiver) => receiver.deadline(scope.now),
+        };
+        self.deadline = next.map_or(self.engine_deadline, |next| next.min(self.engine_deadline));
+    }
+
+    fn io(&self) -> Io<'_> {
+        Io {
             socket: &self.socket,
             state: &self.socket_state,
-        };
-        let next = match &mut self.role {
-            Role::Publisher(publisher) => publisher.next_picture,
-            Role::Receiver(receiver) => {
-                if let Some(report) = receiver.report(scope.now, scope.scratch) {
-                    scope.outbox.push(io, self.remote, report);
-                }
-                receiver.deadline(scope.now)
-            }
-        };
-        scope.outbox.flush(io);
-        self.deadline = next.map_or(self.engine_deadline, |next| next.min(self.engine_deadline));
+        }
     }
 
     /// Whether the connection still stands.

@@ -294,7 +294,8 @@ impl Receiver {
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         let asks = self.lines.iter().filter_map(|line| line.ask_at(now)).min();
         let transport = self.register.has_news().then_some(self.transport_at);
-        let report = self.is_receiving.then_some(self.report_at);
+        // It goes along with what is told of arrivals, where there is something.
+        let report = (self.is_receiving && transport.is_none()).then_some(self.report_at);
         [asks, transport, report].into_iter().flatten().min()
     }
 
