@@ -399,7 +399,7 @@ impl Egress {
         }
         let picture = (forward.ssrc, forward.timestamp);
         if forward.has_switched {
-            let fell = self.estimator.as_ref().is_some_and(|estimator| estimator.fell_lately());
+            let fell = self.estimator.as_ref().is_some_and(Estimator::fell_lately);
             self.gentle = fell.then_some(picture);
         }
         self.count(bytes, self.gentle == Some(picture), has_feedback, now);
