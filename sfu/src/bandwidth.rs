@@ -1,14 +1,9 @@
-//! What a viewer's line carries, and what of it each of its slots gets.
+//! What is known of a viewer's line, and what that leaves for each of its slots.
 
 use std::time::{Duration, Instant};
 
-use crate::allocate::{Class, Demand, HEADROOM, allocate, cost};
+use crate::allocate::{Demand, HEADROOM, allocate, cost};
 use crate::limit::Room;
-use crate::peer::Role;
-use crate::relay::{Control, Recipient, RelayMessage};
-use crate::sfu::{LEAST_SLEEP, Sfu};
-use crate::slot::Slot;
-use crate::{LayerMask, PeerId, SfuError, Source, TrackId};
 
 /// What is assumed of a line before it was measured, in bits per second: enough for the middle one of three layers, and
 /// little enough that the first second harms no line that carries video at all.
@@ -122,9 +117,14 @@ impl Bandwidth {
         self.estimate = Some(estimate);
     }
 
-    /// When [`Sfu::allocate`] is to look again.
+    /// When to look again, where nothing happens before.
     pub(crate) fn look_at(&self) -> Option<Instant> {
         self.look_at
+    }
+
+    /// Whether so much less fits than is sent that every packet more makes it worse.
+    pub(crate) fn is_far_below(&self) -> bool {
+        self.is_far_below
     }
 
     fn is_held(&self, now: Instant) -> bool {
@@ -132,7 +132,7 @@ impl Bandwidth {
     }
 
     /// Which of its layers each demand gets, beside `sound` bits per second.
-    fn share(&mut self, demands: &[Demand], sound: u64, now: Instant) -> Vec<Option<usize>> {
+    pub(crate) fn share(&mut self, demands: &[Demand], sound: u64, now: Instant) -> Vec<Option<usize>> {
         let best: Vec<_> = demands.iter().map(|demand| demand.rates.len().checked_sub(1)).collect();
         self.best = sound + cost(demands, &best);
         self.least_desired = if demands.is_empty() { 0 } else { LEAST_DESIRED };
@@ -208,7 +208,7 @@ impl Bandwidth {
     }
 
     /// What there is room for instead of something that takes `rate`, of which there might come `wanted`.
-    fn room(&self, rate: u64, wanted: u64) -> Room {
+    pub(crate) fn room(&self, rate: u64, wanted: u64) -> Room {
         let room = rate.saturating_add_signed(self.left);
         match self.estimate {
             None => Room::ENDLESS,
@@ -221,7 +221,7 @@ impl Bandwidth {
 
     /// What the estimator is to take for desired, in bits per second, if that is news, where all that could be shown would
     /// take `all`.
-    fn desire(&mut self, all: u64) -> Option<u64> {
+    pub(crate) fn desire(&mut self, all: u64) -> Option<u64> {
         // Where no picture is in sight, nothing is probed for.
         let desired = match self.least_desired {
             0 => self.best,
@@ -235,222 +235,10 @@ impl Bandwidth {
     }
 }
 
-/// A slot and what it could get.
-struct Candidate {
-    slot: usize,
-    track: TrackId,
-    /// The layers that the demand's rates belong to.
-    layers: Vec<u8>,
-    demand: Demand,
-}
-
-impl Sfu {
-    /// A viewer wants something else of one of its slots.
-    pub fn wish(&mut self, id: PeerId, mid: &str, wish: Wish, now: Instant) -> Result<(), SfuError> {
-        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
-            return Err(SfuError::UnknownPeer(id));
-        };
-        let slot = slots.iter_mut().find(|slot| slot.mid.to_string() == mid);
-        let slot = slot.ok_or_else(|| SfuError::UnknownSlot(mid.to_owned()))?;
-        if std::mem::replace(&mut slot.wish, wish) != wish {
-            self.allocate(id, now);
-            self.process(now);
-        }
-        Ok(())
-    }
-
-    /// The estimate of a viewer's line has changed.
-    pub(crate) fn on_estimate(&mut self, id: PeerId, bits_per_second: u64, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.bandwidth.observe(bits_per_second);
-            self.allocate(id, now);
-        }
-    }
-
-    /// Looks at a viewer again for which it was time.
-    pub(crate) fn look_again(&mut self, id: PeerId, now: Instant) {
-        let bandwidth = self.peers.get(&id).map(|peer| &peer.bandwidth);
-        if bandwidth.is_some_and(|bandwidth| bandwidth.look_at.is_some_and(|at| at <= now)) {
-            self.allocate(id, now);
-        }
-    }
-
-    /// A viewer's turn has come, twice a second.
-    pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, now: Instant) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if let Some(estimate) = peer.estimate() {
-            peer.bandwidth.observe(estimate);
-        }
-        self.allocate(id, now);
-    }
-
-    /// Decides which layers the slots of a viewer show, and asks for their keyframes.
-    pub(crate) fn allocate(&mut self, id: PeerId, now: Instant) {
-        let Some(peer) = self.peers.get(&id) else { return };
-        let Role::Subscribe(slots) = &peer.role else { return };
-        let speaking = self.sessions.get(&peer.session).map(|session| &session.speaking);
-        let (mut sound, mut all) = (0, 0);
-        let mut candidates = Vec::new();
-        let mut hidden = Vec::new();
-        for (at, slot) in slots.iter().enumerate() {
-            let Some(track) = slot.track.and_then(|track| self.tracks.get(&track)) else {
-                continue;
-            };
-            if slot.kind.is_audio() {
-                let rate = track.layers.0.first().map_or(0, |layer| layer.bits_per_second);
-                sound += rate + SOUND_OVERHEAD;
-                continue;
-            }
-            let best = track.layers.0.last().map_or(0, |layer| layer.bits_per_second);
-            all += best.max(track.wanted);
-            let useful = track.layers.useful(slot.wish.height);
-            if slot.wish.height == Some(0) || useful == 0 || !slot.is_decodable() {
-                hidden.push((at, track.info.id));
-                continue;
-            }
-            let speaks = speaking.is_some_and(|users| users.contains(&track.info.user));
-            candidates.push(candidate(at, slot, track, useful, speaks));
-        }
-        let demands: Vec<_> = candidates.iter().map(|candidate| candidate.demand.clone()).collect();
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let chosen = peer.bandwidth.share(&demands, sound, now);
-        let is_far_below = peer.bandwidth.is_far_below;
-        if let Some(at) = peer.bandwidth.look_at() {
-            self.timers.set(id, peer.wakes_at().min(at).max(now + LEAST_SLEEP));
-        }
-        let rooms: Vec<_> = candidates
-            .iter()
-            .zip(&chosen)
-            .map(|(candidate, level)| {
-                let rate = level.and_then(|level| candidate.demand.rates.get(level));
-                let wanted = self.tracks.get(&candidate.track).map_or(0, |track| track.wanted);
-                peer.bandwidth.room(rate.copied().unwrap_or(0), wanted)
-            })
-            .collect();
-        for (at, track) in hidden {
-            self.aim(id, (at, track), None, (false, true), now);
-            self.set_room(id, (at, track), Room::NotNeeded);
-        }
-        for ((candidate, level), room) in candidates.iter().zip(chosen).zip(rooms) {
-            let layer = level.and_then(|level| candidate.layers.get(level)).copied();
-            let has_fallen = level < candidate.demand.current;
-            let how = (layer.is_none(), has_fallen && is_far_below);
-            self.aim(id, (candidate.slot, candidate.track), layer, how, now);
-            self.set_room(id, (candidate.slot, candidate.track), room);
-        }
-        let desired = self
-            .peers
-            .get_mut(&id)
-            .and_then(|peer| peer.bandwidth.desire(sound + all));
-        if let (Some(desired), Some(peer)) = (desired, self.peers.get_mut(&id)) {
-            peer.desire(desired);
-            self.mark_unsent(id);
-        }
-    }
-
-    fn aim(
-        &mut self,
-        id: PeerId,
-        (at, track): (usize, TrackId),
-        layer: Option<u8>,
-        (is_left_out, is_cut): (bool, bool),
-        now: Instant,
-    ) {
-        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
-            return;
-        };
-        let Some(slot) = slots.get_mut(at) else { return };
-        slot.is_left_out = is_left_out;
-        if slot.target() == layer {
-            return;
-        }
-        let asks = slot.aim(layer, is_cut, now);
-        let (mid, takes) = (slot.mid, slot.takes());
-        if let Some(track) = self.tracks.get_mut(&track) {
-            let viewers = track.viewers.iter_mut();
-            for viewer in viewers.filter(|viewer| (viewer.peer, viewer.mid) == (id, mid)) {
-                viewer.takes = takes;
-            }
-        }
-        self.renew_subscription(track);
-        if asks && let Some(layer) = layer {
-            self.request_keyframe(track, layer, now);
-        }
-    }
-
-    /// Notes what a viewer has room for, of the track that one of its slots shows.
-    fn set_room(&mut self, id: PeerId, (at, track_id): (usize, TrackId), room: Room) {
-        let Some(Role::Subscribe(slots)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) else {
-            return;
-        };
-        let Some(slot) = slots.get_mut(at).filter(|slot| room.is_news_after(slot.room)) else {
-            return;
-        };
-        slot.room = room;
-        let mid = slot.mid;
-        let track = self.tracks.get_mut(&track_id);
-        let viewers = track.into_iter().flat_map(|track| &mut track.viewers);
-        for viewer in viewers.filter(|viewer| (viewer.peer, viewer.mid) == (id, mid)) {
-            viewer.room = room;
-        }
-        self.renew_room(track_id);
-    }
-
-    /// Tells the worker that a track is published to which of its layers are taken here, if that has changed.
-    pub(crate) fn renew_subscription(&mut self, id: TrackId) {
-        let Some(home) = self.home_of(id) else { return };
-        let Some(track) = self.tracks.get_mut(&id) else { return };
-        let taken = track.taken();
-        if std::mem::replace(&mut track.subscribed, taken) != taken {
-            let message = RelayMessage::Control(Control::Subscribe(id, self.worker, taken));
-            self.relays.push_back((Recipient::Worker(home), message));
-        }
-    }
-
-    /// Some slots have come to another layer: what they took before they take no more.
-    pub(crate) fn settle_takes(&mut self, id: TrackId, switched: &[(PeerId, str0m::media::Mid, LayerMask)]) {
-        let Some(track) = self.tracks.get_mut(&id) else { return };
-        for viewer in &mut track.viewers {
-            let found = switched
-                .iter()
-                .find(|(peer, mid, _)| (*peer, *mid) == (viewer.peer, viewer.mid));
-            if let Some((_, _, takes)) = found {
-                viewer.takes = *takes;
-            }
-        }
-        self.renew_subscription(id);
-    }
-}
-
-fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize, speaks: bool) -> Candidate {
-    let layers = track.layers.0.iter().take(useful);
-    let current = track
-        .layers
-        .0
-        .iter()
-        .position(|layer| Some(layer.index) == slot.target());
-    Candidate {
-        slot: at,
-        track: track.info.id,
-        layers: layers.clone().map(|layer| layer.index).collect(),
-        demand: Demand {
-            class: match track.info.source {
-                Source::Screen => Class::Screen,
-                _ if speaks => Class::Speaker,
-                _ => Class::Other,
-            },
-            priority: slot.wish.priority,
-            rates: layers.map(|layer| with_overhead(layer.bits_per_second)).collect(),
-            // What is more than of use is given up without being missed.
-            current: current.map(|current| current.min(useful - 1)),
-            is_left_out: slot.is_left_out,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allocate::Class;
 
     fn demand(current: Option<usize>) -> Demand {
         Demand {
