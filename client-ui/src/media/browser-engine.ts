@@ -1,4 +1,5 @@
 import type { MediaKind } from '../protocol/bindings';
+import { Arrivals } from './arrivals';
 import { browserOutputs } from './browser-outputs';
 import {
   MEDIA_KINDS,
@@ -36,6 +37,7 @@ class BrowserSubscription implements Subscription {
   readonly offer: Promise<string>;
   readonly #connection = new RTCPeerConnection(relay.configuration);
   readonly #slots: RTCRtpTransceiver[] = [];
+  readonly #arrivals = new Arrivals();
   readonly #media: MediaStream;
 
   constructor(wanted: Wanted, events: SubscriptionEvents) {
@@ -69,6 +71,7 @@ class BrowserSubscription implements Subscription {
         const slot = this.#connection.addTransceiver(kind, { direction: 'recvonly' });
         playAtOnce(slot.receiver);
         this.#slots.push(slot);
+        this.#arrivals.add(slot.receiver);
       }
     }
   }
@@ -116,8 +119,7 @@ class BrowserSubscription implements Subscription {
   }
 
   arrivals(): number | null {
-    const sources = this.#slots.flatMap((slot) => slot.receiver.getSynchronizationSources());
-    return sources.length === 0 ? null : Math.max(...sources.map(({ timestamp }) => timestamp));
+    return this.#arrivals.mark();
   }
 
   async sample(): Promise<MediaSample | null> {

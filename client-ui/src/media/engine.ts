@@ -48,10 +48,7 @@ export interface Subscription {
   attach(surface: Surface): void;
   /** Plays one slot in `element`, until something else is attached there. */
   attachSlot(element: Surface | HTMLAudioElement, mid: string): void;
-  /**
-   * A mark that changes whenever media has arrived; `null` before there was any. It costs next to nothing to ask for. Left
-   * out by engines that have none.
-   */
+  /** A mark that changes whenever media has arrived; `null` before there was any. Left out by engines that have none. */
   arrivals?(): number | null;
   /** The counters as they stand, or `null` before there is anything to count. */
   sample(): Promise<MediaSample | null>;
