@@ -8,6 +8,31 @@ use std::cmp::Reverse;
 /// tenth to both sides must not make a layer come and go: 1.1 / 0.9 is 1.22.
 pub(crate) const HEADROOM: (u64, u64) = (5, 4);
 
+/// The same of an estimate that has been no less for a while: that it does not waver is known.
+const STEADY_HEADROOM: (u64, u64) = (11, 10);
+
+/// Bits per second that are shared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) room: u64,
+    /// What it has been at the least for a while; 0: that is not known.
+    pub(crate) steady: u64,
+    /// Nothing gets more than now.
+    pub(crate) is_held: bool,
+}
+
+impl Budget {
+    /// What all may take together after something has risen.
+    fn for_rises(self) -> u64 {
+        if self.is_held {
+            return 0;
+        }
+        let part = |room: u64, (times, of): (u64, u64)| room.saturating_mul(of) / times;
+        let steady = part(self.steady.min(self.room), STEADY_HEADROOM);
+        steady.max(part(self.room, HEADROOM))
+    }
+}
+
 /// What goes before what. Sound is not among them: it is never left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
@@ -30,21 +55,14 @@ pub(crate) struct Demand {
     pub(crate) is_left_out: bool,
 }
 
-/// Shares `budget` bits per second. Which of its layers each demand gets; `None` where there is no room for the worst of
-/// them. Nothing gets more than now while `is_held`.
-pub(crate) fn allocate(budget: u64, demands: &[Demand], is_held: bool) -> Vec<Option<usize>> {
+/// Shares a budget. Which of its layers each demand gets; `None` where there is no room for the worst of them.
+pub(crate) fn allocate(budget: Budget, demands: &[Demand]) -> Vec<Option<usize>> {
     let mut order: Vec<usize> = (0..demands.len()).collect();
     order.sort_by_key(|at| (demands[*at].class, Reverse(demands[*at].priority), *at));
     let mut chosen: Vec<Option<usize>> = vec![None; demands.len()];
     let mut spent: u64 = 0;
-    let fits = |total: u64, is_rise: bool| {
-        let (times, of) = HEADROOM;
-        if is_rise {
-            !is_held && total.saturating_mul(times) / of <= budget
-        } else {
-            total <= budget
-        }
-    };
+    let for_rises = budget.for_rises();
+    let fits = |total: u64, is_rise: bool| total <= if is_rise { for_rises } else { budget.room };
     for at in &order {
         let Some(worst) = demands[*at].rates.first() else {
             continue;
@@ -99,6 +117,21 @@ mod tests {
         }
     }
 
+    fn wavering(room: u64) -> Budget {
+        Budget {
+            room,
+            steady: 0,
+            is_held: false,
+        }
+    }
+
+    fn held(room: u64) -> Budget {
+        Budget {
+            is_held: true,
+            ..wavering(room)
+        }
+    }
+
     const THREE: [u64; 3] = [150, 500, 1_700];
 
     #[test]
@@ -118,7 +151,7 @@ mod tests {
             (3_000, [Some(0), Some(1), Some(2)]),
             (10_000, [Some(2), Some(2), Some(2)]),
         ] {
-            assert_eq!(allocate(budget, &demands, false), expected, "{budget}");
+            assert_eq!(allocate(wavering(budget), &demands), expected, "{budget}");
         }
     }
 
@@ -129,8 +162,8 @@ mod tests {
             ..demand(Class::Other, &THREE)
         };
         let demands = [demand(Class::Other, &THREE), first];
-        assert_eq!(allocate(200, &demands, false), [None, Some(0)]);
-        assert_eq!(allocate(900, &demands, false), [Some(0), Some(1)]);
+        assert_eq!(allocate(wavering(200), &demands), [None, Some(0)]);
+        assert_eq!(allocate(wavering(900), &demands), [Some(0), Some(1)]);
     }
 
     #[test]
@@ -139,15 +172,37 @@ mod tests {
             current: Some(1),
             ..demand(Class::Other, &THREE)
         };
-        assert_eq!(allocate(10_000, std::slice::from_ref(&current), true), [Some(1)]);
-        assert_eq!(allocate(400, std::slice::from_ref(&current), true), [Some(0)]);
+        assert_eq!(allocate(held(10_000), std::slice::from_ref(&current)), [Some(1)]);
+        assert_eq!(allocate(held(400), std::slice::from_ref(&current)), [Some(0)]);
         let left_out = Demand {
             is_left_out: true,
             ..demand(Class::Other, &THREE)
         };
-        assert_eq!(allocate(10_000, std::slice::from_ref(&left_out), true), [None]);
-        assert_eq!(allocate(160, std::slice::from_ref(&left_out), false), [None]);
-        assert_eq!(allocate(190, std::slice::from_ref(&left_out), false), [Some(0)]);
+        assert_eq!(allocate(held(10_000), std::slice::from_ref(&left_out)), [None]);
+        assert_eq!(allocate(wavering(160), std::slice::from_ref(&left_out)), [None]);
+        assert_eq!(allocate(wavering(190), std::slice::from_ref(&left_out)), [Some(0)]);
+    }
+
+    #[test]
+    fn what_is_steady_needs_less_headroom() {
+        let current = [Demand {
+            current: Some(1),
+            ..demand(Class::Other, &THREE)
+        }];
+        for (room, steady, expected) in [
+            (1_900, 0, 1),
+            (1_900, 1_860, 1),
+            (1_900, 1_870, 2),
+            (2_125, 0, 2),
+            (2_125, 600, 2),
+            (1_600, 5_000, 1),
+        ] {
+            let budget = Budget {
+                steady,
+                ..wavering(room)
+            };
+            assert_eq!(allocate(budget, &current), [Some(expected)], "{room} {steady}");
+        }
     }
 
     fn demands() -> impl Strategy<Value = Vec<Demand>> {
@@ -175,7 +230,7 @@ mod tests {
             mut demands in demands(), budgets in vec(0_u64..20_000_000, 1..10), is_held in any::<bool>()
         ) {
             for budget in budgets {
-                let chosen = allocate(budget, &demands, is_held);
+                let chosen = allocate(Budget { is_held, ..wavering(budget) }, &demands);
                 prop_assert!(cost(&demands, &chosen) <= budget);
                 settle(&mut demands, &chosen);
             }
@@ -185,7 +240,7 @@ mod tests {
         /// and a class gets what it would get if those below it wanted no more than their worst.
         #[test]
         fn what_goes_first_is_not_made_to_wait(demands in demands(), budget in 0_u64..20_000_000) {
-            let chosen = allocate(budget, &demands, false);
+            let chosen = allocate(wavering(budget), &demands);
             for class in [Class::Screen, Class::Speaker] {
                 let modest: Vec<_> = demands
                     .iter()
@@ -194,7 +249,7 @@ mod tests {
                         ..demand.clone()
                     })
                     .collect();
-                let expected = allocate(budget, &modest, false);
+                let expected = allocate(wavering(budget), &modest);
                 for (at, demand) in demands.iter().enumerate().filter(|(_, demand)| demand.class <= class) {
                     prop_assert_eq!(chosen[at], expected[at], "{:?}", demand);
                 }
@@ -211,7 +266,7 @@ mod tests {
             let mut moved_at = 0;
             for round in 0..20 {
                 for (at, permille) in [1_100, 900].iter().chain(&wavers).enumerate() {
-                    let chosen = allocate(middle * permille / 1_000, &demands, false);
+                    let chosen = allocate(wavering(middle * permille / 1_000), &demands);
                     let has_moved = demands.iter().zip(&chosen).any(|(demand, level)| demand.current != *level);
                     if has_moved && (round, at) != (0, 0) {
                         moved_at = round;

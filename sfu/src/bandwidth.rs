@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::allocate::{Demand, HEADROOM, allocate, cost};
+use crate::allocate::{Budget, Demand, HEADROOM, allocate, cost};
 use crate::limit::Room;
+use crate::lowest::Lowest;
 
 /// What is assumed of a line before it was measured, in bits per second: enough for the middle one of three layers, and
 /// little enough that the first second harms no line that carries video at all.
@@ -58,6 +59,7 @@ pub struct Wish {
 pub(crate) struct Bandwidth {
     /// `None`: nobody measures it, and the viewer gets all.
     estimate: Option<u64>,
+    lowest: Lowest,
     /// Whether the estimate is more than an assumption.
     is_measured: bool,
     /// Since when the estimate has been below what is sent.
@@ -83,6 +85,7 @@ impl Default for Bandwidth {
     fn default() -> Self {
         Self {
             estimate: None,
+            lowest: Lowest::default(),
             is_measured: false,
             low_since: None,
             is_far_below: false,
@@ -166,8 +169,18 @@ impl Bandwidth {
             self.low_since = None;
             self.is_far_below = false;
         }
-        let room = budget.saturating_sub(sound);
-        let mut chosen = allocate(room, demands, self.is_held(now));
+        // Of an assumption it means nothing that it does not waver.
+        let steady = if self.is_measured {
+            self.lowest.note(estimate, now)
+        } else {
+            None
+        };
+        let shared = Budget {
+            room: budget.saturating_sub(sound),
+            steady: steady.map_or(0, |steady| steady.saturating_sub(sound)),
+            is_held: self.is_held(now),
+        };
+        let mut chosen = allocate(shared, demands);
         let rises = |chosen: &[Option<usize>]| {
             let mut moves = demands.iter().zip(chosen);
             let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;

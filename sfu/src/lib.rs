@@ -32,6 +32,7 @@ mod keyframe;
 mod keyframe_requests;
 mod layers;
 mod limit;
+mod lowest;
 mod mute;
 mod negotiate;
 mod peer;

@@ -298,6 +298,23 @@ fn a_line_is_used_as_far_as_layers_go_and_nothing_flaps() {
     }
 }
 
+/// The best layer takes 1.7 Mb/s with sound.
+#[test]
+fn a_line_that_never_wavers_shows_what_fits_it_by_a_tenth() {
+    for delay in [20, 80, 200] {
+        for rate in [2_000_000, 2_200_000] {
+            let mut network = Network::new(1, 100 + delay);
+            network.publish(0, "anna", &Stage::camera(3));
+            let viewer = network.watch(0, "guest", 1, Line::new(rate, delay));
+            network.run(60 * SECOND);
+            let seen = network.seen(viewer, 0);
+            assert_eq!(seen.heights_from(15 * SECOND), [720], "{rate} {delay}: {seen:?}");
+            let freeze = seen.freeze_from(5 * SECOND);
+            assert!(freeze < SECOND / 4, "{rate} {delay}: {freeze:?}");
+        }
+    }
+}
+
 #[test]
 fn one_viewer_on_a_bad_line_changes_nothing_for_the_others() {
     let mut network = Network::new(1, 12);
