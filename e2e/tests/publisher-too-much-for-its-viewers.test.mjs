@@ -1,4 +1,6 @@
 // A publisher without layers, whose every viewer has a narrow line, sends what that carries, and all again when it is wide.
+import assert from 'node:assert/strict';
+
 import { launchChromium, openPage } from '../fixtures/browsers.mjs';
 import { startMovingHost } from '../fixtures/moving-network.mjs';
 import { startServerInOwnNetwork, testInOwnNetwork } from '../fixtures/own-network.mjs';
@@ -12,8 +14,8 @@ const NARROW = 700;
 
 const SESSION = 'too-much';
 
-/** Pictures, of ten a second, that show that they run. */
-const ENOUGH = 50;
+/** Pictures that are sent while they are looked at. A browser on a busy machine takes its time for them. */
+const SENT = 100;
 
 testInOwnNetwork('who sends more than any viewer can take is told so, and again when there is room', import.meta.url, async (t) => {
   const server = await startServerInOwnNetwork(t);
@@ -51,8 +53,12 @@ testInOwnNetwork('who sends more than any viewer can take is told so, and again 
   await settles((rate) => rate > 0 && rate < NARROW, 'what the line carries');
   const frames = () =>
     viewer.locator(STAGE).evaluate((video) => (video instanceof HTMLVideoElement ? video.getVideoPlaybackQuality().totalVideoFrames : 0));
-  const before = await frames();
-  await until('its pictures run', async () => (await frames()) > before + ENOUGH, 15_000);
+  const sent = () => publisher.evaluate(() => window.framesSent());
+  const before = { sent: await sent(), shown: await frames() };
+  await until(`${SENT} pictures more are sent`, async () => (await sent()) >= before.sent + SENT);
+  const shown = (await frames()) - before.shown;
+  t.diagnostic(`${shown} of ${SENT} shown`);
+  assert.ok(shown > SENT / 3, `of ${SENT} pictures ${shown} were shown`);
 
   await line.carries(WIDE);
   await settles((rate) => rate > 900, 'all that it has again');
