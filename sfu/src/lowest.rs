@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// The least of the last while is that of the last one to two of these.
-pub(crate) const WHILE: Duration = Duration::from_secs(5);
+/// What is known is the least of the last one to two of these.
+const SPAN: Duration = Duration::from_secs(5);
 
 /// Remembers two spans, the one under way and the one before it.
 #[derive(Debug, Default)]
@@ -17,9 +17,9 @@ impl Lowest {
     /// Takes in what the figure is now. `None` as long as it is not known for a whole while.
     pub(crate) fn note(&mut self, figure: u64, now: Instant) -> Option<u64> {
         match self.began.map(|began| now.saturating_duration_since(began)) {
-            Some(time) if time < WHILE => self.now = self.now.min(figure),
+            Some(time) if time < SPAN => self.now = self.now.min(figure),
             // Nobody looked for so long that nothing is known of it.
-            Some(time) if time >= 2 * WHILE => *self = Self::beginning(figure, now, None),
+            Some(time) if time >= 2 * SPAN => *self = Self::beginning(figure, now, None),
             Some(_) => *self = Self::beginning(figure, now, Some(self.now)),
             None => *self = Self::beginning(figure, now, None),
         }
