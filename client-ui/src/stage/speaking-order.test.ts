@@ -54,6 +54,14 @@ describe('reorder', () => {
     expect(later.keys, 'b was never heard').toEqual(['a', 'f', 'c', 'd', 'e', 'b']);
   });
 
+  it('comes to rest while more people speak than there are places in front', () => {
+    const settled = during(START, 0, 15_000, SIX);
+    expect(during(settled, 15_500, 60_000, SIX).keys).toEqual(settled.keys);
+    expect(during(settled, 15_500, 60_000, ['f', 'e', 'd', 'a', 'b']).keys, 'whoever is loudest').toEqual(settled.keys);
+    const paused = during(settled, 15_500, 18_000, ['f', 'a']);
+    expect(paused.keys, 'b is at the end of what they say').toEqual(['a', 'f', 'c', 'd', 'e', 'b']);
+  });
+
   it('does not move who is in front already', () => {
     expect(during(START, 0, 20_000, ['b', 'a']).keys).toEqual(SIX);
   });

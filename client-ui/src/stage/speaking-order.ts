@@ -35,7 +35,8 @@ export function frontPlaces(count: number): number {
 
 /**
  * The order after a look at the stage. Who goes on speaking comes to the front and changes places with whoever was heard
- * there least recently, so that no more than two tiles move, and not again for a while.
+ * there least recently, so that no more than two tiles move, and not again for a while. Nobody is moved back while they
+ * speak themselves: with more voices than places in front, all stay where they are.
  *
  * @param present - keys of the tiles that are there; newcomers stand at the end, in this order
  * @param speaking - keys of those who are heard now, loudest first
@@ -64,11 +65,16 @@ export function reorder(
     const since = speech[key]?.since;
     return since !== undefined && now - since >= SPEAKS_FOR_MS && keys.indexOf(key) >= front;
   });
-  if (comes === undefined || now - order.movedAt < RESTS_MS) {
+  const heardAt = (key: string) => speech[key]?.heardAt ?? Number.NEGATIVE_INFINITY;
+  const goes = keys
+    .slice(0, front)
+    .filter((key) => now - heardAt(key) > PAUSE_MS)
+    .reduce<string | undefined>((quietest, key) => {
+      return quietest === undefined || heardAt(key) < heardAt(quietest) ? key : quietest;
+    }, undefined);
+  if (comes === undefined || goes === undefined || now - order.movedAt < RESTS_MS) {
     return { keys, speech, movedAt: order.movedAt };
   }
-  const heardAt = (key: string) => speech[key]?.heardAt ?? Number.NEGATIVE_INFINITY;
-  const goes = keys.slice(0, front).reduce((quietest, key) => (heardAt(key) < heardAt(quietest) ? key : quietest));
   const swapped = keys.map((key) => (key === comes ? goes : key === goes ? comes : key));
   return { keys: swapped, speech, movedAt: now };
 }
