@@ -137,6 +137,32 @@ describe('SocketSignaling', () => {
     expect(heard).toEqual(['opened', 'lost']);
   });
 
+  it('notices it at once where there are other signs, but leaves a slow network the time it takes', () => {
+    const near = connect();
+    near.socket.open();
+    near.signaling.probe(true);
+    vi.advanceTimersByTime(450);
+    expect(near.heard, 'opened at once').toEqual(['opened', 'lost']);
+
+    const far = connect();
+    vi.advanceTimersByTime(600);
+    far.socket.open();
+    far.signaling.probe(true);
+    vi.advanceTimersByTime(2_300);
+    expect(far.heard, 'opened after 600 ms').toEqual(['opened']);
+    vi.advanceTimersByTime(200);
+    expect(far.heard).toEqual(['opened', 'lost']);
+
+    const improved = connect();
+    vi.advanceTimersByTime(600);
+    improved.socket.open();
+    improved.signaling.probe();
+    improved.socket.say(pong);
+    improved.signaling.probe(true);
+    vi.advanceTimersByTime(450);
+    expect(improved.heard, 'answered at once since').toEqual(['opened', 'lost']);
+  });
+
   it('says nothing after it was closed, and sends nothing before it is open', () => {
     const { signaling, socket, heard } = connect();
     expect(signaling.send({ action: 'ping' })).toBe(false);

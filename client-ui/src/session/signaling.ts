@@ -107,9 +107,10 @@ export class SocketSignaling implements Signaling {
   #deadline: ReturnType<typeof setTimeout>;
   #wasOpen = false;
   #awaitingPong = false;
-  #pingedAt = 0;
-  /** What the last answer took, in milliseconds; at first a network that is slow. */
-  #roundTripMs = 300;
+  /** When an answer was last asked for; at first that is the WebSocket itself. */
+  #askedAt = performance.now();
+  /** What the last answer took, in milliseconds; at first the handshakes, which are a few round trips. */
+  #roundTripMs = 0;
   #done = false;
 
   constructor(url: string, events: SignalingEvents) {
@@ -117,6 +118,7 @@ export class SocketSignaling implements Signaling {
     this.#socket = server().openSocket(url, {
       opened: () => {
         this.#wasOpen = true;
+        this.#answered();
         clearTimeout(this.#deadline);
         events.opened();
       },
@@ -124,7 +126,7 @@ export class SocketSignaling implements Signaling {
         this.#heard();
         const message = parseServerMessage(data);
         if (message?.type === 'pong') {
-          this.#roundTripMs = performance.now() - this.#pingedAt;
+          this.#answered();
         }
         if (message !== null) {
           events.message(message);
@@ -159,10 +161,14 @@ export class SocketSignaling implements Signaling {
       return;
     }
     this.#awaitingPong = true;
-    this.#pingedAt = performance.now();
+    this.#askedAt = performance.now();
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#finish(), withinMs);
     this.send({ action: 'ping' });
+  }
+
+  #answered(): void {
+    this.#roundTripMs = performance.now() - this.#askedAt;
   }
 
   #heard(): void {
