@@ -119,7 +119,7 @@ describe('SocketSignaling', () => {
       }
     }
     expect(heard).toEqual(['opened']);
-    expect(answered).toBe(12);
+    expect(answered).toBe(13);
   });
 
   it('notices a server that has fallen silent', () => {
@@ -156,11 +156,11 @@ describe('SocketSignaling', () => {
     const improved = connect();
     vi.advanceTimersByTime(600);
     improved.socket.open();
-    improved.signaling.probe();
+    vi.advanceTimersByTime(1_000);
     improved.socket.say(pong);
     improved.signaling.probe(true);
     vi.advanceTimersByTime(450);
-    expect(improved.heard, 'answered at once since').toEqual(['opened', 'lost']);
+    expect(improved.heard, 'answered at once a second later').toEqual(['opened', 'lost']);
   });
 
   it('says nothing after it was closed, and sends nothing before it is open', () => {

@@ -6,6 +6,12 @@ import type { Socket } from '../server/server';
 /** How often the server is asked for a sign of life. */
 const PING_EVERY_MS = 5_000;
 
+/**
+ * How soon it is asked for the first time: while a page loads, opening takes longer than the network does, and how long that
+ * takes has to be known before it is gone.
+ */
+const FIRST_PING_MS = 1_000;
+
 /** After this long without an answer, the connection counts as lost: TCP alone may take minutes to notice. */
 const PONG_WITHIN_MS = 6_000;
 
@@ -104,6 +110,7 @@ export class SocketSignaling implements Signaling {
   readonly #socket: Socket;
   readonly #events: SignalingEvents;
   readonly #pinging: ReturnType<typeof setInterval>;
+  #firstPing: ReturnType<typeof setTimeout> | undefined;
   #deadline: ReturnType<typeof setTimeout>;
   #wasOpen = false;
   #awaitingPong = false;
@@ -120,6 +127,7 @@ export class SocketSignaling implements Signaling {
         this.#wasOpen = true;
         this.#answered();
         clearTimeout(this.#deadline);
+        this.#firstPing = setTimeout(() => this.#ping(PONG_WITHIN_MS), FIRST_PING_MS);
         events.opened();
       },
       message: (data) => {
@@ -187,6 +195,7 @@ export class SocketSignaling implements Signaling {
 
   #release(code: number): void {
     clearTimeout(this.#deadline);
+    clearTimeout(this.#firstPing);
     clearInterval(this.#pinging);
     this.#socket.close(code);
   }
