@@ -161,6 +161,7 @@ pub(crate) fn start(
         pictures,
         encoded: Arc::clone(encoded),
         rotation: Rotation::default(),
+        codec: PictureCodec::default(),
         waiting: None,
         asked: None,
         passed_over: 0,
@@ -185,6 +186,8 @@ struct Show {
     encoded: Arc<EncodedPictures>,
     /// As it was last told: senders tell it with keyframes and changes only (3GPP TS 26.114 §7.4.5).
     rotation: Rotation,
+    /// Of the last frame that was due.
+    codec: PictureCodec,
     /// A frame that is not due yet.
     waiting: Option<AccessUnit>,
     /// When a keyframe was last asked for.
@@ -254,7 +257,8 @@ impl Show {
             };
             self.show(unit, now);
         }
-        if self.encoded.take_keyframe_wish() {
+        // Whoever takes encoded pictures misses none while they are decoded here.
+        if self.encoded.take_keyframe_wish() && self.codec == PictureCodec::Vp8 {
             self.frames.give_up();
         }
         self.ask_for_keyframe();
@@ -282,6 +286,7 @@ impl Show {
             u64::try_from(now - unit.arrival).unwrap_or(0),
         );
         add(&self.figures.buffered, 1);
+        self.codec = unit.codec;
         self.figures
             .vp8
             .store(unit.codec == PictureCodec::Vp8, Ordering::Relaxed);

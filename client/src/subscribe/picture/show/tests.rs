@@ -1,3 +1,6 @@
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use bytes::Bytes;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader as _;
@@ -79,8 +82,13 @@ fn number(frame: &Frame) -> u32 {
 }
 
 fn slot() -> (Publisher, PictureInlet, Arc<Mailbox>, Arc<PictureFigures>) {
+    slot_beside(&Arc::default())
+}
+
+/// A slot whose pictures go by `encoded` where they are not decoded.
+fn slot_beside(encoded: &Arc<EncodedPictures>) -> (Publisher, PictureInlet, Arc<Mailbox>, Arc<PictureFigures>) {
     let (clock, mailbox, figures) = (MediaClock::start(), Mailbox::new(), Arc::new(PictureFigures::default()));
-    let inlet = start(clock, Arc::default(), &mailbox, &Arc::default(), &figures).expect("a thread");
+    let inlet = start(clock, Arc::default(), &mailbox, encoded, &figures).expect("a thread");
     (Publisher::new(clock), inlet, mailbox, figures)
 }
 
@@ -107,6 +115,22 @@ fn each_picture_is_shown_with_its_rotation() {
     assert_eq!((figures.decoded(), figures.size()), (9, Resolution::new(320, 180)));
     assert_eq!(figures.keyframes_wanted(), 0);
     assert_eq!(figures.buffered().1, 9);
+}
+
+#[test]
+fn whoever_would_take_what_is_not_decoded_here_asks_for_no_keyframe_of_what_is() {
+    let encoded = Arc::default();
+    let (mut publisher, inlet, mailbox, figures) = slot_beside(&encoded);
+    encoded.restart();
+    for expected in 1..10 {
+        let waiting = pin!(encoded.receive());
+        assert!(waiting.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        send(&inlet, publisher.next());
+        let frame = take(&mailbox);
+        assert_eq!(number(&frame), expected);
+        mailbox.recycle(frame);
+    }
+    assert_eq!((figures.keyframes_wanted(), figures.dropped()), (0, 0));
 }
 
 #[test]
