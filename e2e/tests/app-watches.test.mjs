@@ -6,11 +6,14 @@ import { makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
 import { launchChromium } from '../fixtures/browsers.mjs';
 import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
 import { PEOPLE, arrive, goLive, withoutCodec } from '../fixtures/room.mjs';
-import { startServer } from '../fixtures/server.mjs';
+import { picturesOnAir, startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 
 /** Pictures, of ten a second, that show that they run. */
 const ENOUGH = 30;
+
+/** Keyframes among them: one because a line got better, but not one after another. */
+const MOST_KEYFRAMES = 2;
 
 test('what Chromium sends untouched, and what only sends VP8, is seen and heard in the app', async (t) => {
   const server = await startServer(t);
@@ -32,8 +35,11 @@ test('what Chromium sends untouched, and what only sends VP8, is seen and heard 
       await app.click(`a[href="/watch/${session}"]`);
       await until('the app shows it', () => app.evaluate(shows, PEOPLE[name].colour), 60_000);
       await until('the app plays it', async () => (await speaker.share(PEOPLE[name].hertz)) > 0.5, 60_000);
+      const keyframes = await page.evaluate(() => window.footlight.keyframesEncoded());
       const before = await drawn(app);
       await until('its pictures run', async () => (await drawn(app)) > before + ENOUGH);
+      const asked = (await page.evaluate(() => window.footlight.keyframesEncoded())) - keyframes;
+      assert.ok(asked <= MOST_KEYFRAMES, `${asked} keyframes for ${ENOUGH} pictures`);
       await app.photograph(`watches-${codec}`);
       await app.click('a[href="/"]');
       await page.getByTestId('end').click();
@@ -43,20 +49,6 @@ test('what Chromium sends untouched, and what only sends VP8, is seen and heard 
     });
   }
 });
-
-/**
- * The codecs of the pictures of a session.
- * @param {string} url
- * @param {string} session
- * @returns {Promise<string[]>}
- */
-async function picturesOnAir(url, session) {
-  return until('a picture is on air', async () => {
-    const { tracks } = await (await fetch(`${url}/ws/live/${session}/stats`)).json();
-    const pictures = tracks.filter((/** @type {{ kind: string }} */ { kind }) => kind === 'video');
-    return pictures.length > 0 && pictures.map((/** @type {{ codec: string }} */ { codec }) => codec.toUpperCase());
-  });
-}
 
 /** @param {import('../fixtures/app.mjs').AppWindow} app */
 const drawn = (app) => app.evaluate(() => window.drawn ?? 0);
