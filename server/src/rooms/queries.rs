@@ -143,7 +143,7 @@ impl Room {
     pub fn summary(&self) -> Option<SessionSummary> {
         let started_at = self
             .on_air_since
-            .filter(|_| self.settings.visibility == Visibility::Public)?;
+            .filter(|_| self.settings.visibility == Visibility::Public && !self.over)?;
         // The host is named first.
         let mut on_air: Vec<_> = self.on_air.iter().collect();
         on_air.sort_by_key(|user| std::cmp::Reverse(self.role_of(user)));

@@ -268,7 +268,7 @@ impl Sessions {
     /// Numbers for `/metrics`.
     pub fn figures(&self) -> Figures {
         let mut figures = Figures::default();
-        for session in self.snapshot() {
+        for session in self.snapshot().iter().filter(|session| !session.is_over()) {
             session.read(|room| {
                 figures.sessions += 1;
                 figures.on_air += u64::from(room.on_air_since().is_some());

@@ -82,7 +82,9 @@ fn ending_tells_everybody_closes_the_publishers_and_is_final() {
     let mut world = World::full_house();
     world.publish("host", 7);
     world.publish("guest", 8);
+    assert!(world.room.summary().is_some());
     let effects = world.act("host", ClientMessage::EndSession);
+    assert_eq!(world.room.summary(), None, "from the moment on at which it is told");
     let reason = EndReason::EndedByHost;
     assert_eq!(told_all(&effects), [&ServerEvent::SessionEnded { reason }]);
     assert!(effects.contains(&Effect::ClosePublication(Publication(7))));
