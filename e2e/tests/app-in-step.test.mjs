@@ -9,7 +9,7 @@ import { goLiveInFirefox } from '../fixtures/in-firefox.mjs';
 import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
 import { startServerInOwnNetwork, testInOwnNetwork } from '../fixtures/own-network.mjs';
 import { E2E } from '../fixtures/places.mjs';
-import { goLive, withoutCodec } from '../fixtures/room.mjs';
+import { endStream, goLive, withoutCodec } from '../fixtures/room.mjs';
 import { picturesOnAir } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 import { median } from '../fixtures/watching.mjs';
@@ -18,6 +18,9 @@ const METRONOME = join(E2E, 'fixtures/in-page/metronome.js');
 
 /** How long is watched, in milliseconds. */
 const WATCHED_MS = 15_000;
+
+/** Flashes and beeps of the fifteen that tell enough: a busy machine shows fewer pictures. */
+const ENOUGH = 5;
 
 /**
  * How far apart they may be, in milliseconds: twice what is acceptable (ITU-R BT.1359-1 §3: sound up to 185 ms after the
@@ -51,7 +54,7 @@ async function inStep(t) {
     const from = Date.now();
     const heard = await speaker.beeps(WATCHED_MS);
     const seen = (await app.evaluate(() => window.flashes ?? [])).filter((at) => at >= from);
-    assert.ok(seen.length >= 8 && heard.length >= 8, `${seen.length} flashes and ${heard.length} beeps`);
+    assert.ok(Math.min(seen.length, heard.length) >= ENOUGH, `${seen.length} flashes and ${heard.length} beeps`);
     const apart = median(heard.map((at) => seen.map((flash) => at - flash).reduce((least, one) => (Math.abs(one) < Math.abs(least) ? one : least))));
     t.diagnostic(`heard ${apart.toFixed(0)} ms after it was seen, in ${codecs}; ${seen.length} flashes, ${heard.length} beeps`);
     assert.ok(Math.abs(apart) < MOST_APART_MS, `heard ${apart} ms after it was seen`);
@@ -67,7 +70,9 @@ async function inStep(t) {
       if (codec === 'VP8') await withoutCodec(page, 'video/H264');
       const session = await goLive(page, server.localUrl, { name: 'Ann', title: `In ${codec}` });
       assert.deepEqual(await staysTogether(t, session), [codec]);
-      await page.context().close();
+      await endStream(page);
+      // The next one's card would move to this one's place as it goes, and what moves cannot be pressed.
+      await app.says('The stage is dark');
     });
   }
   await t.test('Firefox', async (t) => {

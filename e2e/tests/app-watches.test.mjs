@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { makeHome, openApp, startDisplay } from '../fixtures/app.mjs';
 import { launchChromium } from '../fixtures/browsers.mjs';
 import { startLoudspeaker } from '../fixtures/loudspeaker.mjs';
-import { PEOPLE, arrive, goLive, withoutCodec } from '../fixtures/room.mjs';
+import { PEOPLE, arrive, endStream, goLive, withoutCodec } from '../fixtures/room.mjs';
 import { picturesOnAir, startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 
@@ -42,8 +42,7 @@ test('what Chromium sends untouched, and what only sends VP8, is seen and heard 
       assert.ok(asked <= MOST_KEYFRAMES, `${asked} keyframes for ${ENOUGH} pictures`);
       await app.photograph(`watches-${codec}`);
       await app.click('a[href="/"]');
-      await page.getByTestId('end').click();
-      await page.getByRole('dialog').getByRole('button', { name: 'End the stream' }).click();
+      await endStream(page);
       // The next one's card would move to this one's place as it goes, and what moves cannot be pressed.
       await app.says('The stage is dark');
     });

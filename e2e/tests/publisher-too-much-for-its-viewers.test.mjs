@@ -17,6 +17,9 @@ const SESSION = 'too-much';
 /** Pictures that are sent while they are looked at. A browser on a busy machine takes its time for them. */
 const SENT = 100;
 
+/** How often so many may be sent until a third of them is shown: what was lost as the line narrowed is mended first. */
+const LOTS = 6;
+
 testInOwnNetwork('who sends more than any viewer can take is told so, and again when there is room', import.meta.url, async (t) => {
   const server = await startServerInOwnNetwork(t);
   const plain = await servePlainPage(t);
@@ -54,11 +57,16 @@ testInOwnNetwork('who sends more than any viewer can take is told so, and again 
   const frames = () =>
     viewer.locator(STAGE).evaluate((video) => (video instanceof HTMLVideoElement ? video.getVideoPlaybackQuality().totalVideoFrames : 0));
   const sent = () => publisher.evaluate(() => window.framesSent());
-  const before = { sent: await sent(), shown: await frames() };
-  await until(`${SENT} pictures more are sent`, async () => (await sent()) >= before.sent + SENT);
-  const shown = (await frames()) - before.shown;
-  t.diagnostic(`${shown} of ${SENT} shown`);
-  assert.ok(shown > SENT / 3, `of ${SENT} pictures ${shown} were shown`);
+  const lots = [];
+  let shown = 0;
+  do {
+    const before = { sent: await sent(), shown: await frames() };
+    await until(`${SENT} pictures more are sent`, async () => (await sent()) >= before.sent + SENT);
+    shown = (await frames()) - before.shown;
+    lots.push(shown);
+  } while (shown <= SENT / 3 && lots.length < LOTS);
+  t.diagnostic(`shown: ${lots.join(', ')} of ${SENT} each`);
+  assert.ok(shown > SENT / 3, `of ${SENT} pictures each, so many were shown: ${lots.join(', ')}`);
 
   await line.carries(WIDE);
   await settles((rate) => rate > 900, 'all that it has again');
