@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { makeHome, openApp } from '../fixtures/app.mjs';
 import { startDesktop } from '../fixtures/desktop.mjs';
+import { publish } from '../fixtures/publisher.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 
@@ -15,6 +16,9 @@ const SETTLE_MS = 8_000;
 
 /** Clock ticks a second in /proc (proc(5), `sysconf(_SC_CLK_TCK)`), which Linux shows to programs as 100 everywhere. */
 const TICKS = 100;
+
+/** What is watched: as large and as often as the preview, so that the two can be compared. */
+const PATTERN = ['--pattern', '--tone', '--size', '640x360', '--fps', '30'];
 
 /** Programs of the app's, and the display that it is drawn on. */
 const MEASURED = /^(footlight-app|WebKit\w*Process|WebKitWebProces|WebKitNetworkPr|Xvfb)$/;
@@ -41,26 +45,34 @@ try {
   const idle = await measured();
   const memory = await pss();
 
+  await app.evaluate(() => {
+    const { drawImage } = CanvasRenderingContext2D.prototype;
+    const counter = Object.assign(window, { drawn: 0 });
+    CanvasRenderingContext2D.prototype.drawImage = function (/** @type {any[]} */ ...args) {
+      if (args[0] instanceof VideoFrame) counter.drawn += 1;
+      return /** @type {any} */ (drawImage).apply(this, args);
+    };
+  });
+
+  const publisher = await publish(t, server.url, PATTERN);
+  await app.click(`a[href="/watch/${publisher.session}"]`);
+  await until('a picture is drawn', async () => (await drawn(app)) > 0);
+  console.error('watching');
+  await sleep(SETTLE_MS);
+  const watching = await withPictures(app);
+  await app.click('a[href="/"]');
+  await publisher.program.stop();
+  await app.says('The stage is dark');
+
   await app.click('=Go live');
   await app.choose('[data-testid="camera-picker"]', 'Test pattern');
   await app.choose('[data-testid="microphone-picker"]', 'Test tone');
   await until('the preview is drawn', () =>
     app.evaluate(() => document.querySelector('canvas[data-testid="self"]')?.hasAttribute('data-drawn') ?? false),
   );
-  await app.evaluate(() => {
-    const { drawImage } = CanvasRenderingContext2D.prototype;
-    const counter = Object.assign(window, { drawn: 0 });
-    CanvasRenderingContext2D.prototype.drawImage = function (/** @type {any[]} */ ...args) {
-      counter.drawn += 1;
-      return /** @type {any} */ (drawImage).apply(this, args);
-    };
-  });
-  const drawn = () => app.evaluate(() => /** @type {any} */ (window).drawn);
   console.error('preview');
   await sleep(SETTLE_MS);
-  const before = { drawn: await drawn(), at: performance.now() };
-  const preview = await measured();
-  const fps = ((await drawn()) - before.drawn) / ((performance.now() - before.at) / 1000);
+  const preview = await withPictures(app);
 
   await app.click('[data-testid="go-live"]');
   await app.element('[data-testid="live-status"][data-live="true"]');
@@ -68,9 +80,27 @@ try {
   console.error('live, minimised');
   await sleep(SETTLE_MS);
   const live = await measured();
-  console.log(JSON.stringify({ startMs, idle, memory, preview, fps, live }));
+  console.log(JSON.stringify({ startMs, idle, memory, watching, preview, live }));
 } finally {
   for (const undo of cleanup.toReversed()) await undo();
+}
+
+/**
+ * How many pictures of cameras were drawn so far.
+ * @param {import('../fixtures/app.mjs').AppWindow} app
+ */
+function drawn(app) {
+  return app.evaluate(() => /** @type {any} */ (window).drawn);
+}
+
+/**
+ * The same as `measured`, and how many pictures were drawn a second.
+ * @param {import('../fixtures/app.mjs').AppWindow} app
+ */
+async function withPictures(app) {
+  const [before, from] = [await drawn(app), performance.now()];
+  const shares = await measured();
+  return { shares, fps: ((await drawn(app)) - before) / ((performance.now() - from) / 1000) };
 }
 
 /** Shares of one core by program, in percent, over the time that is measured. */
