@@ -219,7 +219,9 @@ fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize,
             rates: layers.map(|layer| with_overhead(layer.bits_per_second)).collect(),
             // What is more than of use is given up without being missed.
             current: current.map(|current| current.min(useful - 1)),
-            is_left_out: slot.is_left_out,
+            // A picture whose publisher was told to keep within what its viewers have room for leaves no headroom to come
+            // back with.
+            is_left_out: slot.is_left_out && track.wanted == 0,
         },
     }
 }
