@@ -88,3 +88,26 @@ fn the_limit_ends_when_somebody_comes_who_can_take_more_and_when_the_line_widens
         assert_eq!(told, [0; 0]);
     }
 }
+
+#[test]
+fn a_picture_that_was_left_out_comes_back_once_its_publisher_keeps_within_the_line() {
+    for seed in 0..3 {
+        for rate in [500_000, 600_000, 700_000, 800_000, 900_000] {
+            for delay in [20, 80, 200] {
+                let mut network = Network::new(1, 740 + seed);
+                network.publish(0, "anna", &Stage::camera(1));
+                let viewer = network.watch(0, "guest", 1, Line::new(5_000_000, delay));
+                network.run(15 * SECOND);
+                network.line(viewer).rate = rate;
+                let narrow = network.time();
+                network.run(40 * SECOND);
+                let freeze = network.seen(viewer, 0).freeze_from(narrow);
+                // Where it asks for the headroom that its publisher leaves to nobody, it does not come back at all.
+                assert!(
+                    freeze < 10 * SECOND,
+                    "{freeze:?} at {rate} b/s, {delay} ms, seed {seed}"
+                );
+            }
+        }
+    }
+}
