@@ -1,13 +1,17 @@
 //! The keys that DTLS agreed on for SRTP (RFC 5764 §4.2), for whoever seals media beside the engine.
 //!
-//! The engine hands them to nobody, but takes its DTLS from a provider of ours. [`provider`] stands before the real one
-//! and notes the keys as they pass. Providers are static, and know no peer: the keys are handed over in the thread, from
-//! the poll of an engine in which they appeared to [`take`] right after it.
+//! The engine hands them to nobody, but takes its DTLS from a provider of ours. [`provider`] wraps what the engine's own one
+//! would make, and notes the keys as they pass. Providers are static, and know no peer: the keys are handed over in the
+//! thread, from the poll of an engine in which they appeared to [`take`] right after it.
+//!
+//! Settings are made once. The engine's own provider makes them anew for every peer, and each time all cryptography is put
+//! to the test, with key exchanges in three groups: more work than the handshake itself.
 
 use std::cell::RefCell;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use dimpl::{Config, Dtls, DtlsCertificate};
 use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, KeyingMaterial, ProtocolVersion,
     SrtpProfile,
@@ -35,7 +39,10 @@ pub(crate) fn take() -> Option<Keys> {
 pub(crate) fn provider() -> CryptoProvider {
     static TAP: OnceLock<Tap> = OnceLock::new();
     let real = str0m::crypto::from_feature_flags();
-    let tap = TAP.get_or_init(|| Tap(real.dtls_provider));
+    let tap = TAP.get_or_init(|| Tap {
+        real: real.dtls_provider,
+        settings: Mutex::default(),
+    });
     CryptoProvider {
         dtls_provider: tap,
         ..real
@@ -43,11 +50,55 @@ pub(crate) fn provider() -> CryptoProvider {
 }
 
 #[derive(Debug)]
-struct Tap(&'static dyn DtlsProvider);
+struct Tap {
+    real: &'static dyn DtlsProvider,
+    settings: Mutex<Option<Settings>>,
+}
+
+/// What all connections over paths that carry `mtu` bytes have in common.
+struct Settings {
+    mtu: Option<usize>,
+    config: Arc<Config>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").field("mtu", &self.mtu).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    fn new(mtu: Option<usize>) -> Result<Self, CryptoError> {
+        // Without a cookie: ICE has shown already that the remote is where it says it is (RFC 8445 §7).
+        let mut config = Config::builder().use_server_cookie(false);
+        if let Some(mtu) = mtu {
+            config = config.mtu(mtu);
+        }
+        let config = config
+            .build()
+            .map_err(|error| CryptoError::Other(format!("DTLS settings: {error}")))?;
+        Ok(Self {
+            mtu,
+            config: Arc::new(config),
+        })
+    }
+}
+
+impl Tap {
+    /// Made the first time that they are asked for. All peers' engines are set up alike, so that they are kept for one MTU.
+    fn config(&self, mtu: Option<usize>) -> Result<Arc<Config>, CryptoError> {
+        let mut known = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(settings) = known.as_ref().filter(|settings| settings.mtu == mtu) {
+            return Ok(settings.config.clone());
+        }
+        let settings = Settings::new(mtu)?;
+        Ok(known.insert(settings).config.clone())
+    }
+}
 
 impl DtlsProvider for Tap {
     fn generate_certificate(&self) -> Option<DtlsCert> {
-        self.0.generate_certificate()
+        self.real.generate_certificate()
     }
 
     fn new_dtls(
@@ -57,13 +108,27 @@ impl DtlsProvider for Tap {
         version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let inner = self.0.new_dtls(certificate, now, version, mtu)?;
-        Ok(Box::new(Tapped(inner)))
+        let make = match version {
+            DtlsVersion::Dtls12 => Dtls::new_12,
+            DtlsVersion::Dtls13 => Dtls::new_13,
+            DtlsVersion::Auto => Dtls::new_auto,
+            _ => return Err(CryptoError::Other(format!("DTLS {version} is not known"))),
+        };
+        let certificate = DtlsCertificate {
+            certificate: certificate.certificate.clone(),
+            private_key: certificate.private_key.clone(),
+        };
+        Ok(Box::new(Tapped(make(self.config(mtu)?, certificate, now))))
     }
 }
 
-#[derive(Debug)]
-struct Tapped(Box<dyn DtlsInstance>);
+struct Tapped(Dtls);
+
+impl std::fmt::Debug for Tapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tapped(..)")
+    }
+}
 
 impl DtlsInstance for Tapped {
     fn set_active(&mut self, active: bool) {
