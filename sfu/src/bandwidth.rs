@@ -62,6 +62,8 @@ pub(crate) struct Bandwidth {
     lowest: Lowest,
     /// Whether the estimate is more than an assumption.
     is_measured: bool,
+    /// Whether the line was ever seen to carry no more than it was given. Until then the estimate is what was tried.
+    was_limit: bool,
     /// Since when the estimate has been below what is sent.
     low_since: Option<Instant>,
     /// It is so far below that every packet more makes it worse.
@@ -87,6 +89,7 @@ impl Default for Bandwidth {
             estimate: None,
             lowest: Lowest::default(),
             is_measured: false,
+            was_limit: false,
             low_since: None,
             is_far_below: false,
             held_until: None,
@@ -114,9 +117,11 @@ impl Bandwidth {
         self.estimate
     }
 
-    /// Takes in what the line is thought to carry, in bits per second.
-    pub(crate) fn observe(&mut self, estimate: u64) {
+    /// Takes in what the line is thought to carry, in bits per second, and whether it was ever seen to carry no more than it
+    /// was given.
+    pub(crate) fn observe(&mut self, estimate: u64, was_limit: bool) {
         self.is_measured |= estimate != FIRST_ESTIMATE;
+        self.was_limit = was_limit;
         self.estimate = Some(estimate);
     }
 
@@ -152,7 +157,7 @@ impl Bandwidth {
         });
         let needed = sound + tried.sum::<u64>();
         let mut budget = estimate.max(LEAST_ESTIMATE);
-        if !self.is_measured {
+        if !self.was_limit {
             let worst = demands.iter().filter_map(|demand| demand.rates.first());
             budget = budget.max(sound + worst.sum::<u64>());
         }
@@ -228,6 +233,8 @@ impl Bandwidth {
             Some(_) if !self.is_measured => Room::Unknown,
             // By how much it is enough need not be known, so that it need not be told either.
             Some(_) if room / 2 >= rate.max(wanted) => Room::ENDLESS,
+            // Nothing shows that less is to be sent.
+            Some(_) if !self.was_limit => Room::Measured(room.max(rate)),
             Some(_) => Room::Measured(room),
         }
     }
@@ -268,7 +275,7 @@ mod tests {
         let mut levels = Vec::new();
         for (second, estimate) in estimates.iter().enumerate() {
             let now = start + Duration::from_secs(second as u64);
-            line.observe(*estimate);
+            line.observe(*estimate, true);
             *current = line.share(&[demand(*current)], 40_000, now)[0];
             levels.push(*current);
         }
@@ -298,9 +305,9 @@ mod tests {
     fn a_short_dip_changes_nothing_and_a_longer_one_does() {
         let start = Instant::now();
         let mut line = Bandwidth::default();
-        line.observe(5_000_000);
+        line.observe(5_000_000, true);
         assert_eq!(line.share(&[demand(None)], 0, start), [Some(2)]);
-        line.observe(1_500_000);
+        line.observe(1_500_000, true);
         assert_eq!(line.share(&[demand(Some(2))], 0, start), [Some(2)]);
         assert_eq!(line.share(&[demand(Some(2))], 0, start + LOW_FOR / 2), [Some(2)]);
         assert_eq!(line.share(&[demand(Some(2))], 0, start + LOW_FOR), [Some(1)]);
@@ -314,7 +321,7 @@ mod tests {
         let mut rises = Vec::new();
         // The estimate falls whenever the best layer is sent.
         while now < start + Duration::from_mins(2) {
-            line.observe(if current == Some(2) { 600_000 } else { 5_000_000 });
+            line.observe(if current == Some(2) { 600_000 } else { 5_000_000 }, true);
             let after = line.share(&[demand(current)], 0, now)[0];
             if after > current {
                 rises.push(now);
@@ -334,15 +341,32 @@ mod tests {
         let now = Instant::now();
         for estimate in (500_000..3_000_000).step_by(50_000) {
             let mut line = Bandwidth::default();
-            line.observe(estimate);
+            line.observe(estimate, true);
             let chosen = line.share(&[demand(Some(1))], sound, now)[0];
             let desired = line.desire(0).expect("news");
             if chosen == Some(2) {
                 assert_eq!(desired, sound + best);
             } else {
-                line.observe(desired);
+                line.observe(desired, true);
                 assert_eq!(line.share(&[demand(Some(1))], sound, now), [Some(2)], "{estimate}");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_only_tried_is_no_limit() {
+        let start = Instant::now();
+        let mut line = Bandwidth::default();
+        let one = [Demand {
+            rates: vec![1_700_000],
+            ..demand(Some(0))
+        }];
+        for (was_limit, shown, room) in [(false, Some(0), 1_700_000), (true, None, 1_060_000)] {
+            line.observe(1_100_000, was_limit);
+            line.share(&one, 40_000, start);
+            assert_eq!(line.share(&one, 40_000, start + 2 * LEFT_OUT_AFTER), [shown]);
+            let rate = shown.map_or(0, |_| 1_700_000);
+            assert_eq!(line.room(rate, 1_700_000), Room::Measured(room));
         }
     }
 
@@ -350,7 +374,7 @@ mod tests {
     fn a_picture_is_left_out_only_after_a_while() {
         let start = Instant::now();
         let mut line = Bandwidth::default();
-        line.observe(100_000);
+        line.observe(100_000, true);
         let one = Demand {
             rates: vec![1_500_000],
             ..demand(Some(0))

@@ -38,7 +38,7 @@ impl Sfu {
     /// The estimate of a viewer's line has changed.
     pub(crate) fn on_estimate(&mut self, id: PeerId, bits_per_second: u64, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.bandwidth.observe(bits_per_second);
+            peer.bandwidth.observe(bits_per_second, peer.was_limit());
             self.allocate(id, now);
         }
     }
@@ -55,7 +55,7 @@ impl Sfu {
     pub(crate) fn look_at_bandwidth(&mut self, id: PeerId, now: Instant) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Some(estimate) = peer.estimate() {
-            peer.bandwidth.observe(estimate);
+            peer.bandwidth.observe(estimate, peer.was_limit());
         }
         self.allocate(id, now);
     }

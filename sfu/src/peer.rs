@@ -390,6 +390,11 @@ impl Peer {
         self.egress.as_ref().and_then(Egress::estimate)
     }
 
+    /// Whether its line was ever seen to carry no more than it was given.
+    pub(crate) fn was_limit(&self) -> bool {
+        self.egress.as_ref().is_some_and(Egress::was_limit)
+    }
+
     /// What a viewer's line should come to carry, in bits per second: it is probed for up to twice that.
     pub(crate) fn desire(&mut self, desired: u64) {
         if let Some(egress) = &mut self.egress {

@@ -63,7 +63,9 @@ struct Settings {
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings").field("mtu", &self.mtu).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("mtu", &self.mtu)
+            .finish_non_exhaustive()
     }
 }
 

@@ -200,6 +200,11 @@ impl Egress {
         estimator.map(Estimator::estimate)
     }
 
+    /// Whether the line was ever seen to carry no more than it was given.
+    pub(crate) fn was_limit(&self) -> bool {
+        self.estimator.as_ref().is_some_and(Estimator::was_limit)
+    }
+
     /// What would be sent if the line carried it, in bits per second: it is probed for that.
     pub(crate) fn set_desired(&mut self, desired: u64) {
         if let Some(estimator) = &mut self.estimator {

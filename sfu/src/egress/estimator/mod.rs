@@ -46,6 +46,9 @@ const CONGESTED_QUEUE_US: i64 = 50_000;
 const PROBE_QUEUE_US: i64 = 500_000;
 /// A raise by less than so many times is no raise that could be too much.
 const RAISE: f64 = 1.05;
+/// A probe that went out at less than this share of its rate, and came through, says nothing of what the path carries beyond:
+/// the sender was held up.
+const TRIED: f64 = 0.7;
 /// Share of a line's measured limit that is used after a raise to it proved too much: what a decrease leaves of it.
 const WARY: f64 = 0.9;
 /// Time a decrease takes to show on top of the round trip, in microseconds (gcc-02, section 5.5: response time).
@@ -105,6 +108,7 @@ pub(crate) struct Estimator {
     probe_queue_until: Option<i64>,
     decreased_at: Option<i64>,
     measured: bool,
+    was_limit: bool,
 }
 
 impl Estimator {
@@ -129,6 +133,7 @@ impl Estimator {
             probe_queue_until: None,
             decreased_at: None,
             measured: false,
+            was_limit: false,
         }
     }
 
@@ -201,6 +206,12 @@ impl Estimator {
     /// Whether the estimate is more than the first assumption.
     pub(crate) fn is_measured(&self) -> bool {
         self.measured
+    }
+
+    /// Whether the path was ever seen to carry no more than it was given. Until then the estimate is a lower bound: that much
+    /// was tried.
+    pub(crate) fn was_limit(&self) -> bool {
+        self.was_limit
     }
 
     /// The estimate in bit/s, within its limits.
@@ -309,8 +320,13 @@ impl Estimator {
         let rises = reached > self.aimd.estimate() && !self.is_recent(self.round_trip + RESPONSE_US, now);
         let much = rises && reached > RAISE * self.aimd.estimate();
         let corrects = !self.measured && outcome.limited;
+        self.was_limit |= outcome.limited;
         if rises || corrects {
             self.aimd.set(reached);
+        }
+        if !outcome.limited && outcome.reached < TRIED * outcome.asked {
+            // It is asked again, and until then nothing is known.
+            return;
         }
         self.measured |= rises || corrects;
         self.prober.on_result(outcome.asked, outcome.reached, much, now);
@@ -370,6 +386,7 @@ impl Estimator {
     fn after_decrease(&mut self, before: f64, sent: f64, now: i64) {
         let after = self.aimd.estimate().max(MIN_RATE);
         if after < before {
+            self.was_limit = true;
             self.decreased_at = Some(now);
             self.prober.on_decrease((before, after), sent, now);
         }

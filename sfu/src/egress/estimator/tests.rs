@@ -324,6 +324,26 @@ fn a_pause_a_clock_jump_and_lost_feedback_are_survived() {
     }
 }
 
+/// As where a crowd joins at once: the first probes go out at a fraction of their rate, and come through.
+#[test]
+fn probes_of_a_sender_that_was_held_up_say_nothing_of_the_line() {
+    let (mut found, mut low) = (Worst::new(), Worst::new());
+    for seed in SEEDS {
+        for step in [6_000, 8_000, 10_000, 20_000] {
+            let mut sim = Sim::new(seed, good_line(), START);
+            sim.held_up = (1_500_000, step);
+            sim.run(1.5);
+            low.add(f64::from(u8::from(sim.estimator.was_limit())));
+            sim.run(10.0);
+            let found_at = sim.first(1.5, |sample| sample.estimate >= 1.9e6);
+            found.add(found_at.map_or(f64::MAX, |at| at - 1.5));
+        }
+    }
+    println!("held up for 1.5 s: taken for narrow {low}, found after it in s {found}");
+    assert!(low.most == 0.0);
+    assert!(found.most <= 2.0);
+}
+
 #[test]
 fn an_estimator_is_small() {
     let size = std::mem::size_of::<super::Estimator>();

@@ -92,6 +92,8 @@ pub(crate) struct Sim {
     pub(crate) feedback_loss: f64,
     /// Nothing is sent in this span, in microseconds.
     pub(crate) pause: (i64, i64),
+    /// Until then the sender is held up, and sends a packet each time that so long has passed; both in microseconds.
+    pub(crate) held_up: (i64, i64),
     /// Added to the receiver's clock from a time on, both in microseconds.
     pub(crate) clock_jump: (i64, i64),
     origin: Instant,
@@ -130,6 +132,7 @@ impl Sim {
             feedback_us: FEEDBACK_US,
             feedback_loss: 0.0,
             pause: (-1, -1),
+            held_up: (0, 0),
             clock_jump: (i64::MAX, 0),
             origin,
             random: Random(seed * 0x9E37_79B9 + 1),
@@ -219,6 +222,12 @@ impl Sim {
         }
     }
 
+    /// Whether the sender gets to a packet now.
+    fn is_free(&self) -> bool {
+        let (until, step) = self.held_up;
+        self.now >= until || self.packets.last().is_none_or(|last| self.now - last.sent >= step)
+    }
+
     fn send_probes(&mut self) {
         let now = self.instant(self.now);
         if self.cluster.is_none()
@@ -228,7 +237,7 @@ impl Sim {
             self.cluster = Some((probe, 0, 0, self.now));
         }
         while let Some((probe, bytes, count, at)) = self.cluster {
-            if self.now < at {
+            if self.now < at || !self.is_free() {
                 return;
             }
             if bytes >= probe.bytes && count >= 5 {
@@ -245,7 +254,7 @@ impl Sim {
         let rate = 2.5 * self.estimator.estimate() as f64;
         self.pacer_credit = (self.pacer_credit + rate * TICK_US as f64 / 8e6).min(1_500.0);
         while let Some(&bytes) = self.pacer.front() {
-            if self.pacer_credit < 0.0 {
+            if self.pacer_credit < 0.0 || !self.is_free() {
                 return;
             }
             self.pacer_credit -= f64::from(bytes);
