@@ -53,12 +53,20 @@ pub(crate) struct Demand {
     pub(crate) current: Option<usize>,
     /// It was left out for want of room: it comes back with headroom only.
     pub(crate) is_left_out: bool,
+    /// Its publisher was told to send no more than there is room for.
+    pub(crate) yields: bool,
+}
+
+/// Whose turn it is where there is not room for all, by their places.
+pub(crate) fn order(demands: &[Demand]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..demands.len()).collect();
+    order.sort_by_key(|at| (demands[*at].class, Reverse(demands[*at].priority), *at));
+    order
 }
 
 /// Shares a budget. Which of its layers each demand gets; `None` where there is no room for the worst of them.
 pub(crate) fn allocate(budget: Budget, demands: &[Demand]) -> Vec<Option<usize>> {
-    let mut order: Vec<usize> = (0..demands.len()).collect();
-    order.sort_by_key(|at| (demands[*at].class, Reverse(demands[*at].priority), *at));
+    let order = order(demands);
     let mut chosen: Vec<Option<usize>> = vec![None; demands.len()];
     let mut spent: u64 = 0;
     let for_rises = budget.for_rises();
@@ -114,6 +122,7 @@ mod tests {
             rates: rates.to_vec(),
             current: None,
             is_left_out: false,
+            yields: false,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::allocate::{Budget, Demand, HEADROOM, allocate, cost};
-use crate::limit::Room;
+use crate::allocate::{Budget, Demand, HEADROOM, allocate, cost, order};
+use crate::limit::{LEAST, Room};
 use crate::lowest::Lowest;
 
 /// What is assumed of a line before it was measured, in bits per second: enough for the middle one of three layers, and
@@ -18,11 +18,15 @@ const LEAST_ESTIMATE: u64 = 250_000;
 const LOW_FOR: Duration = Duration::from_millis(1_500);
 
 /// Far below, as a ratio of what is sent.
-const FAR_BELOW: (u64, u64) = (7, 10);
+pub(crate) const FAR_BELOW: (u64, u64) = (7, 10);
 
 /// How long it must stay low before a picture is left out, and even then only where it is far below: a frozen one is the
 /// worst of all.
 const LEFT_OUT_AFTER: Duration = Duration::from_secs(2);
+
+/// The same where its publisher was told to send less: until it does, and until that is measured and a keyframe has come
+/// through.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(6);
 
 /// How long after a fall nothing rises; and at the most, where it has turned out each time to be too early.
 const LEAST_HOLD: Duration = Duration::from_secs(2);
@@ -191,13 +195,18 @@ impl Bandwidth {
             let is_new = |demand: &Demand| demand.current.is_none() && !demand.is_left_out;
             moves.any(|(demand, after)| *after > demand.current && !is_new(demand))
         };
-        if low_for < LEFT_OUT_AFTER || !self.is_far_below {
-            for (demand, level) in demands.iter().zip(&mut chosen) {
-                if level.is_none() && is_tried(demand) {
-                    *level = Some(0);
-                    let at = self.low_since.map(|since| since + LEFT_OUT_AFTER);
-                    self.look_at = self.look_at.or(at.filter(|at| *at > now));
-                }
+        for (demand, level) in demands.iter().zip(&mut chosen) {
+            let patience = if self.is_far_below && !demand.yields {
+                LEFT_OUT_AFTER
+            } else {
+                GIVEN_UP_AFTER
+            };
+            let is_alone = demands.len() == 1;
+            let is_kept = low_for < patience || is_alone && !self.is_far_below;
+            if is_kept && level.is_none() && is_tried(demand) {
+                *level = Some(0);
+                let at = self.low_since.map(|since| since + patience);
+                self.look_at = self.look_at.or(at.filter(|at| *at > now));
             }
         }
         let moves = || now_shown.iter().zip(&chosen);
@@ -225,18 +234,50 @@ impl Bandwidth {
         chosen
     }
 
-    /// What there is room for instead of something that takes `rate`, of which there might come `wanted`.
-    pub(crate) fn room(&self, rate: u64, wanted: u64) -> Room {
-        let room = rate.saturating_add_signed(self.left);
-        match self.estimate {
-            None => Room::ENDLESS,
-            Some(_) if !self.is_measured => Room::Unknown,
-            // By how much it is enough need not be known, so that it need not be told either.
-            Some(_) if room / 2 >= rate.max(wanted) => Room::ENDLESS,
-            // Nothing shows that less is to be sent.
-            Some(_) if !self.was_limit => Room::Measured(room.max(rate)),
-            Some(_) => Room::Measured(room),
+    /// What there is room for, of each picture: `taken` is what it gets, and more than that `wanted` might come of it.
+    ///
+    /// What is too much is given up by those that come last, as far as their publishers can be told to send less; what is left
+    /// goes to those that come first, as far as they want it. For one that yields and was left out all the same, room is kept.
+    pub(crate) fn rooms(&self, demands: &[Demand], taken: &[u64], wanted: &[u64]) -> Vec<Room> {
+        let mut balance = match self.estimate {
+            None => return vec![Room::ENDLESS; demands.len()],
+            Some(_) if !self.is_measured => return vec![Room::Unknown; demands.len()],
+            Some(_) => self.left,
+        };
+        let mut taken = taken.to_vec();
+        for (taken, demand) in taken.iter_mut().zip(demands) {
+            if *taken == 0 && demand.yields {
+                *taken = demand.rates.first().copied().unwrap_or(0);
+                balance = balance.saturating_sub_unsigned(*taken);
+            }
         }
+        let mut rooms = taken.clone();
+        let order = order(demands);
+        let mut missing = balance.min(0).unsigned_abs();
+        // Nothing shows that less is to be sent, where it was only tried.
+        let yielding = order.iter().rev().filter(|_| self.was_limit);
+        for at in yielding.filter(|at| demands[**at].rates.len() == 1) {
+            let given = missing.min(taken[*at].saturating_sub(LEAST));
+            rooms[*at] -= given;
+            missing -= given;
+        }
+        let mut left = balance.max(0).unsigned_abs();
+        for at in order {
+            let more = left.min(wanted[at].saturating_sub(taken[at]));
+            rooms[at] += more;
+            left -= more;
+        }
+        let each = taken.iter().zip(wanted).zip(rooms);
+        each.map(|((taken, wanted), room)| {
+            // By how much it is enough need not be known, so that it need not be told either.
+            let is_ample = taken.saturating_add_signed(balance) / 2 >= *taken.max(wanted);
+            if is_ample {
+                Room::ENDLESS
+            } else {
+                Room::Measured(room + left)
+            }
+        })
+        .collect()
     }
 
     /// What the estimator is to take for desired, in bits per second, if that is news, where all that could be shown would
@@ -267,6 +308,7 @@ mod tests {
             rates: vec![150_000, 500_000, 1_700_000],
             current,
             is_left_out: false,
+            yields: false,
         }
     }
 
@@ -365,9 +407,52 @@ mod tests {
             line.observe(1_100_000, was_limit);
             line.share(&one, 40_000, start);
             assert_eq!(line.share(&one, 40_000, start + 2 * LEFT_OUT_AFTER), [shown]);
-            let rate = shown.map_or(0, |_| 1_700_000);
-            assert_eq!(line.room(rate, 1_700_000), Room::Measured(room));
+            let taken = shown.map_or(0, |_| 1_700_000);
+            assert_eq!(line.rooms(&one, &[taken], &[1_700_000]), [Room::Measured(room)]);
         }
+    }
+
+    #[test]
+    fn what_is_too_much_is_given_up_by_the_last_and_what_is_left_goes_to_the_first() {
+        let now = Instant::now();
+        let of = |class: Class, rate: u64| Demand {
+            class,
+            rates: vec![rate],
+            ..demand(Some(0))
+        };
+        let rates = [1_500_000, 1_000_000, 1_500_000];
+        let classes = [Class::Other, Class::Screen, Class::Speaker];
+        let demands: Vec<_> = classes
+            .into_iter()
+            .zip(rates)
+            .map(|(class, rate)| of(class, rate))
+            .collect();
+        let mut line = Bandwidth::default();
+        line.observe(2_300_000, true);
+        line.share(&demands, 40_000, now);
+        let rooms = line.rooms(&demands, &rates, &[0; 3]);
+        assert_eq!(rooms, [LEAST, 1_000_000, 1_160_000].map(Room::Measured));
+
+        let limited = [100_000, 1_000_000, 1_000_000];
+        let demands: Vec<_> = classes
+            .into_iter()
+            .zip(limited)
+            .map(|(class, rate)| of(class, rate))
+            .collect();
+        line.observe(2_540_000, true);
+        line.share(&demands, 40_000, now);
+        let rooms = line.rooms(&demands, &limited, &[1_500_000, 0, 1_300_000]);
+        assert_eq!(rooms, [200_000, 1_000_000, 1_300_000].map(Room::Measured));
+
+        // The last is left out for the moment: its room is kept.
+        let mut demands = demands;
+        demands[0].current = None;
+        demands[0].yields = true;
+        demands[0].is_left_out = true;
+        line.observe(2_100_000, true);
+        assert_eq!(line.share(&demands, 40_000, now)[0], None);
+        let rooms = line.rooms(&demands, &[0, 1_000_000, 1_000_000], &[1_500_000, 0, 1_300_000]);
+        assert_eq!(rooms, [100_000, 1_000_000, 960_000].map(Room::Measured));
     }
 
     #[test]

@@ -94,15 +94,16 @@ impl Sfu {
         if let Some(at) = peer.bandwidth.look_at() {
             self.timers.set(id, peer.wakes_at().min(at).max(now + LEAST_SLEEP));
         }
-        let rooms: Vec<_> = candidates
+        let taken: Vec<_> = demands
             .iter()
             .zip(&chosen)
-            .map(|(candidate, level)| {
-                let rate = level.and_then(|level| candidate.demand.rates.get(level));
-                let wanted = self.tracks.get(&candidate.track).map_or(0, |track| track.wanted);
-                peer.bandwidth.room(rate.copied().unwrap_or(0), wanted)
-            })
+            .map(|(demand, level)| level.and_then(|level| demand.rates.get(level).copied()).unwrap_or(0))
             .collect();
+        let wanted: Vec<_> = candidates
+            .iter()
+            .map(|candidate| self.tracks.get(&candidate.track).map_or(0, |track| track.wanted))
+            .collect();
+        let rooms = peer.bandwidth.rooms(&demands, &taken, &wanted);
         for (at, track) in hidden {
             self.aim(id, (at, track), None, (false, true), now);
             self.set_room(id, (at, track), Room::NotNeeded);
@@ -222,6 +223,7 @@ fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize,
             // A picture whose publisher was told to keep within what its viewers have room for leaves no headroom to come
             // back with.
             is_left_out: slot.is_left_out && track.wanted == 0,
+            yields: track.wanted != 0,
         },
     }
 }

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 
 use str0m::bwe::Bitrate;
 
-use crate::bandwidth::{SOUND_OVERHEAD, with_overhead};
+use crate::bandwidth::{FAR_BELOW, SOUND_OVERHEAD, with_overhead};
 use crate::peer::Role;
 use crate::relay::{Control, Recipient, RelayMessage};
 use crate::sfu::Sfu;
 use crate::{PeerId, TrackId, WorkerId};
 
-/// How long there must be too little room before it is said: shorter than a picture is sent in vain before it is left out.
+/// How long there must be too little room before it is said: shorter than a picture is sent in vain before it is left out. Far
+/// too little, it need not.
 const LOW_FOR: Duration = Duration::from_secs(1);
 
 /// Below this a picture is not worth having, in bits per second.
-const LEAST: u64 = 100_000;
+pub(crate) const LEAST: u64 = 100_000;
 
 /// What of the room is filled: a line that is full to the brim shows nothing of what more it could carry.
 const FILLED: (u64, u64) = (9, 10);
@@ -85,7 +86,9 @@ impl Limit {
             self.at_most = (!is_over).then_some(filled(room));
         } else if room < rate && rate > LEAST {
             let since = *self.low_since.get_or_insert(now);
-            if now.saturating_duration_since(since) >= LOW_FOR {
+            let (part, of) = FAR_BELOW;
+            let is_far_below = room * of < rate * part;
+            if is_far_below || now.saturating_duration_since(since) >= LOW_FOR {
                 self.wanted = rate;
                 self.at_most = Some(filled(room));
             }
@@ -179,18 +182,21 @@ impl Sfu {
             room = Room::NotNeeded;
         }
         ingest.limit.observe(rate, room, now);
-        let wanted = ingest.limit.wanted;
-        if wanted != track.wanted {
+        let (known, limit) = (track.wanted, ingest.limit.wanted);
+        let wanted = if self.tell_limit(publisher, now) { limit } else { 0 };
+        if wanted != known {
             self.announce(Control::Wanted(id, wanted), now);
         }
-        self.tell_limit(publisher, now);
     }
 
-    /// Tells a publisher what all that it sends is to take at the most.
-    fn tell_limit(&mut self, id: PeerId, now: Instant) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+    /// Tells a publisher what all that it sends is to take at the most. Whether that is limited, which takes that each of its
+    /// pictures is.
+    fn tell_limit(&mut self, id: PeerId, now: Instant) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
         let Role::Publish(publishing) = &mut peer.role else {
-            return;
+            return false;
         };
         let mut stream = None;
         let mut total = Some(0);
@@ -207,12 +213,13 @@ impl Sfu {
             };
             total = total.zip(takes).map(|(total, takes)| total + takes);
         }
-        let Some(stream) = stream else { return };
+        let Some(stream) = stream else { return false };
         if let Some(limit) = publishing.told.say(total, now) {
             tracing::debug!(peer = %id, limit, "limit");
             peer.limit(stream, Bitrate::from(limit), now, &mut self.out);
             self.touch(id, now);
         }
+        total.is_some()
     }
 }
 
@@ -234,25 +241,32 @@ mod tests {
 
     #[test]
     fn a_limit_follows_the_best_line_and_ends_where_there_is_room_for_all() {
-        let rooms = [600, 500, 700, 1_400, 1_900].map(|kbps| Room::Measured(kbps * 1_000));
+        let rooms = [1_200, 500, 700, 1_400, 1_900].map(|kbps| Room::Measured(kbps * 1_000));
         let expected = [None, Some(450_000), Some(630_000), Some(1_260_000), None];
         assert_eq!(run(1_500_000, &rooms), expected);
     }
 
     #[test]
     fn a_short_dip_is_none_of_the_publishers_business() {
-        let rooms = [600, 2_000, 600, 2_000].map(|kbps| Room::Measured(kbps * 1_000));
+        let rooms = [1_200, 2_000, 1_200, 2_000].map(|kbps| Room::Measured(kbps * 1_000));
         assert_eq!(run(1_500_000, &rooms), [None; 4]);
+    }
+
+    #[test]
+    fn a_deep_one_is_said_at_once() {
+        let rooms = [1_600, 600, 2_000].map(|kbps| Room::Measured(kbps * 1_000));
+        assert_eq!(run(1_500_000, &rooms), [None, Some(540_000), None]);
     }
 
     #[test]
     fn what_is_not_known_changes_nothing_and_nobody_needs_no_limit() {
         let low = Room::Measured(300_000);
         let rooms = [low, low, Room::Unknown, Room::NotNeeded];
-        assert_eq!(run(1_500_000, &rooms), [None, Some(270_000), Some(270_000), None]);
+        let limits = [Some(270_000), Some(270_000), Some(270_000), None];
+        assert_eq!(run(1_500_000, &rooms), limits);
         assert_eq!(
             run(1_500_000, &[Room::Measured(10), Room::Measured(10)]),
-            [None, Some(LEAST)]
+            [Some(LEAST), Some(LEAST)]
         );
         assert_eq!(run(1_500_000, &[Room::ENDLESS, Room::ENDLESS]), [None, None]);
         assert!(Room::ENDLESS > low && low > Room::Unknown && Room::Unknown > Room::NotNeeded);

@@ -317,10 +317,16 @@ impl Sfu {
     }
 
     pub(crate) fn on_keyframe_request(&mut self, id: PeerId, mid: Mid, now: Instant) {
-        let Some(Role::Subscribe(slots)) = self.peers.get(&id).map(|peer| &peer.role) else {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let is_flooded = peer.bandwidth.is_far_below();
+        let Role::Subscribe(slots) = &mut peer.role else {
             return;
         };
-        let slot = slots.iter().find(|slot| slot.mid == mid);
+        let mut slot = slots.iter_mut().find(|slot| slot.mid == mid);
+        if let Some(slot) = slot.as_mut().filter(|_| is_flooded) {
+            // What is sent before it cannot be shown, and would fill the line that it is to come through.
+            slot.await_keyframe(now);
+        }
         let shown = slot.and_then(|slot| slot.track.zip(slot.target()));
         if let Some((track, layer)) = shown {
             self.request_keyframe(track, layer, now);
