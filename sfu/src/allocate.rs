@@ -53,14 +53,23 @@ pub(crate) struct Demand {
     pub(crate) current: Option<usize>,
     /// It was left out for want of room: it comes back with headroom only.
     pub(crate) is_left_out: bool,
+    /// There are no layers to choose from: what would be too much, its publisher can be told to leave.
+    pub(crate) is_single: bool,
     /// Its publisher was told to send no more than there is room for.
     pub(crate) yields: bool,
+}
+
+impl Demand {
+    /// Among those of one rank all are alike.
+    pub(crate) fn rank(&self) -> (Class, Reverse<u8>) {
+        (self.class, Reverse(self.priority))
+    }
 }
 
 /// Whose turn it is where there is not room for all, by their places.
 pub(crate) fn order(demands: &[Demand]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..demands.len()).collect();
-    order.sort_by_key(|at| (demands[*at].class, Reverse(demands[*at].priority), *at));
+    order.sort_by_key(|at| (demands[*at].rank(), *at));
     order
 }
 
@@ -122,6 +131,7 @@ mod tests {
             rates: rates.to_vec(),
             current: None,
             is_left_out: false,
+            is_single: false,
             yields: false,
         }
     }

@@ -237,7 +237,8 @@ impl Bandwidth {
     /// What there is room for, of each picture: `taken` is what it gets, and more than that `wanted` might come of it.
     ///
     /// What is too much is given up by those that come last, as far as their publishers can be told to send less; what is left
-    /// goes to those that come first, as far as they want it. For one that yields and was left out all the same, room is kept.
+    /// goes to those that come first, as far as they want it; and those of one rank share it evenly. For one that yields and was
+    /// left out all the same, room is kept.
     pub(crate) fn rooms(&self, demands: &[Demand], taken: &[u64], wanted: &[u64]) -> Vec<Room> {
         let mut balance = match self.estimate {
             None => return vec![Room::ENDLESS; demands.len()],
@@ -251,21 +252,16 @@ impl Bandwidth {
                 balance = balance.saturating_sub_unsigned(*taken);
             }
         }
-        let mut rooms = taken.clone();
-        let order = order(demands);
-        let mut missing = balance.min(0).unsigned_abs();
         // Nothing shows that less is to be sent, where it was only tried.
-        let yielding = order.iter().rev().filter(|_| self.was_limit);
-        for at in yielding.filter(|at| demands[**at].rates.len() == 1) {
-            let given = missing.min(taken[*at].saturating_sub(LEAST));
-            rooms[*at] -= given;
-            missing -= given;
-        }
-        let mut left = balance.max(0).unsigned_abs();
-        for at in order {
-            let more = left.min(wanted[at].saturating_sub(taken[at]));
-            rooms[at] += more;
-            left -= more;
+        let can_yield = |demand: &Demand| self.was_limit && demand.is_single;
+        let kept = |(demand, taken): (&Demand, &u64)| if can_yield(demand) { LEAST.min(*taken) } else { *taken };
+        let mut rooms: Vec<_> = demands.iter().zip(&taken).map(kept).collect();
+        let given_up = taken.iter().sum::<u64>() - rooms.iter().sum::<u64>();
+        let mut left = balance.saturating_add_unsigned(given_up).max(0).unsigned_abs();
+        let order = order(demands);
+        for rank in order.chunk_by(|a, b| demands[*a].rank() == demands[*b].rank()) {
+            let most = |at: usize| taken[at].max(wanted[at]);
+            left -= level(&mut rooms, rank, most, left);
         }
         let each = taken.iter().zip(wanted).zip(rooms);
         each.map(|((taken, wanted), room)| {
@@ -296,6 +292,30 @@ impl Bandwidth {
     }
 }
 
+/// Raises those of `rooms` that `rank` names to one level, as far as `left` goes and none over its `most`. What that took.
+fn level(rooms: &mut [u64], rank: &[usize], most: impl Fn(usize) -> u64, mut left: u64) -> u64 {
+    let before = left;
+    loop {
+        let open: Vec<_> = rank.iter().copied().filter(|at| rooms[*at] < most(*at)).collect();
+        let Some(lowest) = open.iter().map(|at| rooms[*at]).min() else {
+            break;
+        };
+        let (low, higher): (Vec<_>, Vec<_>) = open.into_iter().partition(|at| rooms[*at] == lowest);
+        // Up to where the next one is, or the first of them has enough.
+        let next = higher.iter().map(|at| rooms[*at]);
+        let ceiling = next.chain(low.iter().map(|at| most(*at))).min().unwrap_or(lowest);
+        let each = (ceiling - lowest).min(left / low.len() as u64);
+        if each == 0 {
+            break;
+        }
+        for at in &low {
+            rooms[*at] += each;
+        }
+        left -= each * low.len() as u64;
+    }
+    before - left
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +328,7 @@ mod tests {
             rates: vec![150_000, 500_000, 1_700_000],
             current,
             is_left_out: false,
+            is_single: false,
             yields: false,
         }
     }
@@ -401,6 +422,7 @@ mod tests {
         let mut line = Bandwidth::default();
         let one = [Demand {
             rates: vec![1_700_000],
+            is_single: true,
             ..demand(Some(0))
         }];
         for (was_limit, shown, room) in [(false, Some(0), 1_700_000), (true, None, 1_060_000)] {
@@ -418,6 +440,7 @@ mod tests {
         let of = |class: Class, rate: u64| Demand {
             class,
             rates: vec![rate],
+            is_single: true,
             ..demand(Some(0))
         };
         let rates = [1_500_000, 1_000_000, 1_500_000];
@@ -453,6 +476,37 @@ mod tests {
         assert_eq!(line.share(&demands, 40_000, now)[0], None);
         let rooms = line.rooms(&demands, &[0, 1_000_000, 1_000_000], &[1_500_000, 0, 1_300_000]);
         assert_eq!(rooms, [100_000, 1_000_000, 960_000].map(Room::Measured));
+    }
+
+    #[test]
+    fn those_of_one_rank_share_evenly() {
+        for (rates, wanted, rooms) in [
+            ([1_500_000; 3], [0; 3], [400_000; 3]),
+            ([400_000; 3], [1_500_000; 3], [400_000; 3]),
+            ([900_000, 200_000, 100_000], [1_500_000; 3], [400_000; 3]),
+            ([200_000, 900_000, 900_000], [0; 3], [200_000, 500_000, 500_000]),
+            (
+                [50_000, 100_000, 1_500_000],
+                [50_000, 120_000, 0],
+                [50_000, 120_000, 1_030_000],
+            ),
+        ] {
+            let demand = |rate: u64| Demand {
+                rates: vec![rate],
+                is_single: true,
+                yields: true,
+                ..demand(Some(0))
+            };
+            let demands = rates.map(demand);
+            let mut line = Bandwidth::default();
+            line.observe(1_240_000, true);
+            line.share(&demands, 40_000, Instant::now());
+            assert_eq!(
+                line.rooms(&demands, &rates, &wanted),
+                rooms.map(Room::Measured),
+                "{rates:?}"
+            );
+        }
     }
 
     #[test]

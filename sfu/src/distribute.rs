@@ -223,6 +223,7 @@ fn candidate(at: usize, slot: &Slot, track: &crate::track::Track, useful: usize,
             // A picture whose publisher was told to keep within what its viewers have room for leaves no headroom to come
             // back with.
             is_left_out: slot.is_left_out && track.wanted == 0,
+            is_single: track.layers.single().is_some(),
             yields: track.wanted != 0,
         },
     }

@@ -34,7 +34,7 @@ const FADE: (u64, u64) = (7, 8);
 
 /// A change of rate that is worth telling to the other workers, as one part in so many. Sound takes next to nothing
 /// where somebody is silent.
-const NEWS: u64 = 8;
+const NEWS: u64 = 16;
 const SOUND_NEWS: u64 = 2;
 
 /// What is assumed of a layer before its rate was measured: bits per second of a pixel, and of a picture of unknown size.
@@ -96,6 +96,15 @@ impl LayerSet {
                 .is_some_and(|size| u64::from(size.height) * 11 >= u64::from(height) * 10)
         };
         self.0.iter().position(fills).map_or(self.0.len(), |at| at + 1)
+    }
+
+    /// The one that there is, where there were never others: of several the viewers choose, and of one that is left of several
+    /// its publisher knows why.
+    pub(crate) fn single(&self) -> Option<&LayerInfo> {
+        match self.0.as_slice() {
+            [layer] if layer.rid.is_none() => Some(layer),
+            _ => None,
+        }
     }
 
     /// Whether `other` has the same layers in the same order and sizes.
@@ -214,8 +223,8 @@ impl Layers {
         is_due
     }
 
-    /// Compares the layers.
-    pub(crate) fn set(&mut self, kind: MediaKind, now: Instant) -> LayerSet {
+    /// Compares the layers, of a track whose publisher was told to send `at_most` so many bits per second.
+    pub(crate) fn set(&mut self, kind: MediaKind, at_most: Option<u64>, now: Instant) -> LayerSet {
         self.compared_at = Some(now);
         let unknown = if kind.is_video() { UNKNOWN_RATE } else { UNKNOWN_SOUND };
         for layer in &mut self.known {
@@ -224,7 +233,9 @@ impl Layers {
             layer.rate = if now.saturating_duration_since(layer.since) < Meter::WINDOW {
                 layer.size.map_or(unknown, |size| size.pixels() * BITS_PER_PIXEL)
             } else {
-                measured.max(layer.rate.min(measured.saturating_mul(4)) * left / of)
+                let faded = layer.rate.min(measured.saturating_mul(4)) * left / of;
+                // What it saves because it was told to, it will not spend again.
+                measured.max(faded.min(at_most.unwrap_or(u64::MAX)))
             };
         }
         // From the order of before on, in which a layer only moves past another that it clearly beats.
@@ -308,7 +319,7 @@ mod tests {
     }
 
     fn names(layers: &mut Layers, now: Instant) -> Vec<String> {
-        let set = layers.set(MediaKind::Video, now).0.into_iter();
+        let set = layers.set(MediaKind::Video, None, now).0.into_iter();
         set.map(|layer| layer.rid.expect("named").to_string()).collect()
     }
 
@@ -355,6 +366,22 @@ mod tests {
             };
             second(&mut layers, &sizes, &[], start + Duration::from_secs(pass));
             assert_eq!(names(&mut layers, start + Duration::from_secs(pass + 1)), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn what_was_taken_before_fades_and_at_once_where_it_may_not_be_taken_again() {
+        let start = Instant::now();
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        for (at_most, least) in [(None, 252_000), (Some(100_000), 100_000)] {
+            let mut layers = Layers::default();
+            second(&mut layers, &[("a", 2_000)], &[], at(0));
+            second(&mut layers, &[("a", 2_000)], &[], at(1_000));
+            let mut rate = |now| layers.set(MediaKind::Video, at_most, now).0[0].bits_per_second;
+            assert!((470_000..490_000).contains(&rate(at(2_000))));
+            second(&mut layers, &[("a", 300)], &[], at(2_000));
+            let rate = layers.set(MediaKind::Video, at_most, at(3_000)).0[0].bits_per_second;
+            assert!((least..least + 2_000).contains(&rate), "{rate}");
         }
     }
 

@@ -173,11 +173,10 @@ impl Sfu {
         let (mut room, publisher) = (track.room(), track.info.peer);
         let Some(ingest) = &mut track.ingest else { return };
         room = ingest.rooms.iter().fold(room, |most, (_, room)| most.max(*room));
-        let rate = match ingest.told.0.as_slice() {
-            [layer] if layer.rid.is_none() => with_overhead(layer.bits_per_second),
-            // Of several, the viewers choose; and of one that is left of several, its publisher knows why.
-            _ => 0,
-        };
+        let rate = ingest
+            .told
+            .single()
+            .map_or(0, |layer| with_overhead(layer.bits_per_second));
         if rate == 0 {
             room = Room::NotNeeded;
         }

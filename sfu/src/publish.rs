@@ -401,7 +401,7 @@ impl Sfu {
     fn compare_layers(&mut self, id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let Some(ingest) = track.ingest.as_mut() else { return };
-        let layers = ingest.layers.set(track.info.kind, now);
+        let layers = ingest.layers.set(track.info.kind, ingest.limit.at_most, now);
         if layers.is_news_after(&ingest.told, track.info.kind) {
             ingest.told = layers.clone();
             self.announce(Control::Layers(id, layers), now);
