@@ -10,6 +10,7 @@ mod bundle;
 mod cache;
 mod icons;
 mod pages;
+mod plot;
 mod process;
 mod run;
 mod soak;

@@ -1,7 +1,6 @@
-//! Lines over time, as SVG: one panel below the other.
+//! Lines, as SVG: one panel below the other, all over the same quantity.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// In pixels, of each panel and around it.
 const WIDTH: f64 = 720.0;
@@ -9,21 +8,22 @@ const HEIGHT: f64 = 140.0;
 const LEFT: f64 = 60.0;
 const MARGIN: f64 = 28.0;
 
-/// A quantity over time.
+/// A quantity over another.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     title: &'static str,
-    points: Vec<(Duration, f64)>,
+    points: Vec<(f64, f64)>,
 }
 
 impl Line {
-    pub(super) fn new(title: &'static str, points: Vec<(Duration, f64)>) -> Self {
+    pub(crate) fn new(title: &'static str, points: Vec<(f64, f64)>) -> Self {
         Self { title, points }
     }
 }
 
-/// The picture. Every axis begins at zero: what is flat looks flat, and what is not does not.
-pub(super) fn svg(lines: &[Line]) -> String {
+/// The picture; `over` is the unit of what goes to the right. Every axis begins at zero: what is flat looks flat, and what is
+/// not does not.
+pub(crate) fn svg(lines: &[Line], over: &str) -> String {
     let step = HEIGHT + 2.0 * MARGIN;
     let (width, height) = (LEFT + WIDTH + MARGIN, step * lines.len() as f64);
     let mut svg = format!(
@@ -33,10 +33,10 @@ pub(super) fn svg(lines: &[Line]) -> String {
     for (index, line) in lines.iter().enumerate() {
         let top = step * index as f64 + MARGIN;
         let bottom = top + HEIGHT;
-        let last = line.points.iter().map(|(at, _)| at.as_secs_f64()).fold(1.0, f64::max);
+        let last = line.points.iter().map(|(at, _)| *at).fold(1.0, f64::max);
         let most = line.points.iter().map(|(_, value)| *value).fold(1.0, f64::max) * 1.1;
-        let place = |(at, value): &(Duration, f64)| {
-            let x = LEFT + WIDTH * at.as_secs_f64() / last;
+        let place = |(at, value): &(f64, f64)| {
+            let x = LEFT + WIDTH * at / last;
             format!("{x:.1},{:.1}", bottom - HEIGHT * value / most)
         };
         let points: Vec<_> = line.points.iter().map(place).collect();
@@ -45,7 +45,7 @@ pub(super) fn svg(lines: &[Line]) -> String {
             "<text x=\"{LEFT}\" y=\"{:.1}\">{}</text>\n\
              <text x=\"{:.1}\" y=\"{top:.1}\" text-anchor=\"end\">{most:.0}</text>\n\
              <text x=\"{:.1}\" y=\"{bottom:.1}\" text-anchor=\"end\">0</text>\n\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{:.0} min</text>\n\
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{last:.0} {over}</text>\n\
              <path d=\"M{LEFT},{top:.1} V{bottom:.1} H{:.1}\" fill=\"none\" stroke=\"#888\"/>\n\
              <polyline points=\"{}\" fill=\"none\" stroke=\"#c2410c\"/>\n",
             top - 8.0,
@@ -54,7 +54,6 @@ pub(super) fn svg(lines: &[Line]) -> String {
             LEFT - 6.0,
             LEFT + WIDTH,
             bottom + 16.0,
-            last / 60.0,
             LEFT + WIDTH,
             points.join(" ")
         );
@@ -69,8 +68,8 @@ mod tests {
 
     #[test]
     fn a_line_runs_from_the_left_to_the_right_with_zero_at_the_bottom() {
-        let points = vec![(Duration::ZERO, 0.0), (Duration::from_mins(1), 10.0)];
-        let svg = svg(&[Line::new("files", points)]);
+        let points = vec![(0.0, 0.0), (1.0, 10.0)];
+        let svg = svg(&[Line::new("files", points)], "min");
         assert!(svg.contains(">files<") && svg.contains(">1 min<"), "{svg}");
         assert!(svg.contains("points=\"60.0,168.0 780.0,40.7\""), "{svg}");
     }

@@ -3,8 +3,6 @@
 //! Hours of virtual time in the media core's own test, then minutes of real time with a server on whose session some
 //! viewers stay while others come and go.
 
-mod plot;
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -13,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::bench::{Program, Programs, Run, Server, load, open_files, resident_memory};
+use crate::plot::{self, Line};
 use crate::process::{command, succeed};
-use plot::Line;
 
 /// How often memory and descriptors are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -78,13 +76,14 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<()> {
     let server = Server::start(&programs.path(Program::Server), None, 2)?;
     let looks = real(args, &programs.path(Program::Load), &server)?;
     if let Some(file) = &args.plot {
-        let memory = looks.iter().map(|look| (look.at, look.memory as f64 / 1e6)).collect();
-        let files = looks.iter().map(|look| (look.at, look.files as f64)).collect();
+        let minutes = |look: &Look| look.at.as_secs_f64() / 60.0;
+        let memory = looks.iter().map(|look| (minutes(look), look.memory as f64 / 1e6));
+        let files = looks.iter().map(|look| (minutes(look), look.files as f64));
         let lines = [
-            Line::new("resident memory, MB", memory),
-            Line::new("file descriptors", files),
+            Line::new("resident memory, MB", memory.collect()),
+            Line::new("file descriptors", files.collect()),
         ];
-        std::fs::write(file, plot::svg(&lines)).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, plot::svg(&lines, "min")).with_context(|| format!("cannot write {}", file.display()))?;
     }
     judge(&looks)
 }

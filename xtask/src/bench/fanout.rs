@@ -1,7 +1,8 @@
 //! One publisher, ever more receivers, until one packet of a thousand is missing; then what a server adds at less than
 //! that, and how long a crowd waits that comes at once. The same for another WHIP and WHEP server beside it.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -10,6 +11,7 @@ use super::load::{self, Report, Run};
 use super::programs::{Program, Programs};
 use super::server::{Server, peak_memory, resident_memory};
 use super::table::{Table, duration, number};
+use crate::plot::{self, Line};
 
 /// The share of missing packets from which on receivers are too many.
 const TOO_MUCH_LOSS: f64 = 0.001;
@@ -62,6 +64,9 @@ pub(crate) struct Args {
     /// How long to measure each step of the search; what it finds is measured three times as long.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
+    /// Where to draw delay and processor time of our server over the receivers that it served, as SVG.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
 }
 
 impl Default for Args {
@@ -76,6 +81,7 @@ impl Default for Args {
             max: 4096,
             bitrate: "1.5M".into(),
             seconds: 5,
+            plot: None,
         }
     }
 }
@@ -93,6 +99,18 @@ struct Bench<'a> {
     target: Target,
     cores: &'a Cores,
     steps: u32,
+    /// Those who all were served, with nothing missing.
+    served: Vec<Served>,
+}
+
+/// So many were served.
+#[derive(Debug, Clone, Copy)]
+struct Served {
+    receivers: u32,
+    /// In milliseconds.
+    p99: f64,
+    /// Of a core, in percent.
+    server: f64,
 }
 
 pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
@@ -105,10 +123,15 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
         target,
         cores: &cores,
         steps: 0,
+        served: Vec::new(),
     };
     // One on which nothing has run yet tells what its memory was before.
     let memory = bench(Target::Ours(start()?)).memory()?;
-    let mut ours = bench(Target::Ours(start()?)).figures()?;
+    let mut own = bench(Target::Ours(start()?));
+    let mut ours = own.figures()?;
+    if let Some(file) = &args.plot {
+        std::fs::write(file, own.plot()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     if let Some(bytes) = memory {
         ours.below("server memory per receiver", bytes / 1e3, MEMORY_AIM, "KB");
     }
@@ -239,7 +262,34 @@ impl Bench<'_> {
             duration(report.delay_us.p99),
             number(100.0 * report.cpu_seconds.unwrap_or(0.0) / report.seconds, "%"),
         );
+        if let Some(cpu) = report.server_cpu_seconds.filter(|_| acceptable(&report)) {
+            self.served.push(Served {
+                receivers,
+                p99: report.delay_us.p99 / 1e3,
+                server: 100.0 * cpu / report.seconds,
+            });
+        }
         Ok(report)
+    }
+
+    /// The best of what was measured with each number of receivers: what others do on the machine only ever adds.
+    fn plot(&self) -> String {
+        let least = |of: fn(&Served) -> f64| {
+            let mut least = BTreeMap::new();
+            for served in &self.served {
+                let known = least.entry(served.receivers).or_insert(f64::MAX);
+                *known = known.min(of(served));
+            }
+            let points = least
+                .into_iter()
+                .map(|(receivers, value)| (f64::from(receivers), value));
+            points.collect()
+        };
+        let lines = [
+            Line::new("added delay, p99, ms", least(|served| served.p99)),
+            Line::new("server, % of a core", least(|served| served.server)),
+        ];
+        plot::svg(&lines, "receivers")
     }
 
     fn table(&self, report: &Report) -> Table {
