@@ -52,11 +52,6 @@ impl Stream {
         }
     }
 
-    /// How many stamped packets there have been.
-    pub(crate) fn stamped(&self) -> u32 {
-        self.next_number
-    }
-
     /// The next picture's payloads, in order.
     pub(crate) fn picture(&mut self, keyframe: bool, now_unix_ns: u64) -> Vec<Payload> {
         let exact = self.picture_bytes + self.carry;
@@ -269,7 +264,7 @@ mod tests {
                     next += 1;
                 }
             }
-            assert_eq!(stream.stamped(), next);
+            assert_eq!(stream.next_number, next);
         }
     }
 

@@ -46,6 +46,12 @@ pub struct Options {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
     pub fps: u32,
 
+    /// How many times as fast as the bitrate the packets of a picture leave; 0 lets them leave all at once.
+    ///
+    /// What publishes to a server paces: `footlight` and libwebrtc's pacer by 2.5.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.5, value_parser = parse_pacing)]
+    pub pacing: f64,
+
     /// How long to measure, once every receiver has joined.
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = parse_seconds)]
     pub seconds: Duration,
@@ -117,6 +123,15 @@ fn parse_bitrate(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_pacing(text: &str) -> Result<f64, String> {
+    let factor = text.parse().map_err(|_| format!("'{text}' is not a number"))?;
+    if factor == 0.0 || (1.0..=1_000.0).contains(&factor) {
+        Ok(factor)
+    } else {
+        Err(format!("'{text}' is neither 0 nor 1 to 1000"))
+    }
+}
+
 /// `1280x720`.
 fn parse_size(text: &str) -> Result<Size, String> {
     let wrong = || format!("'{text}' is not a size, such as 1280x720");
@@ -163,6 +178,14 @@ mod tests {
         assert_eq!(parse_bitrate("300000"), Ok(300_000));
         for wrong in ["", "M", "1", "nan", "inf", "-3M", "2.5G", "2.5é"] {
             assert!(parse_bitrate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pace_is_no_slower_than_the_stream() {
+        assert_eq!((parse_pacing("0"), parse_pacing("2.5")), (Ok(0.0), Ok(2.5)));
+        for wrong in ["", "0.5", "-1", "nan", "inf", "fast"] {
+            assert!(parse_pacing(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One WebRTC connection with a socket of its own.
 
 use std::{
+    collections::VecDeque,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -22,10 +23,10 @@ use str0m::{
 
 use crate::{
     LoadError,
-    h264::Stream,
+    h264::{Payload, Stream},
     options::Options,
     outbox::{Io, Outbox},
-    probe,
+    probe::{self, Stamp},
     receiver::{Receiver, Scratch, Terms, is_media},
     tally::Tally,
     worker::{Buffers, Flow},
@@ -90,6 +91,11 @@ struct Publisher {
     fps: u32,
     next_picture: Option<Instant>,
     keyframe_wanted: bool,
+    /// In bits per second; `None`: all at once.
+    pace: Option<f64>,
+    /// What is to leave, with its RTP time.
+    waiting: VecDeque<(Payload, u32)>,
+    next_packet: Instant,
 }
 
 /// A connection that has offered and waits for its answer.
@@ -224,7 +230,45 @@ impl Publisher {
             fps: options.fps,
             next_picture: None,
             keyframe_wanted: true,
+            pace: (options.pacing > 0.0).then_some(options.pacing * options.bitrate as f64),
+            waiting: VecDeque::new(),
+            next_packet: Instant::now(),
         }
+    }
+
+    /// Lines the pictures up that are due.
+    fn draw(&mut self, now: Instant) {
+        while let Some(next) = self.next_picture.filter(|next| *next <= now) {
+            // A thread that was held up for long goes on from now: a burst would measure itself.
+            let due = next + self.interval;
+            self.next_picture = Some(if due + self.interval < now { now } else { due });
+            let keyframe = std::mem::take(&mut self.keyframe_wanted);
+            let time = (self.pictures * 90_000 / u64::from(self.fps)) as u32;
+            self.pictures += 1;
+            if self.waiting.is_empty() {
+                self.next_packet = self.next_packet.max(now);
+            }
+            let payloads = self.stream.picture(keyframe, 0).into_iter();
+            self.waiting.extend(payloads.map(|payload| (payload, time)));
+        }
+    }
+
+    /// The next packet, with its RTP time, where it is time for it.
+    fn next_payload(&mut self, now: Instant) -> Option<(Payload, u32)> {
+        if self.pace.is_some() && self.next_packet > now {
+            return None;
+        }
+        let (payload, time) = self.waiting.pop_front()?;
+        if let Some(pace) = self.pace {
+            self.next_packet += Duration::from_secs_f64(8.0 * payload.bytes.len() as f64 / pace);
+        }
+        Some((payload, time))
+    }
+
+    /// When something is to leave.
+    fn deadline(&self) -> Option<Instant> {
+        let packet = (!self.waiting.is_empty()).then_some(self.next_packet);
+        packet.into_iter().chain(self.next_picture).min()
     }
 }
 
@@ -256,7 +300,7 @@ impl Peer {
             };
             scope.outbox.push(io, self.remote, report);
         }
-        self.send_picture(scope)?;
+        self.send_pictures(scope)?;
         self.finish_turn(scope);
         Ok(())
     }
@@ -289,7 +333,7 @@ impl Peer {
                 Err(error) => tracing::debug!(%error, "receive"),
             }
         }
-        self.send_picture(scope)?;
+        self.send_pictures(scope)?;
         self.finish_turn(scope);
         Ok(more)
     }
@@ -361,37 +405,24 @@ impl Peer {
         }
     }
 
-    fn send_picture(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
+    fn send_pictures(&mut self, scope: &mut Scope<'_>) -> Result<(), LoadError> {
+        if let Role::Publisher(publisher) = &mut self.role {
+            publisher.draw(scope.now);
+        }
         loop {
             let Role::Publisher(publisher) = &mut self.role else {
                 return Ok(());
             };
-            let Some(next) = publisher.next_picture.filter(|next| *next <= scope.now) else {
+            let Some((mut payload, time)) = publisher.next_payload(scope.now) else {
                 return Ok(());
             };
-            // A thread that was held up for long goes on from now: a burst would measure itself.
-            let due = next + publisher.interval;
-            publisher.next_picture = Some(if due + publisher.interval < scope.now {
-                scope.now
-            } else {
-                due
-            });
-
-            let keyframe = std::mem::take(&mut publisher.keyframe_wanted);
-            let time = (publisher.pictures * 90_000 / u64::from(publisher.fps)) as u32;
-            publisher.pictures += 1;
-            let before = publisher.stream.stamped();
-            let payloads = publisher.stream.picture(keyframe, probe::unix_ns());
-            scope.tally.sent += u64::from(publisher.stream.stamped().wrapping_sub(before));
-            let (mid, pt, first_seq) = (publisher.mid, publisher.pt, publisher.next_seq);
-            publisher.next_seq += payloads.len() as u64;
-            for (seq, payload) in (first_seq..).zip(payloads) {
-                let write = RtpWrite::new(pt, seq.into(), time, scope.now, payload.bytes);
-                if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-                    stream.write_rtp(write.marker(payload.marker).nackable(true));
-                }
-                self.drain(scope)?;
+            scope.tally.sent += u64::from(Stamp::renew(&mut payload.bytes, probe::unix_ns()));
+            let write = RtpWrite::new(publisher.pt, publisher.next_seq.into(), time, scope.now, payload.bytes);
+            publisher.next_seq += 1;
+            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(publisher.mid, None) {
+                stream.write_rtp(write.marker(payload.marker).nackable(true));
             }
+            self.drain(scope)?;
         }
     }
 
@@ -399,7 +430,7 @@ impl Peer {
     fn finish_turn(&mut self, scope: &mut Scope<'_>) {
         scope.outbox.flush(self.io());
         let next = match &self.role {
-            Role::Publisher(publisher) => publisher.next_picture,
+            Role::Publisher(publisher) => publisher.deadline(),
             Role::Receiver(receiver) => receiver.deadline(scope.now),
         };
         self.deadline = next.map_or(self.engine_deadline, |next| next.min(self.engine_deadline));
@@ -423,5 +454,47 @@ impl Peer {
         self.drain(scope)?;
         self.finish_turn(scope);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// When the packets of the first second leave, in milliseconds, of a stream of 6,250 bytes a picture.
+    fn departures(pacing: &str) -> Vec<u128> {
+        let options = Options::parse_from(["footlight-load", "--bitrate", "1.5M", "--pacing", pacing]);
+        let mut publisher = Publisher::new(&options, Mid::from("0"));
+        let start = Instant::now();
+        publisher.next_packet = start;
+        publisher.next_picture = Some(start);
+        publisher.keyframe_wanted = false;
+        let mut times = Vec::new();
+        while let Some(at) = publisher.deadline().filter(|at| *at < start + Duration::from_secs(1)) {
+            publisher.draw(at);
+            while publisher.next_payload(at).is_some() {
+                times.push((at - start).as_millis());
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn a_picture_leaves_at_once_or_at_its_pace() {
+        let (burst, paced) = (departures("0"), departures("2.5"));
+        assert!(
+            burst.len().abs_diff(paced.len()) < 6,
+            "{} and {}",
+            burst.len(),
+            paced.len()
+        );
+        assert_eq!(burst[..12], [[0; 6], [33; 6]].concat());
+        assert!(
+            paced[..6].windows(2).all(|pair| (2..4).contains(&(pair[1] - pair[0]))),
+            "{paced:?}"
+        );
+        assert_eq!((paced[0], paced[6]), (0, 33));
     }
 }

@@ -36,23 +36,38 @@ impl Stamp {
 
     /// Finds the stamp in an RTP payload of H.264 (RFC 6184): a single NAL unit of a slice, or a fragment (FU-A).
     pub fn read(payload: &[u8]) -> Option<Self> {
-        const SLICE: u8 = 1;
-        const IDR: u8 = 5;
-        const FU_A: u8 = 28;
-        let first = *payload.first()?;
-        let start = match first & 0x1f {
-            SLICE | IDR => 1 + SLICE_HEADER_LEN,
-            FU_A if payload.get(1)? & 0x80 != 0 => 2 + SLICE_HEADER_LEN,
-            FU_A => 2,
-            _ => return None,
-        };
-        let stamp = payload.get(start..start + STAMP_LEN)?;
-        let (magic, rest) = stamp.split_at(MAGIC.len());
+        let start = Self::start(payload)?;
+        let (magic, rest) = payload.get(start..start + STAMP_LEN)?.split_at(MAGIC.len());
         let (number, sent) = rest.split_at(NUMBER_LEN);
         (magic == MAGIC).then(|| Self {
             number: get(number) as u32,
             sent_unix_ns: get(sent),
         })
+    }
+
+    /// Writes another time into a payload that has a stamp. Whether it has one.
+    pub(crate) fn renew(payload: &mut [u8], sent_unix_ns: u64) -> bool {
+        let (Some(stamp), Some(start)) = (Self::read(payload), Self::start(payload)) else {
+            return false;
+        };
+        let mut bytes = Vec::with_capacity(STAMP_LEN);
+        Self { sent_unix_ns, ..stamp }.write(&mut bytes);
+        payload[start..start + STAMP_LEN].copy_from_slice(&bytes);
+        true
+    }
+
+    /// Where it stands.
+    fn start(payload: &[u8]) -> Option<usize> {
+        const SLICE: u8 = 1;
+        const IDR: u8 = 5;
+        const FU_A: u8 = 28;
+        let first = *payload.first()?;
+        match first & 0x1f {
+            SLICE | IDR => Some(1 + SLICE_HEADER_LEN),
+            FU_A if payload.get(1)? & 0x80 != 0 => Some(2 + SLICE_HEADER_LEN),
+            FU_A => Some(2),
+            _ => None,
+        }
     }
 }
 
@@ -92,7 +107,10 @@ mod tests {
             prop_assert_eq!(Stamp::read(&payload), Some(stamp));
             for end in 0..payload.len() {
                 prop_assert_eq!(Stamp::read(&payload[..end]), None);
+                prop_assert!(!Stamp::renew(&mut payload[..end], 1));
             }
+            prop_assert!(Stamp::renew(&mut payload, 1));
+            prop_assert_eq!(Stamp::read(&payload), Some(Stamp { number, sent_unix_ns: 1 }));
         }
 
         #[test]

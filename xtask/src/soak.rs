@@ -102,6 +102,7 @@ fn real(args: &Args, load: &Path, server: &Server) -> Result<Vec<Look>> {
         threads: 1,
         server_pid: None,
         insecure: false,
+        pacing: load::PACING,
     };
     let began = Instant::now();
     let is_over = AtomicBool::new(false);

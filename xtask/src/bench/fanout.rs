@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// Of the publisher's picture.
     #[arg(long, default_value = "1.5M")]
     bitrate: String,
+    /// How many times as fast as the bitrate the packets of a picture come in; 0: all at once.
+    #[arg(long, value_name = "FACTOR", default_value_t = load::PACING)]
+    pacing: f64,
     /// How long to measure each step of the search; what it finds is measured three times as long.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
@@ -80,6 +83,7 @@ impl Default for Args {
             receivers: None,
             max: 4096,
             bitrate: "1.5M".into(),
+            pacing: load::PACING,
             seconds: 5,
             plot: None,
         }
@@ -250,6 +254,7 @@ impl Bench<'_> {
             threads: self.cores.load_count,
             server_pid,
             insecure: self.args.insecure && matches!(self.target, Target::Theirs),
+            pacing: self.args.pacing,
         };
         let report = load::run(&self.programs.path(Program::Load), self.cores.load.as_deref(), &run)?;
         let server = report

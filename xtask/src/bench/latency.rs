@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
             threads: 1,
             server_pid: None,
             insecure: false,
+            pacing: load::PACING,
         },
     )?;
 

@@ -94,6 +94,8 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
             threads: cores.load_count,
             server_pid: Some(server.pid()),
             insecure: false,
+            // As the bursts are that the limit is measured with.
+            pacing: 0.0,
         };
         let report = load::run(&programs.path(Program::Load), cores.load.as_deref(), &run)?;
         let cpu = report

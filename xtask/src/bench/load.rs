@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::programs::{pinned, read_json};
 
+/// Publishers pace: `footlight` as well as libwebrtc, by so many times their bitrate.
+pub(crate) const PACING: f64 = 2.5;
+
 /// What a run is to do.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Run<'a> {
     /// Whose processor time to take.
     pub(crate) server_pid: Option<u32>,
     pub(crate) insecure: bool,
+    /// How many times as fast as the bitrate a picture's packets leave; 0: at once.
+    pub(crate) pacing: f64,
 }
 
 /// The part of its report that the benches use; the program documents it.
@@ -82,6 +87,8 @@ pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<
             &run.seconds.to_string(),
             "--threads",
             &run.threads.to_string(),
+            "--pacing",
+            &run.pacing.to_string(),
         ]);
     if let Some(whip) = &run.whip {
         command.args(["--whip", whip]);
