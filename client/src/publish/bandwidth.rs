@@ -50,6 +50,9 @@ const PACING_FACTOR_SLOW: f64 = 1.25;
 /// Estimates in bits per second up to which a path is slow, and from which on it is not.
 const SLOW: (f64, f64) = (150_000.0, 600_000.0);
 
+/// Even where there is no room for a picture, what is asked for again leaves some time, in bits per second.
+const PACE_LEAST: f64 = 8_000.0;
+
 /// What each kind of media may fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shares {
@@ -84,6 +87,12 @@ impl Budget {
     pub(crate) fn start(self, last: Option<f64>) -> f64 {
         let share = self.total(self.ceiling) * START_SHARE;
         last.map_or(share, |last| last.min(share)).max(self.total(VIDEO_START))
+    }
+
+    /// How fast what is not sound may leave on a path that carries `estimate`, both in bits per second: sound goes past the pacer.
+    pub(crate) fn pace(self, estimate: f64) -> f64 {
+        let sound = f64::from(self.shares(estimate).audio.bps()) + AUDIO_HEADERS_BPS;
+        (pace(estimate) - sound).max(PACE_LEAST)
     }
 
     /// An estimator within this budget, and where its estimates can be watched, in bits per second.
@@ -161,18 +170,28 @@ impl<E: BandwidthEstimator> BandwidthEstimator for WatchedEstimator<E> {
 }
 
 /// How fast packets may leave on a path that carries `estimate`, both in bits per second.
-pub(super) fn pace(estimate: f64) -> f64 {
+fn pace(estimate: f64) -> f64 {
     let (slow, fast) = SLOW;
     let share = ((estimate - slow) / (fast - slow)).clamp(0.0, 1.0);
     estimate * (PACING_FACTOR_SLOW + share * (PACING_FACTOR - PACING_FACTOR_SLOW))
 }
 
-/// Gives the pacer the [`pace`] of an estimate. Stands between the estimator and the pacer, where the estimate
+/// Gives the pacer the pace of an estimate. Stands between the estimator and the pacer, where the estimate
 /// passes by on a feedback packet.
-#[derive(Default)]
 pub(super) struct PacingHeadroom {
+    budget: Budget,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
+}
+
+impl PacingHeadroom {
+    pub(super) fn new(budget: Budget) -> Self {
+        Self {
+            budget,
+            inbound: VecDeque::new(),
+            outbound: VecDeque::new(),
+        }
+    }
 }
 
 impl Protocol<TaggedPacket, TaggedPacket, ()> for PacingHeadroom {
@@ -185,7 +204,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for PacingHeadroom {
     fn handle_read(&mut self, mut packet: TaggedPacket) -> Result<(), Self::Error> {
         for attribute in &mut packet.message.attributes {
             if let Attribute::TargetBitrateChanged { bits_per_second } = attribute {
-                *bits_per_second = pace(*bits_per_second);
+                *bits_per_second = self.budget.pace(*bits_per_second);
             }
         }
         self.inbound.push_back(packet);
@@ -251,6 +270,14 @@ mod tests {
     fn a_burst_leaves_no_faster_than_a_slow_paths_buffer_bears() {
         for (estimate, factor) in [(0.0, 1.25), (110e3, 1.25), (375e3, 1.875), (600e3, 2.5), (4e6, 2.5)] {
             assert!((pace(estimate) - factor * estimate).abs() < 1e-3, "{estimate}");
+        }
+    }
+
+    #[test]
+    fn what_sound_takes_is_no_part_of_the_pace() {
+        for (estimate, expected) in [(0.0, 8e3), (40e3, 10e3), (200e3, 203_777.8), (4e6, 9_912e3)] {
+            let pace = budget().pace(estimate);
+            assert!((pace - expected).abs() < 1.0, "{estimate}: {pace}");
         }
     }
 

@@ -32,6 +32,7 @@ mod reporter;
 mod reports;
 mod room;
 mod rtp_clock;
+mod sound_first;
 mod status;
 mod stream_names;
 mod tracks;

@@ -28,11 +28,12 @@ use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 use crate::clock::MediaClock;
 use crate::pipeline::simulcast::MOST_LAYERS;
-use crate::publish::bandwidth::{Budget, PacingHeadroom, pace};
+use crate::publish::bandwidth::{Budget, PacingHeadroom};
 use crate::publish::feedback::Feedback;
 use crate::publish::outlet::{Outlet, Stream};
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
+use crate::publish::sound_first::SoundFirst;
 use crate::publish::stream_names::{KnownStreams, MID, REPAIRED_RID, RID, StreamNames};
 use crate::transport::candidates::{local_addresses, presentable, without_tcp};
 use crate::transport::codecs;
@@ -187,14 +188,16 @@ impl Peer {
         let (estimator, estimate) = setup.budget.estimator(setup.start);
         let registry =
             configure_congestion_control(Registry::new(), estimator, CongestionFeedback::Twcc, &mut media_engine)?
-                .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::default())
+                .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::new(setup.budget))
                 .with(Slot::from(NAMES_SLOT), StreamNames::new(known.clone()))
                 .with(
                     Slot::Pacer,
-                    PacerBuilder::new()
-                        .with_target_bitrate(pace(setup.start))
-                        .with_queue_limit(PACER_QUEUE_PACKETS)
-                        .build(),
+                    SoundFirst::new(
+                        PacerBuilder::new()
+                            .with_target_bitrate(setup.budget.pace(setup.start))
+                            .with_queue_limit(PACER_QUEUE_PACKETS)
+                            .build(),
+                    ),
                 )
                 .with(
                     Slot::NackResponder,
