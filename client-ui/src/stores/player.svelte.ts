@@ -35,6 +35,8 @@ export class Player {
   silent = $derived(this.muted || this.soundBlocked || this.volume === 0);
   readonly canPictureInPicture = document.pictureInPictureEnabled === true && mediaEngine().surface === 'video';
   #main: HTMLVideoElement | null = null;
+  /** The small window was asked for when there was no picture yet to show in it. */
+  #wantsSmall = false;
   /** Elements with sound in them. Those that only show a picture are silent by themselves. */
   #sounding: readonly HTMLMediaElement[] = [];
 
@@ -70,9 +72,8 @@ export class Player {
     this.#main = video;
     const follow = () => {
       const shown = document.pictureInPictureElement ?? null;
-      if (this.#main === video && shown !== null && shown !== video) {
-        // An element without a picture yet is refused, and asks again when it has one.
-        video.requestPictureInPicture().catch(() => undefined);
+      if (this.#main === video && shown !== video && (shown !== null || this.#wantsSmall)) {
+        void this.#makeSmall(video);
       }
     };
     follow();
@@ -180,16 +181,25 @@ export class Player {
     }
   }
 
-  /** A small window over all others. */
+  /** A small window over all others; where there is no picture yet, as soon as there is one. */
   async togglePictureInPicture(): Promise<void> {
+    this.#wantsSmall = document.pictureInPictureElement === null;
+    if (!this.#wantsSmall) {
+      // It can have been closed in the meantime.
+      await document.exitPictureInPicture().catch(() => undefined);
+    } else if (this.#main !== null) {
+      await this.#makeSmall(this.#main);
+    }
+  }
+
+  async #makeSmall(video: HTMLVideoElement): Promise<void> {
     try {
-      if (document.pictureInPictureElement !== null) {
-        await document.exitPictureInPicture();
-      } else {
-        await this.#main?.requestPictureInPicture();
-      }
-    } catch {
-      // There is no picture yet; the button does nothing then.
+      await video.requestPictureInPicture();
+      this.#wantsSmall = false;
+    } catch (error) {
+      // An element without a picture yet is refused so, and asks again when it has one. Anything else, as that the tap was too
+      // long ago, stays as it is (W3C Picture-in-Picture §4.1).
+      this.#wantsSmall &&= error instanceof DOMException && error.name === 'InvalidStateError';
     }
   }
 }
