@@ -1,8 +1,9 @@
 //! What a picture is made of at a bitrate: first fewer bits, then fewer pictures, then smaller ones, and at last none.
 //!
 //! A ladder of sizes and frame rates, each with the least bitrate at which it is better than the next one down. Going down follows the
-//! bitrate at once, or nearly so where it costs a keyframe. Going up is damped: there has to be more than the least, for a while, and a
-//! rise that did not hold makes the next one wait longer.
+//! bitrate at once, or nearly so where it costs a keyframe. It goes one down as well where the encoder makes far more than it may: on a
+//! picture that moves too much for it, or where keyframes are asked for again and again. Going up is damped: there has to be more than the
+//! least, for a while, and a rise that did not hold makes the next one wait longer.
 
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ const RELAPSE: Duration = Duration::from_secs(10);
 const SHRINK_AFTER: Duration = Duration::from_millis(500);
 /// An encoder that makes less than this share of its bitrate, as of a screen on which nothing moves, does not want for bits.
 const PRESSED: f64 = 0.7;
+/// One that is ahead of its bitrate by so much cannot do with so little at this size and frame rate.
+const AHEAD_MOST: Duration = Duration::from_secs(2);
+/// No picture counts for more, so that it takes several: a keyframe of a screen is large, and costs nothing where nothing moves.
+const AHEAD_BY_ONE: Duration = Duration::from_secs(1);
 
 /// What is captured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,6 +77,10 @@ pub(crate) struct Adaptation {
     /// As many as there are rungs: no picture at all.
     at: usize,
     too_little_since: Option<MediaTime>,
+    /// How long the bitrate takes for what the encoder has made beyond it.
+    ahead: Duration,
+    chosen: Option<MediaTime>,
+    bitrate: Bitrate,
     enough_since: Option<MediaTime>,
     rise_after: Duration,
     risen: Option<MediaTime>,
@@ -85,6 +94,9 @@ impl Adaptation {
             rungs: Vec::new(),
             at: 0,
             too_little_since: None,
+            ahead: Duration::ZERO,
+            chosen: None,
+            bitrate: Bitrate::from_bps(0),
             enough_since: None,
             rise_after: RISE_AFTER,
             risen: None,
@@ -111,13 +123,21 @@ impl Adaptation {
             }
             self.at = self.at.min(self.rungs.len());
         }
-        let bits = f64::from(bitrate.bps());
+        let (bits, made) = (f64::from(bitrate.bps()), f64::from(made.bps()));
         let carried = self.first_within(bits);
-        let pressed = f64::from(made.bps()) >= bits * PRESSED;
+        let pressed = made >= bits * PRESSED;
         if carried > self.at && pressed {
             self.fall(now, carried);
         } else {
             self.too_little_since = None;
+        }
+        let passed = self
+            .chosen
+            .map_or(Duration::ZERO, |chosen| now.saturating_since(chosen));
+        (self.chosen, self.bitrate) = (Some(now), bitrate);
+        self.ahead = self.ahead.saturating_sub(passed);
+        if self.ahead > AHEAD_MOST {
+            self.exceed();
         }
         let comfortable = self.first_within(bits / RISE_MARGIN);
         if comfortable < self.at {
@@ -126,6 +146,12 @@ impl Adaptation {
             self.enough_since = None;
         }
         self.rungs.get(self.at).map(|rung| rung.form)
+    }
+
+    /// The encoder made a picture of so many bytes.
+    pub(crate) fn made(&mut self, bytes: usize) {
+        let seconds = bytes as f64 * 8.0 / f64::from(self.bitrate.bps().max(1));
+        self.ahead += Duration::from_secs_f64(seconds.min(AHEAD_BY_ONE.as_secs_f64()));
     }
 
     /// The best rung that `bits` per second are enough for.
@@ -152,13 +178,28 @@ impl Adaptation {
             return;
         }
         match self.risen.take() {
-            Some(risen) if now.saturating_since(risen) < RELAPSE => {
-                self.rise_after = (self.rise_after * 2).min(RISE_AFTER_MOST);
-            }
+            Some(risen) if now.saturating_since(risen) < RELAPSE => self.wait_longer(),
             Some(_) => self.rise_after = RISE_AFTER,
             None => {}
         }
         self.at = to;
+    }
+
+    /// The encoder makes too much: one down, but for the last picture, which is better than none.
+    fn exceed(&mut self) {
+        self.ahead = Duration::ZERO;
+        if self.at + 1 >= self.rungs.len() {
+            return;
+        }
+        self.at += 1;
+        // The ladder would have it back at once, since by its bitrate it could be.
+        self.risen = None;
+        self.enough_since = None;
+        self.wait_longer();
+    }
+
+    fn wait_longer(&mut self) {
+        self.rise_after = (self.rise_after * 2).min(RISE_AFTER_MOST);
     }
 
     fn rise(&mut self, now: MediaTime, to: usize) {

@@ -31,9 +31,9 @@ use crate::pipeline::simulcast::MOST_LAYERS;
 use crate::publish::bandwidth::{Budget, PacingHeadroom};
 use crate::publish::feedback::Feedback;
 use crate::publish::outlet::{Outlet, Stream};
+use crate::publish::pacing_gate::PacingGate;
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
-use crate::publish::sound_first::SoundFirst;
 use crate::publish::stream_names::{KnownStreams, MID, REPAIRED_RID, RID, StreamNames};
 use crate::transport::candidates::{local_addresses, presentable, without_tcp};
 use crate::transport::codecs;
@@ -192,7 +192,7 @@ impl Peer {
                 .with(Slot::from(NAMES_SLOT), StreamNames::new(known.clone()))
                 .with(
                     Slot::Pacer,
-                    SoundFirst::new(
+                    PacingGate::new(
                         PacerBuilder::new()
                             .with_target_bitrate(setup.budget.pace(setup.start))
                             .with_queue_limit(PACER_QUEUE_PACKETS)

@@ -37,6 +37,10 @@ impl Simulation {
             self.now = self.now.plus(FRAME);
             let (bitrate, made) = (Bitrate::from_kbps(kbps), Bitrate::from_kbps(made));
             let form = self.adaptation.choose(self.now, self.full, bitrate, made);
+            if form.is_some() {
+                self.adaptation
+                    .made((f64::from(made.bps()) * FRAME.as_secs_f64() / 8.0) as usize);
+            }
             self.changes += usize::from(form != self.last);
             self.last = form;
         }
@@ -161,4 +165,68 @@ fn a_spared_layer_is_left_out_rather_than_made_worse() {
     assert_eq!(layer.run(600, 3.0), None);
     assert_eq!(layer.run_making(800, 0, 5.0), None, "not enough to come back with");
     assert_eq!(layer.run_making(950, 0, 3.0), Some((720, 30)));
+}
+
+#[test]
+fn an_encoder_that_makes_too_much_gets_a_smaller_picture() {
+    let mut camera = Simulation::of(Content::Camera);
+    camera.run(500, 3.0);
+    assert_eq!(camera.run_making(500, 490, 60.0), Some((720, 15)));
+    // Ahead by 0.6 s each second.
+    assert_eq!(camera.run_making(500, 800, 3.0), Some((720, 15)));
+    assert_eq!(camera.run_making(500, 800, 1.0), Some((540, 15)));
+    assert_eq!(camera.run_making(500, 800, 4.0), Some((360, 15)), "still too much");
+    assert_eq!(camera.run_making(500, 800, 60.0), Some((180, 8)), "a picture there is");
+    assert_eq!(camera.run(500, 40.0), Some((720, 15)), "and it comes back");
+}
+
+#[test]
+fn what_is_too_much_by_turns_is_too_much() {
+    let mut camera = Simulation::of(Content::Camera);
+    assert_eq!(camera.run(80, 10.0), Some((180, 15)));
+    // As of an encoder that is asked for keyframes again and again.
+    for _ in 0..2 {
+        camera.run_making(80, 85, 1.0);
+        camera.run_making(80, 170, 1.0);
+    }
+    assert_eq!(camera.run(80, 0.1), Some((180, 8)));
+}
+
+#[test]
+fn a_keyframe_alone_costs_no_size() {
+    let mut screen = Simulation::of(Content::Screen);
+    screen.run(700, 3.0);
+    for _ in 0..20 {
+        // 150 kB, of which 700 kb/s carry 1.7 s.
+        screen.adaptation.made(150_000);
+        screen.run_making(700, 20, 2.0);
+    }
+    assert_eq!(screen.run_making(700, 20, 1.0), Some((720, 30)));
+}
+
+#[test]
+fn what_is_too_much_for_an_encoder_is_tried_ever_more_seldom() {
+    let mut camera = Simulation::of(Content::Camera);
+    camera.run(500, 3.0);
+    let mut changes = Vec::new();
+    for _ in 0..4 {
+        let before = camera.changes;
+        for _ in 0..60 {
+            let too_much = camera.last.is_some_and(|form| form.size.height > 540);
+            camera.run_making(500, if too_much { 900 } else { 490 }, 1.0);
+        }
+        changes.push(camera.changes - before);
+    }
+    assert!(
+        changes[0] <= 10 && changes[1..].iter().all(|changes| *changes <= 4),
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn what_was_made_before_a_fall_of_the_bitrate_is_not_held_against_the_encoder() {
+    let mut camera = Simulation::of(Content::Camera);
+    camera.run_making(2_500, 2_700, 4.0);
+    camera.run_making(700, 2_500, 0.3);
+    assert_eq!(camera.run(700, 5.0), Some((720, 30)));
 }
