@@ -95,6 +95,7 @@ fn real(args: &Args, load: &Path, server: &Server) -> Result<Vec<Look>> {
     let address = |whip: Option<String>, receivers, seconds| Run {
         whip,
         whep: whep.clone(),
+        publishers: 1,
         receivers,
         bitrate: "500k",
         seconds,

@@ -1,4 +1,4 @@
-//! One publisher, ever more receivers, until one packet of a thousand is missing; then what a server adds at less than
+//! One publisher, or several, and ever more receivers, until one packet of a thousand is missing; then what a server adds at less than
 //! that, and how long a crowd waits that comes at once. The same for another WHIP and WHEP server beside it.
 
 use std::collections::BTreeMap;
@@ -58,6 +58,10 @@ pub(crate) struct Args {
     /// Never more receivers than this.
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max: u32,
+    /// In how many rooms the receivers are, each with a publisher of its own. On another server `--whip` and `--whep` need `{n}` for more
+    /// than one, which becomes the room's number.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rooms: u32,
     /// Of the publisher's picture.
     #[arg(long, default_value = "1.5M")]
     bitrate: String,
@@ -82,6 +86,7 @@ impl Default for Args {
             insecure: false,
             receivers: None,
             max: 4096,
+            rooms: 1,
             bitrate: "1.5M".into(),
             pacing: load::PACING,
             seconds: 5,
@@ -232,7 +237,8 @@ impl Bench<'_> {
     fn measure(&mut self, receivers: u32, seconds: u32, joining: Option<u32>) -> Result<Report> {
         self.steps += 1;
         // A session of its own for each step: what the last one left behind must not be measured.
-        let session = format!("fanout-{}-{}", std::process::id(), self.steps);
+        let room = if self.args.rooms > 1 { "-{n}" } else { "" };
+        let session = format!("fanout-{}-{}{room}", std::process::id(), self.steps);
         let (base, publishing, receiving, server_pid) = match &self.target {
             Target::Ours(server) => (Some(server.url()), None, None, Some(server.pid())),
             Target::Theirs => (
@@ -247,6 +253,7 @@ impl Bench<'_> {
         let run = Run {
             whip: Some(address("whip", publishing).context("no address to publish to")?),
             whep: address("whep", receiving).context("no address to receive from")?,
+            publishers: self.args.rooms,
             receivers,
             bitrate: &self.args.bitrate,
             seconds,
@@ -305,6 +312,7 @@ impl Bench<'_> {
         } else {
             table.figure("receivers", format!("{} of {}", report.receiving, report.receivers));
         }
+        table.figure("rooms", self.args.rooms.to_string());
         table.figure("bitrate of each", format!("{}bit/s", self.args.bitrate));
         table.figure("packets", format!("{:.0} /s", report.packets_per_second));
         table.figure("throughput", number(report.gigabits_per_second, "Gb/s"));

@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
         &Run {
             whip: Some(format!("{}/whip/latency", server.url())),
             whep: format!("{}/whep/latency", server.url()),
+            publishers: 1,
             receivers: 1,
             joining: None,
             bitrate: "2.5M",

@@ -87,6 +87,7 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
         let run = Run {
             whip: Some(format!("{}/whip/{session}", server.url())),
             whep: format!("{}/whep/{session}", server.url()),
+            publishers: 1,
             receivers: args.receivers,
             bitrate: &bitrate,
             seconds: args.seconds,

@@ -16,6 +16,8 @@ pub(crate) struct Run<'a> {
     /// Where to publish; `None` where somebody else does.
     pub(crate) whip: Option<String>,
     pub(crate) whep: String,
+    /// With more than one, `{n}` in the addresses becomes each one's number, and receivers go to each in turn.
+    pub(crate) publishers: u32,
     pub(crate) receivers: u32,
     pub(crate) bitrate: &'a str,
     pub(crate) seconds: u32,
@@ -81,6 +83,7 @@ pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<
     let mut command = pinned(program, cores);
     command
         .args(["--json", "--whep", &run.whep])
+        .args(["--publishers", &run.publishers.to_string()])
         .args(["--receivers", &run.receivers.to_string(), "--bitrate", run.bitrate])
         .args([
             "--seconds",
