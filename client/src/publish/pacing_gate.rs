@@ -292,11 +292,10 @@ mod tests {
         let mut pictures = 0;
         for step in 0..200_u16 {
             let now = start + u32::from(step) * Duration::from_millis(50);
-            // Half of what the path carries, and all of it is asked for again, twice as often as it is sent.
+            // Half of what the path carries, and twice as much of what was lost before.
             gate.handle_write(packet(PICTURE, 300, now)).expect("is taken");
-            for earlier in [1, 2, 3, 4] {
-                gate.handle_write(again(step.wrapping_sub(earlier), 300, now))
-                    .expect("is taken");
+            for lost in 0..4 {
+                gate.handle_write(again(4 * step + lost, 300, now)).expect("is taken");
             }
             gate.handle_timeout(now).expect("works");
             while let Some(packet) = gate.poll_write() {
