@@ -304,10 +304,11 @@ impl Worker {
         };
         udp.receive(addresses, |source, destination, contents| {
             if relay::is_relayed(source.ip()) {
-                return;
+                return false;
             }
             let routed = sfu.handle_datagram((Protocol::Udp, source, destination), contents, now);
             pass_on(colleagues, routed, Protocol::Udp, source, destination, contents);
+            routed != Routed::Unknown
         });
         if tcp.accept_at().is_some_and(|at| at <= now) {
             tcp.accept(poll.registry(), now);
