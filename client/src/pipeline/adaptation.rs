@@ -3,7 +3,8 @@
 //! A ladder of sizes and frame rates, each with the least bitrate at which it is better than the next one down. Going down follows the
 //! bitrate at once, or nearly so where it costs a keyframe. It goes one down as well where the encoder makes far more than it may: on a
 //! picture that moves too much for it, or where keyframes are asked for again and again. Going up is damped: there has to be more than the
-//! least, for a while, and a rise that did not hold makes the next one wait longer.
+//! least, for a while, and a rise that did not hold makes the next one wait longer, as does an encoder that made too much, until there is
+//! twice the bitrate that was not enough for it.
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ const SHRINK_AFTER: Duration = Duration::from_millis(500);
 const PRESSED: f64 = 0.7;
 /// One that is ahead of its bitrate by so much cannot do with so little at this size and frame rate.
 const AHEAD_MOST: Duration = Duration::from_secs(2);
+/// At so many times the bitrate at which it was ahead, that says nothing any more.
+const AHEAD_FORGOTTEN_AT: f64 = 2.0;
 /// No picture counts for more, so that it takes several: a keyframe of a screen is large, and costs nothing where nothing moves.
 const AHEAD_BY_ONE: Duration = Duration::from_secs(1);
 
@@ -79,6 +82,8 @@ pub(crate) struct Adaptation {
     too_little_since: Option<MediaTime>,
     /// How long the bitrate takes for what the encoder has made beyond it.
     ahead: Duration,
+    /// The bitrate that was last exceeded for too long.
+    exceeded: Option<Bitrate>,
     chosen: Option<MediaTime>,
     bitrate: Bitrate,
     enough_since: Option<MediaTime>,
@@ -95,6 +100,7 @@ impl Adaptation {
             at: 0,
             too_little_since: None,
             ahead: Duration::ZERO,
+            exceeded: None,
             chosen: None,
             bitrate: Bitrate::from_bps(0),
             enough_since: None,
@@ -138,6 +144,13 @@ impl Adaptation {
         self.ahead = self.ahead.saturating_sub(passed);
         if self.ahead > AHEAD_MOST {
             self.exceed();
+        }
+        if self
+            .exceeded
+            .is_some_and(|exceeded| bits >= f64::from(exceeded.bps()) * AHEAD_FORGOTTEN_AT)
+        {
+            self.exceeded = None;
+            self.rise_after = RISE_AFTER;
         }
         let comfortable = self.first_within(bits / RISE_MARGIN);
         if comfortable < self.at {
@@ -192,6 +205,7 @@ impl Adaptation {
             return;
         }
         self.at += 1;
+        self.exceeded = Some(self.bitrate);
         // The ladder would have it back at once, since by its bitrate it could be.
         self.risen = None;
         self.enough_since = None;

@@ -224,6 +224,15 @@ fn what_is_too_much_for_an_encoder_is_tried_ever_more_seldom() {
 }
 
 #[test]
+fn a_line_that_becomes_wide_is_not_kept_waiting_for_what_was_too_much_for_the_narrow_one() {
+    let mut camera = Simulation::of(Content::Camera);
+    camera.run(500, 3.0);
+    assert_eq!(camera.run_making(500, 900, 60.0), Some((180, 8)));
+    assert_eq!(camera.run(900, 3.0), Some((180, 8)), "not twice as much");
+    assert_eq!(camera.run(2_500, 3.0), Some((720, 30)));
+}
+
+#[test]
 fn what_was_made_before_a_fall_of_the_bitrate_is_not_held_against_the_encoder() {
     let mut camera = Simulation::of(Content::Camera);
     camera.run_making(2_500, 2_700, 4.0);
