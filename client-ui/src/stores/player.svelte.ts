@@ -3,6 +3,9 @@ import { loudspeaker } from '../media/loudspeaker.svelte';
 
 const STORED = 'footlight.player';
 
+/** For how long a tap counts, in milliseconds: what browsers allow at the most (HTML, transient activation duration). */
+const TAP_COUNTS = 5000;
+
 /** Safari on iPhones puts only the video itself on the full screen, under its own name. */
 type PhoneVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
 
@@ -35,8 +38,8 @@ export class Player {
   silent = $derived(this.muted || this.soundBlocked || this.volume === 0);
   readonly canPictureInPicture = document.pictureInPictureEnabled === true && mediaEngine().surface === 'video';
   #main: HTMLVideoElement | null = null;
-  /** The small window was asked for when there was no picture yet to show in it. */
-  #wantsSmall = false;
+  /** The small window was asked for when there was no picture yet to show in it, and opens with one that comes before this. */
+  #wantsSmallUntil = -Infinity;
   /** Elements with sound in them. Those that only show a picture are silent by themselves. */
   #sounding: readonly HTMLMediaElement[] = [];
 
@@ -72,7 +75,7 @@ export class Player {
     this.#main = video;
     const follow = () => {
       const shown = document.pictureInPictureElement ?? null;
-      if (this.#main === video && shown !== video && (shown !== null || this.#wantsSmall)) {
+      if (this.#main === video && shown !== video && (shown !== null || this.#wantsSmall())) {
         void this.#makeSmall(video);
       }
     };
@@ -183,8 +186,9 @@ export class Player {
 
   /** A small window over all others; where there is no picture yet, as soon as there is one. */
   async togglePictureInPicture(): Promise<void> {
-    this.#wantsSmall = document.pictureInPictureElement === null;
-    if (!this.#wantsSmall) {
+    const opens = document.pictureInPictureElement === null;
+    this.#wantsSmallUntil = opens ? performance.now() + TAP_COUNTS : -Infinity;
+    if (!opens) {
       // It can have been closed in the meantime.
       await document.exitPictureInPicture().catch(() => undefined);
     } else if (this.#main !== null) {
@@ -192,14 +196,20 @@ export class Player {
     }
   }
 
+  #wantsSmall(): boolean {
+    return performance.now() < this.#wantsSmallUntil;
+  }
+
   async #makeSmall(video: HTMLVideoElement): Promise<void> {
     try {
       await video.requestPictureInPicture();
-      this.#wantsSmall = false;
+      this.#wantsSmallUntil = -Infinity;
     } catch (error) {
       // An element without a picture yet is refused so, and asks again when it has one. Anything else, as that the tap was too
       // long ago, stays as it is (W3C Picture-in-Picture §4.1).
-      this.#wantsSmall &&= error instanceof DOMException && error.name === 'InvalidStateError';
+      if (!(error instanceof DOMException && error.name === 'InvalidStateError')) {
+        this.#wantsSmallUntil = -Infinity;
+      }
     }
   }
 }

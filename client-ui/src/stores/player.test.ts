@@ -40,7 +40,10 @@ beforeEach(() => {
   vi.stubGlobal('document', browser);
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
 
 async function player() {
   const { Player } = await import('./player.svelte');
@@ -84,6 +87,17 @@ it('opens no small window by itself when the tap was too long ago', async () => 
   await new Promise((answered) => setTimeout(answered));
   expect(browser.pictureInPictureElement).toBeNull();
   browser.tapped = true;
+  video.arrive();
+  expect(browser.pictureInPictureElement).toBeNull();
+});
+
+it('opens no small window that was asked for long before there was a picture, whatever was tapped since', async () => {
+  const video = browser.video();
+  const of = await player();
+  of.main(video);
+  vi.useFakeTimers();
+  await of.togglePictureInPicture();
+  vi.advanceTimersByTime(5000);
   video.arrive();
   expect(browser.pictureInPictureElement).toBeNull();
 });
