@@ -46,11 +46,15 @@ try {
   const memory = await pss();
 
   await app.evaluate(() => {
-    const { drawImage } = CanvasRenderingContext2D.prototype;
+    const { drawImage, putImageData } = CanvasRenderingContext2D.prototype;
     const counter = Object.assign(window, { drawn: 0 });
     CanvasRenderingContext2D.prototype.drawImage = function (/** @type {any[]} */ ...args) {
       if (args[0] instanceof VideoFrame) counter.drawn += 1;
       return /** @type {any} */ (drawImage).apply(this, args);
+    };
+    CanvasRenderingContext2D.prototype.putImageData = function (/** @type {any[]} */ ...args) {
+      counter.drawn += 1;
+      return /** @type {any} */ (putImageData).apply(this, args);
     };
   });
 

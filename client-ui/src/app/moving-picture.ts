@@ -1,14 +1,7 @@
 import { DRAWN } from '../media/picture';
+import { writeColours } from './i420';
 import { type PictureMessage, pictureIn } from './picture-message';
 import { Vp8Decoder } from './vp8-decoder';
-
-/** BT.601 with limited range, as cameras and H.264 in this app have it. */
-const COLOUR: VideoColorSpaceInit = {
-  matrix: 'smpte170m',
-  primaries: 'smpte170m',
-  transfer: 'smpte170m',
-  fullRange: false,
-};
 
 /** The answer to a picture that could not be decoded, as `src-tauri/src/media/feeds.rs` reads it. */
 const LOST = 'keyframe';
@@ -20,12 +13,12 @@ const LOST = 'keyframe';
  * @returns what ends it
  */
 export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void {
-  const context = canvas.getContext('2d', { alpha: false, desynchronized: true });
+  const surface = new Surface(canvas);
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
   let owed = false;
   const decoder = new Vp8Decoder({
-    picture: (frame, turns) => draw(canvas, context, frame, turns),
+    picture: (frame, turns) => surface.drawFrame(frame, turns),
     changed: () => answer(),
   });
   const answer = (): void => {
@@ -39,7 +32,7 @@ export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void
     const picture = data instanceof ArrayBuffer ? pictureIn(data) : null;
     owed = true;
     if (picture?.kind === 'i420') {
-      draw(canvas, context, frameOf(picture), picture.turns);
+      surface.drawPlanes(picture);
     } else if (picture !== null) {
       decoder.decode(picture);
     }
@@ -53,39 +46,67 @@ export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void
   };
 }
 
-function frameOf({ width, height, timestampUs, content }: PictureMessage): VideoFrame {
-  return new VideoFrame(content, {
-    format: 'I420',
-    codedWidth: width,
-    codedHeight: height,
-    timestamp: timestampUs,
-    colorSpace: COLOUR,
-  });
-}
+/** What pictures are drawn on. */
+class Surface {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #context: CanvasRenderingContext2D | null;
+  /** Of the last picture that came in planes, to be written over. */
+  #image = new ImageData(1, 1);
+  #pixels = new Uint32Array(this.#image.data.buffer);
 
-/** Draws `frame`, turned clockwise by so many quarters, and closes it. */
-function draw(
-  canvas: HTMLCanvasElement,
-  context: CanvasRenderingContext2D | null,
-  frame: VideoFrame,
-  turns: number,
-): void {
-  const { displayWidth, displayHeight } = frame;
-  const lies = turns % 2 === 1;
-  const [width, height] = lies ? [displayHeight, displayWidth] : [displayWidth, displayHeight];
-  const resized = canvas.width !== width || canvas.height !== height || canvas.dataset['drawn'] === undefined;
-  if (resized) {
-    canvas.width = width;
-    canvas.height = height;
+  constructor(canvas: HTMLCanvasElement) {
+    this.#canvas = canvas;
+    this.#context = canvas.getContext('2d', { alpha: false, desynchronized: true });
   }
-  context?.setTransform(1, 0, 0, 1, 0, 0);
-  context?.translate(width / 2, height / 2);
-  context?.rotate((turns * Math.PI) / 2);
-  context?.drawImage(frame, -displayWidth / 2, -displayHeight / 2);
-  frame.close();
-  if (resized) {
-    canvas.dataset['drawn'] = '';
-    canvas.dispatchEvent(new Event('resize'));
+
+  /**
+   * The colours are made here, and not by drawing the planes as a `VideoFrame`: WebKitGTK has GStreamer convert each of those, which
+   * takes longer than all of this.
+   */
+  drawPlanes({ width, height, turns, content }: PictureMessage): void {
+    this.#draw(width, height, turns, (context, across, down) => {
+      if (this.#image.width !== across || this.#image.height !== down) {
+        this.#image = new ImageData(across, down);
+        this.#pixels = new Uint32Array(this.#image.data.buffer);
+      }
+      writeColours(content, width, height, turns, this.#pixels);
+      context.putImageData(this.#image, 0, 0);
+    });
   }
-  canvas.dispatchEvent(new Event(DRAWN));
+
+  /** Draws `frame`, turned clockwise by so many quarters, and closes it. */
+  drawFrame(frame: VideoFrame, turns: number): void {
+    const { displayWidth: width, displayHeight: height } = frame;
+    this.#draw(width, height, turns, (context, across, down) => {
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.translate(across / 2, down / 2);
+      context.rotate((turns * Math.PI) / 2);
+      context.drawImage(frame, -width / 2, -height / 2);
+    });
+    frame.close();
+  }
+
+  /** Draws a picture that has this size before it is turned, on a canvas of the size that it has then. */
+  #draw(
+    width: number,
+    height: number,
+    turns: number,
+    draw: (context: CanvasRenderingContext2D, across: number, down: number) => void,
+  ): void {
+    const canvas = this.#canvas;
+    const [across, down] = turns % 2 === 1 ? [height, width] : [width, height];
+    const resized = canvas.width !== across || canvas.height !== down || canvas.dataset['drawn'] === undefined;
+    if (resized) {
+      canvas.width = across;
+      canvas.height = down;
+    }
+    if (this.#context !== null) {
+      draw(this.#context, across, down);
+    }
+    if (resized) {
+      canvas.dataset['drawn'] = '';
+      canvas.dispatchEvent(new Event('resize'));
+    }
+    canvas.dispatchEvent(new Event(DRAWN));
+  }
 }

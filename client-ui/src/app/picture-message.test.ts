@@ -34,6 +34,7 @@ describe('a picture of the app', () => {
     ['too short', new ArrayBuffer(19)],
     ['without planes', message(0, 4, 2, 0)],
     ['with more than its planes', message(0, 4, 2, 13)],
+    ['of an odd width', message(0, 3, 2, 9)],
     ['of no size', message(0, 0, 0, 0)],
     ['of a kind that is not known', message(3, 0, 0, 7)],
   ])('is refused where a message is %s', (_, buffer) => {

@@ -30,7 +30,8 @@ export function pictureIn(message: ArrayBuffer): PictureMessage | null {
   const [width, height] = [view.getUint32(4, true), view.getUint32(8, true)];
   const content = new Uint8Array(message, HEADER_BYTES);
   // Planes of 4:2:0: luma, and two of a quarter of that.
-  const whole = kind !== 'i420' || (width > 0 && height > 0 && content.length === (width * height * 3) / 2);
+  const even = width > 0 && height > 0 && width % 2 === 0 && height % 2 === 0;
+  const whole = kind !== 'i420' || (even && content.length === (width * height * 3) / 2);
   if (kind === undefined || !whole) {
     return null;
   }
