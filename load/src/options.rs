@@ -18,11 +18,11 @@ pub struct Options {
     #[command(subcommand)]
     pub other: Option<Other>,
 
-    /// Where to publish; without it nothing is published. `{n}` becomes the publisher's number, from 0.
+    /// Where to publish; without it nothing is published. An `n` in braces becomes the publisher's number, from 0.
     #[arg(long, value_name = "URL")]
     pub whip: Option<String>,
 
-    /// Where to receive; without it nothing is received. `{n}` becomes a publisher's number, each in turn.
+    /// Where to receive; without it nothing is received. An `n` in braces becomes a publisher's number, each in turn.
     #[arg(long, value_name = "URL")]
     pub whep: Option<String>,
 
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=MAX_PEERS))]
     pub receivers: u32,
 
-    /// How many publishers. More than one need `{n}` in the URLs.
+    /// How many publishers. More than one need an `n` in braces in the URLs.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_PEERS))]
     pub publishers: u32,
 

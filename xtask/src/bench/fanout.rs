@@ -58,8 +58,8 @@ pub(crate) struct Args {
     /// Never more receivers than this.
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max: u32,
-    /// In how many rooms the receivers are, each with a publisher of its own. On another server `--whip` and `--whep` need `{n}` for more
-    /// than one, which becomes the room's number.
+    /// In how many rooms the receivers are, each with a publisher of its own. On another server `--whip` and `--whep` need an `n` in
+    /// braces for more than one, which becomes the room's number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rooms: u32,
     /// Of the publisher's picture.
