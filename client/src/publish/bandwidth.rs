@@ -1,16 +1,11 @@
-//! Congestion control: what the path carries, and how that is shared out.
-//!
-//! The estimate itself is webrtc-rs' Google Congestion Control over transport-wide feedback. Here is what stands around
-//! it: where it starts, its floor and ceiling, the part of it that video may fill, and the pace of sending.
+//! What stands around the estimate of what the path carries ([`Congestion`](super::congestion::Congestion)): where it starts, its
+//! floor and ceiling, how it is shared out, and the pace of sending.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use rtc::interceptor::{
-    Attribute, BandwidthEstimator, EstimatorStats, Gcc, Interceptor, PacketReport, StreamInfo, TaggedPacket,
-};
+use rtc::interceptor::{Attribute, Interceptor, StreamInfo, TaggedPacket};
 use rtc::sansio::Protocol;
-use tokio::sync::watch;
 
 use crate::units::Bitrate;
 
@@ -27,17 +22,26 @@ const AUDIO_SHARE: f64 = 0.25;
 /// Beside a picture sound never gets less: Opus carries speech in full bandwidth from here on (RFC 6716 §2.1.1).
 const AUDIO_BESIDE_PICTURE: Bitrate = Bitrate::from_kbps(24);
 
+/// Sound alone takes no more than this share of the path: what has gathered before it has to get through.
+const ALONE_SHARE: f64 = 0.85;
+
 /// Least that Opus carries speech with so that it can be followed (RFC 6716 §2.1.1). A path of less carries nothing.
 const AUDIO_LEAST: Bitrate = Bitrate::from_kbps(12);
 
-/// The estimate starts at this share of its ceiling: it climbs by only 8 % a second, and falls within 200 ms.
+/// The estimate starts at this share of its ceiling: it falls within 200 ms where that is too much, and a probe comes after seconds.
 const START_SHARE: f64 = 0.7;
 
-/// Packets of headers and audio's RTP, UDP and IP headers at 50 packets a second: 50 × (12 + 20 + 28) × 8.
-const AUDIO_HEADERS_BPS: f64 = 24_000.0;
+/// What is below RTP, in bytes of each packet: IPv4 and UDP headers, and the tag of SRTP (RFC 7714 §13.2).
+pub(super) const BELOW_RTP: u32 = 20 + 8 + 16;
 
-/// Headers over video payload: 32 bytes of RTP, extensions and SRTP tag for 1,140 bytes, and some retransmission.
-const VIDEO_OVERHEAD: f64 = 1.05;
+/// Headers of sound at 50 packets a second, with 8 bytes of extensions: 50 × (12 + 8 + 44) × 8.
+const AUDIO_HEADERS_BPS: f64 = 25_600.0;
+
+/// Headers over video payload: 20 bytes of RTP and extensions, and what is below, for 1,140 bytes; and some retransmission.
+const VIDEO_OVERHEAD: f64 = 1.07;
+
+/// And what a slow path's 12 or so pictures a second have more of, whose packets are not full: 12 × 64 × 8.
+const VIDEO_HEADERS_BPS: f64 = 6_000.0;
 
 /// How much faster than the estimate a burst leaves, as in libwebrtc. At the bare estimate a keyframe of ten times the
 /// mean frame would take a third of a second to leave.
@@ -80,7 +84,7 @@ impl Budget {
 
     /// What a path has to carry for all of `audio` and `video`, in bits per second.
     fn total(self, video: Bitrate) -> f64 {
-        f64::from(video.bps()) * VIDEO_OVERHEAD + f64::from(self.audio.bps()) + AUDIO_HEADERS_BPS
+        f64::from(video.bps()) * VIDEO_OVERHEAD + VIDEO_HEADERS_BPS + f64::from(self.audio.bps()) + AUDIO_HEADERS_BPS
     }
 
     /// Where the estimate starts, in bits per second. `last` is what an earlier connection to the same server ended at.
@@ -95,12 +99,21 @@ impl Budget {
         (pace(estimate) - sound).max(PACE_LEAST)
     }
 
-    /// An estimator within this budget, and where its estimates can be watched, in bits per second.
-    pub(crate) fn estimator(self, start: f64) -> (impl BandwidthEstimator + 'static, watch::Receiver<f64>) {
-        let (target, targets) = watch::channel(start);
-        let floor = f64::from(AUDIO_LEAST.bps()) + AUDIO_HEADERS_BPS;
-        let inner = Gcc::new(start, floor, self.total(self.ceiling));
-        (WatchedEstimator { inner, target }, targets)
+    /// What an estimate is held within, in bits per second: sound at its least, and all that is wanted.
+    pub(super) fn range(self) -> (f64, f64) {
+        let least = f64::from(AUDIO_LEAST.bps()) + AUDIO_HEADERS_BPS;
+        (least, self.total(self.ceiling))
+    }
+
+    /// What would be sent if the path carried it, for pictures of at most `video` together and where nobody has use for more than
+    /// `useful`; in bits per second.
+    pub(crate) fn desired(self, video: Bitrate, useful: f64) -> f64 {
+        self.total(video.min(self.ceiling)).min(useful)
+    }
+
+    /// The same for all that there may be.
+    pub(crate) fn desired_most(self, useful: f64) -> f64 {
+        self.desired(self.ceiling, useful)
     }
 
     /// How a path that carries `estimate` bits per second is shared out. Sound gives up bits, but never for the sake of a picture that
@@ -109,7 +122,7 @@ impl Budget {
         let payload = (estimate - AUDIO_HEADERS_BPS).max(0.0);
         let beside = (estimate * AUDIO_SHARE).max(f64::from(AUDIO_BESIDE_PICTURE.bps()));
         let audio = bitrate(beside).min(self.audio);
-        let video = bitrate((payload - f64::from(audio.bps())) / VIDEO_OVERHEAD);
+        let video = bitrate(((payload - f64::from(audio.bps()) - VIDEO_HEADERS_BPS) / VIDEO_OVERHEAD).round());
         if video >= PICTURE_LEAST {
             return Shares {
                 audio,
@@ -117,7 +130,7 @@ impl Budget {
             };
         }
         Shares {
-            audio: bitrate(payload).clamp(AUDIO_LEAST, self.audio),
+            audio: bitrate(estimate * ALONE_SHARE - AUDIO_HEADERS_BPS).clamp(AUDIO_LEAST, self.audio),
             video: Bitrate::from_bps(0),
         }
     }
@@ -126,47 +139,6 @@ impl Budget {
 /// Of a number that may be negative or none at all.
 fn bitrate(bps: f64) -> Bitrate {
     Bitrate::from_bps(bps.max(0.0) as u32)
-}
-
-/// Publishes an estimator's target; the chain owns the estimator and lets nobody look inside.
-struct WatchedEstimator<E> {
-    inner: E,
-    target: watch::Sender<f64>,
-}
-
-impl<E: BandwidthEstimator> WatchedEstimator<E> {
-    fn publish(&self) {
-        let now = self.inner.target_bitrate();
-        self.target.send_if_modified(|target| {
-            let changed = (*target - now).abs() > f64::EPSILON;
-            *target = now;
-            changed
-        });
-    }
-}
-
-impl<E: BandwidthEstimator> BandwidthEstimator for WatchedEstimator<E> {
-    fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
-        self.inner.on_reports(now, reports);
-        self.publish();
-    }
-
-    fn target_bitrate(&self) -> f64 {
-        self.inner.target_bitrate()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.inner.handle_timeout(now);
-        self.publish();
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.inner.poll_timeout()
-    }
-
-    fn stats(&self) -> EstimatorStats {
-        self.inner.stats()
-    }
 }
 
 /// How fast packets may leave on a path that carries `estimate`, both in bits per second.
@@ -256,12 +228,16 @@ mod tests {
             let Shares { audio, video } = budget().shares(estimate);
             (audio.bps() / 1000, video.bps() / 1000)
         };
-        assert_eq!(kbps(300_000.0), (64, 201));
-        assert_eq!(kbps(200_000.0), (50, 120));
-        assert_eq!(kbps(100_000.0), (25, 48), "a small picture beside speech");
-        assert_eq!(kbps(75_000.0), (24, 25));
-        assert_eq!(kbps(70_000.0), (46, 0), "sound takes over what the picture had");
-        assert_eq!(kbps(40_000.0), (16, 0));
+        assert_eq!(kbps(300_000.0), (64, 191));
+        assert_eq!(kbps(200_000.0), (50, 110));
+        assert_eq!(kbps(100_000.0), (25, 40), "a small picture beside speech");
+        assert_eq!(kbps(83_000.0), (24, 25));
+        assert_eq!(
+            kbps(80_000.0),
+            (42, 0),
+            "sound takes over what the picture had, and leaves some to get through"
+        );
+        assert_eq!(kbps(50_000.0), (16, 0));
         assert_eq!(kbps(0.0), (12, 0));
         assert_eq!(kbps(f64::NAN), (12, 0));
     }
@@ -275,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_sound_takes_is_no_part_of_the_pace() {
-        for (estimate, expected) in [(0.0, 8e3), (40e3, 10e3), (200e3, 203_777.8), (4e6, 9_912e3)] {
+        for (estimate, expected) in [(0.0, 8e3), (40e3, 12.4e3), (200e3, 202_177.8), (4e6, 9_910.4e3)] {
             let pace = budget().pace(estimate);
             assert!((pace - expected).abs() < 1.0, "{estimate}: {pace}");
         }

@@ -350,6 +350,7 @@ impl Broadcast {
             let current = *estimate.borrow_and_update();
             self.last_estimate = Some(current);
             let useful = *limit.borrow_and_update();
+            live.peer.congestion.set_desired(self.budget.desired_most(useful));
             let shares = self.budget.shares(current.min(useful));
             self.pipeline.set_target_bitrate(shares.video);
             self.pipeline.set_audio_bitrate(shares.audio);

@@ -11,6 +11,8 @@ use rtc::interceptor::{Attribute, Interceptor, PacerInterceptor, Packet, StreamI
 use rtc::sansio::Protocol;
 use rtc::shared::marshal::MarshalSize;
 
+use crate::publish::probes::Probes;
+
 /// The longest that a retransmission waits in the pacer. What would wait for longer is asked for again by then, or given up.
 const RETRANSMISSION_WAIT: Duration = Duration::from_millis(300);
 
@@ -34,13 +36,15 @@ pub(super) struct PacingGate {
     retransmitted: HashMap<Missing, Option<Instant>>,
     /// What is in the pacer.
     waiting_bits: f64,
+    probes: Probes,
     outbound: VecDeque<TaggedPacket>,
 }
 
 impl PacingGate {
-    pub(super) fn new(pacer: PacerInterceptor) -> Self {
+    pub(super) fn new(pacer: PacerInterceptor, probes: Probes) -> Self {
         Self {
             pacer,
+            probes,
             sound: HashSet::new(),
             retransmission: HashSet::new(),
             retransmitted: HashMap::new(),
@@ -82,13 +86,22 @@ impl PacingGate {
         }
     }
 
-    fn left(&mut self, packet: &TaggedPacket) {
-        if let Packet::Rtp(rtp) = &packet.message.packet {
-            self.waiting_bits = (self.waiting_bits - bits(rtp)).max(0.0);
+    /// What the pacer lets go is on its way.
+    fn release(&mut self) {
+        while let Some(packet) = self.pacer.poll_write() {
+            if let Packet::Rtp(rtp) = &packet.message.packet {
+                self.waiting_bits = (self.waiting_bits - bits(rtp)).max(0.0);
+            }
+            if let Some(missing) = self.missing(&packet) {
+                self.retransmitted.insert(missing, Some(packet.now));
+            }
+            self.leave(packet);
         }
-        if let Some(missing) = self.missing(packet) {
-            self.retransmitted.insert(missing, Some(packet.now));
-        }
+    }
+
+    fn leave(&mut self, mut packet: TaggedPacket) {
+        self.probes.left(&mut packet);
+        self.outbound.push_back(packet);
     }
 }
 
@@ -116,7 +129,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for PacingGate {
             return self.pacer.handle_write(packet);
         };
         if self.sound.contains(&rtp.header.ssrc) {
-            self.outbound.push_back(packet);
+            self.leave(packet);
             return Ok(());
         }
         let bits = bits(rtp);
@@ -136,20 +149,24 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for PacingGate {
     }
 
     fn poll_write(&mut self) -> Option<TaggedPacket> {
-        if let Some(sound) = self.outbound.pop_front() {
-            return Some(sound);
-        }
-        let packet = self.pacer.poll_write()?;
-        self.left(&packet);
-        Some(packet)
+        self.release();
+        self.outbound.pop_front()
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Self::Error> {
-        self.pacer.handle_timeout(now)
+        self.pacer.handle_timeout(now)?;
+        self.release();
+        while let Some(packet) = self.probes.poll(now) {
+            self.leave(packet);
+        }
+        Ok(())
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        self.pacer.poll_timeout()
+        [self.pacer.poll_timeout(), self.probes.next_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -159,6 +176,7 @@ impl Interceptor for PacingGate {
             self.sound.insert(info.ssrc);
         }
         self.retransmission.extend(info.ssrc_rtx);
+        self.probes.bind(info);
         self.pacer.bind_local_stream(info);
     }
 
@@ -167,6 +185,7 @@ impl Interceptor for PacingGate {
         if let Some(ssrc) = info.ssrc_rtx {
             self.retransmission.remove(&ssrc);
         }
+        self.probes.unbind(info);
         self.pacer.unbind_local_stream(info);
     }
 
@@ -185,6 +204,7 @@ mod tests {
     use rtc::shared::TransportContext;
 
     use super::*;
+    use crate::publish::congestion::Congestion;
 
     const SOUND: u32 = 1;
     const PICTURE: u32 = 2;
@@ -204,7 +224,7 @@ mod tests {
     #[test]
     fn sound_does_not_wait_behind_a_picture() {
         let start = Instant::now();
-        let mut chain = PacingGate::new(PacerBuilder::new().with_target_bitrate(10_000.0).build());
+        let mut chain = PacingGate::new(PacerBuilder::new().with_target_bitrate(10_000.0).build(), no_probes());
         for (ssrc, mime_type) in [(SOUND, "audio/opus"), (PICTURE, "video/H264")] {
             chain.bind_local_stream(&StreamInfo {
                 ssrc,
@@ -253,8 +273,14 @@ mod tests {
         packet
     }
 
+    /// Of a path that nobody wants more of.
+    fn no_probes() -> Probes {
+        Probes::new(Congestion::new(1e6, Instant::now()))
+    }
+
     fn gate(bitrate: f64) -> PacingGate {
-        let mut gate = PacingGate::new(PacerBuilder::new().with_target_bitrate(bitrate).build());
+        let pacer = PacerBuilder::new().with_target_bitrate(bitrate).build();
+        let mut gate = PacingGate::new(pacer, no_probes());
         gate.bind_local_stream(&StreamInfo {
             ssrc: PICTURE,
             ssrc_rtx: Some(AGAIN),
@@ -314,6 +340,7 @@ mod tests {
                 .with_target_bitrate(1_000_000.0)
                 .with_queue_limit(1)
                 .build(),
+            no_probes(),
         );
         gate.bind_local_stream(&StreamInfo {
             ssrc: PICTURE,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use footlight_protocol::TrackSource;
@@ -11,8 +11,8 @@ use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{NackResponderBuilder, PacerBuilder};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpHeaderExtensionCapability,
-    RTCRtpRtxParameters, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use tokio::sync::watch;
@@ -20,18 +20,19 @@ use webrtc::error::{Error, Result};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    CongestionFeedback, MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry,
-    SettingEngineBuilder, Slot, configure_congestion_control,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit,
+    RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, Slot,
 };
 use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 use crate::clock::MediaClock;
 use crate::pipeline::simulcast::MOST_LAYERS;
 use crate::publish::bandwidth::{Budget, PacingHeadroom};
+use crate::publish::congestion::{self, Congestion, Estimates};
 use crate::publish::feedback::Feedback;
 use crate::publish::outlet::{Outlet, Stream};
 use crate::publish::pacing_gate::PacingGate;
+use crate::publish::probes::Probes;
 use crate::publish::reports::CaptureClockReports;
 use crate::publish::rtp_clock::{AUDIO_RATE, RtpClock, VIDEO_RATE};
 use crate::publish::stream_names::{KnownStreams, MID, REPAIRED_RID, RID, StreamNames};
@@ -41,6 +42,9 @@ use crate::transport::runtime::prompt_runtime;
 
 /// When a capture happened, on the sender's NTP clock, with the media itself.
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+
+/// The number that all packets of a connection share, by which the server says what arrived.
+const TRANSPORT_WIDE_NUMBER: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// Payload types are the sender's choice within the dynamic range (RFC 3551 §6).
 const VIDEO_PAYLOAD_TYPE: u8 = 102;
@@ -142,6 +146,7 @@ pub(crate) struct Peer {
     clock: MediaClock,
     state: watch::Receiver<RTCPeerConnectionState>,
     gathered: watch::Receiver<bool>,
+    pub(crate) congestion: Congestion,
     /// What the path carries, in bits per second.
     pub(crate) estimate: watch::Receiver<f64>,
     pub(crate) feedback: Arc<Feedback>,
@@ -183,30 +188,28 @@ impl Peer {
         let stream = format!("footlight-{:08x}", rand::random::<u32>());
         let plans = SOURCES.map(Plan::new);
 
-        let mut media_engine = media_engine(setup.layers > 1)?;
+        let media_engine = media_engine(setup.layers > 1)?;
         let known = KnownStreams::default();
-        let (estimator, estimate) = setup.budget.estimator(setup.start);
-        let registry =
-            configure_congestion_control(Registry::new(), estimator, CongestionFeedback::Twcc, &mut media_engine)?
-                .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::new(setup.budget))
-                .with(Slot::from(NAMES_SLOT), StreamNames::new(known.clone()))
-                .with(
-                    Slot::Pacer,
-                    PacingGate::new(
-                        PacerBuilder::new()
-                            .with_target_bitrate(setup.budget.pace(setup.start))
-                            .with_queue_limit(PACER_QUEUE_PACKETS)
-                            .build(),
-                    ),
-                )
-                .with(
-                    Slot::NackResponder,
-                    NackResponderBuilder::new().with_size(RETRANSMISSION_PACKETS).build(),
-                )
-                .with(
-                    Slot::SenderReport,
-                    CaptureClockReports::new(setup.clock, stream.clone(), &plans, Arc::clone(&setup.feedback)),
-                );
+        let congestion = Congestion::new(setup.start, Instant::now());
+        let (estimates, estimate) = Estimates::new(congestion.clone(), setup.budget.range());
+        let pacer = PacerBuilder::new()
+            .with_target_bitrate(setup.budget.pace(setup.start))
+            .with_queue_limit(PACER_QUEUE_PACKETS)
+            .build();
+        let registry = Registry::new()
+            .with(Slot::CongestionControl, congestion::history(estimates))
+            .with(Slot::TwccSender, congestion::numbering())
+            .with(Slot::from(HEADROOM_SLOT), PacingHeadroom::new(setup.budget))
+            .with(Slot::from(NAMES_SLOT), StreamNames::new(known.clone()))
+            .with(Slot::Pacer, PacingGate::new(pacer, Probes::new(congestion.clone())))
+            .with(
+                Slot::NackResponder,
+                NackResponderBuilder::new().with_size(RETRANSMISSION_PACKETS).build(),
+            )
+            .with(
+                Slot::SenderReport,
+                CaptureClockReports::new(setup.clock, stream.clone(), &plans, Arc::clone(&setup.feedback)),
+            );
 
         let (state_sender, state) = watch::channel(RTCPeerConnectionState::New);
         let (gathered_sender, gathered) = watch::channel(false);
@@ -245,6 +248,7 @@ impl Peer {
             clock: setup.clock,
             state,
             gathered,
+            congestion,
             estimate,
             feedback: setup.feedback,
         };
@@ -481,10 +485,15 @@ fn media_engine(is_simulcast: bool) -> Result<MediaEngine> {
     engine.register_codec(rtx(), RtpCodecKind::Video)?;
     engine.register_codec(opus(), RtpCodecKind::Audio)?;
     for kind in [RtpCodecKind::Video, RtpCodecKind::Audio] {
-        let extension = RTCRtpHeaderExtensionCapability {
-            uri: ABS_CAPTURE_TIME.to_owned(),
+        for uri in [ABS_CAPTURE_TIME, TRANSPORT_WIDE_NUMBER] {
+            let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+            engine.register_header_extension(extension, kind, Some(RTCRtpTransceiverDirection::Sendonly))?;
+        }
+        let feedback = RTCPFeedback {
+            typ: "transport-cc".to_owned(),
+            parameter: String::new(),
         };
-        engine.register_header_extension(extension, kind, Some(RTCRtpTransceiverDirection::Sendonly))?;
+        engine.register_feedback(feedback, kind);
     }
     for uri in [MID, RID, REPAIRED_RID].into_iter().filter(|_| is_simulcast) {
         let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };

@@ -21,6 +21,7 @@ use super::{Studio, share::shares, source::Source};
 use crate::{
     publish::{
         bandwidth::Budget,
+        congestion::Congestion,
         feedback::Feedback,
         outlet::{Outlet, SentCounters},
         peer::{Peer, PeerSetup},
@@ -160,7 +161,9 @@ impl Connection {
             outlets: Vec::new(),
             feedback: Arc::clone(&feedback),
             transport: peer.state(),
+            congestion: peer.congestion.clone(),
             estimate: estimate.clone(),
+            limit: feedback.limit(),
             budget,
             expected_loss: AtomicU8::new(0),
         };
@@ -275,7 +278,10 @@ struct Watch {
     outlets: Vec<Outlet>,
     feedback: Arc<Feedback>,
     transport: watch::Receiver<RTCPeerConnectionState>,
+    congestion: Congestion,
     estimate: watch::Receiver<f64>,
+    /// What is of use to somebody, in bits per second.
+    limit: watch::Receiver<f64>,
     budget: Budget,
     /// What the encoder of sound was told last, in percent.
     expected_loss: AtomicU8,
@@ -345,11 +351,14 @@ impl Watch {
     }
 
     fn share_out(&self) {
-        let available = self.budget.shares(*self.estimate.borrow());
+        let useful = *self.limit.borrow();
+        let available = self.budget.shares(self.estimate.borrow().min(useful));
         if let Ok(microphone) = self.studio.source(TrackSource::Microphone) {
             microphone.set_audio_bitrate(available.audio);
         }
         let (sources, wanted): (Vec<_>, Vec<_>) = pictures(&self.studio).into_iter().unzip();
+        let all = Bitrate::from_bps(wanted.iter().map(|bitrate| bitrate.bps()).sum());
+        self.congestion.set_desired(self.budget.desired(all, useful));
         for (source, share) in sources.iter().zip(shares(available.video, &wanted)) {
             source.set_target_bitrate(share);
         }

@@ -5,7 +5,6 @@
 //! ever seals with the connection's keys.
 
 mod arena;
-mod estimator;
 mod feedback;
 mod header;
 mod history;
@@ -32,8 +31,8 @@ pub(crate) use keys::{Keys, provider, take as take_keys};
 pub(crate) use stream::{StreamConfig, StreamFigures};
 
 use crate::track::Extensions;
-use estimator::{Estimator, Report};
 use feedback::{Arrivals, Feedback};
+use footlight_estimator::{Estimator, Report};
 use header::Header;
 use history::Kept;
 use pacer::Pacer;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::estimator::Probe;
+use footlight_estimator::{LEAST_PACKETS, Probe};
 
 /// Pictures are sent so many times, in halves, as fast as the line is thought to carry: a keyframe should not wait for
 /// what it would take on average, and estimates stay behind (libwebrtc's pacing factor is 2.5 as well).
@@ -14,9 +14,6 @@ const BURST: Duration = Duration::from_millis(20);
 
 /// A probe's packets are spread more evenly.
 const PROBE_BURST: Duration = Duration::from_millis(2);
-
-/// Packets of a probe at the least (draft-ietf-rmcat-gcc-02 has none; libwebrtc asks for five).
-const LEAST_PROBE_PACKETS: u32 = 5;
 
 /// A probe that is not done by then has nothing to send.
 const LONGEST_PROBE: Duration = Duration::from_millis(300);
@@ -76,7 +73,7 @@ impl Pacer {
             running.sent = running.sent.saturating_add(bytes as u32);
             running.packets += 1;
             probe = running.probe.id;
-            if running.sent >= running.probe.bytes && running.packets >= LEAST_PROBE_PACKETS {
+            if running.sent >= running.probe.bytes && running.packets >= LEAST_PACKETS {
                 self.end_probe();
                 self.probe_after = now + BETWEEN_PROBES;
             }

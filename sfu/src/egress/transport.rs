@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::estimator::Report;
 use super::feedback::Arrivals;
+use footlight_estimator::Report;
 
 /// Packets that wait to be reported: feedback comes every 250 ms at the latest, and a line of 20 Mb/s carries 600 packets in
 /// that time. Beyond it the oldest are forgotten.

@@ -58,11 +58,22 @@ const MAX_SECONDS: f64 = 0.06;
 /// Time for which a probe may occupy a line of the estimate's rate on account of jitter, in seconds.
 const MAX_QUEUE_SECONDS: f64 = 0.15;
 /// A probe has at least so many packets (libwebrtc's practice).
-pub(super) const MIN_PACKETS: u32 = 5;
-/// The bytes of a packet by which the least size is reckoned.
+pub const LEAST_PACKETS: u32 = 5;
+/// The bytes of a packet by which the least size is reckoned at first.
 const PACKET: f64 = 1_100.0;
 /// Time after a probe until the next may begin, in microseconds, so that two do not run into one.
 const GAP_US: i64 = 10_000;
+
+/// What is known of the rate at which the line is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing: the estimate rises by itself, and slowly.
+    Unknown,
+    /// The estimate is below it, and rises to it by itself.
+    Ahead,
+    /// The estimate has come to it, above which it does not rise by itself.
+    Reached,
+}
 
 /// What the decision to probe needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +82,8 @@ pub(super) struct Situation {
     pub(crate) estimate: f64,
     /// Whether the sender is application-limited.
     pub(crate) limited: bool,
-    /// Whether the estimate has come to the rate of the line at its last overuse, above which it does not rise by itself.
-    pub(crate) stalled: bool,
+    /// What is known of where the line ends.
+    pub(crate) end: End,
     /// Whether the path shows congestion or unexplained loss.
     pub(crate) congested: bool,
     /// The jitter in microseconds.
@@ -99,6 +110,8 @@ pub(super) struct Prober {
     carried: f64,
     regretted: f64,
     last_bytes: f64,
+    /// Of the packets that probes are made of, in bytes.
+    filling: f64,
 }
 
 impl Prober {
@@ -121,7 +134,18 @@ impl Prober {
             carried: 0.0,
             regretted: 0.0,
             last_bytes: 0.0,
+            filling: PACKET,
         }
+    }
+
+    /// Leaves out the probes that a sender begins with.
+    pub(crate) fn skip_first(&mut self) {
+        self.begun = FIRST.len();
+    }
+
+    /// Sets the size of the packets that probes are made of, in bytes.
+    pub(crate) fn set_filling(&mut self, bytes: f64) {
+        self.filling = bytes;
     }
 
     /// Sets what would be sent if the line carried it, in bit/s.
@@ -184,7 +208,8 @@ impl Prober {
             return Some(before.max(situation.estimate));
         }
         let is_due = |intervals: i64| now >= self.last_at + self.interval * intervals;
-        let is_wanted = situation.limited && is_due(1) || situation.stalled && is_due(STALLED);
+        let is_wanted = (situation.limited || situation.end == End::Unknown) && is_due(1)
+            || situation.end == End::Reached && is_due(STALLED);
         is_wanted.then_some(FACTOR * situation.estimate)
     }
 
@@ -192,7 +217,7 @@ impl Prober {
     fn begin(&mut self, rate: f64, now: i64, situation: Situation) -> Probe {
         let bearable = (MAX_QUEUE_SECONDS * situation.estimate / rate.max(1.0)).clamp(SECONDS, MAX_SECONDS);
         let seconds = (JITTERS * situation.jitter / 1e6).clamp(SECONDS, bearable);
-        let bytes = (rate * seconds / 8.0).max(f64::from(MIN_PACKETS) * PACKET);
+        let bytes = (rate * seconds / 8.0).max(f64::from(LEAST_PACKETS) * self.filling);
         let id = self.next_id;
         self.next_id = id.checked_add(1).unwrap_or(1);
         self.last_at = now;

@@ -1,6 +1,8 @@
 //! The delay-based rate control: additive or multiplicative increase, multiplicative decrease
 //! (draft-ietf-rmcat-gcc-02, section 5.5).
 
+use super::probe::End;
+
 /// What is left of the line's rate after overuse, to drain the queue (gcc-02: `beta`).
 const BETA: f64 = 0.85;
 /// The same where the sender is on the mean below the line's rate, so that the queue drains by itself.
@@ -102,10 +104,13 @@ impl Aimd {
         self.estimate > before
     }
 
-    /// Whether the increase has come to its end: only a probe can tell that there is more.
-    pub(crate) fn is_at_capacity(&self) -> bool {
-        let link = self.link.as_ref();
-        link.is_some_and(|link| self.estimate >= link.mean * 1e3)
+    /// Where the increase comes to its end: there only a probe can tell that there is more.
+    pub(crate) fn end(&self) -> End {
+        match &self.link {
+            None => End::Unknown,
+            Some(link) if self.estimate >= link.mean * 1e3 => End::Reached,
+            Some(_) => End::Ahead,
+        }
     }
 
     /// Forgets the link capacity when an acknowledged or probed rate in kb/s goes beyond it.

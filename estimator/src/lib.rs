@@ -22,6 +22,7 @@ use acked::Acked;
 use arrival::InterArrival;
 use cluster::{Clusters, Outcome};
 use loss::{LossControl, Verdict};
+pub use probe::LEAST_PACKETS;
 use probe::{Prober, Situation};
 use queue::Queue;
 use rate::Aimd;
@@ -65,31 +66,31 @@ const ROUND_TRIPS_US: (i64, i64) = (1_000, 2_000_000);
 /// One sent packet that the receiver's transport-wide feedback
 /// (draft-holmer-rmcat-transport-wide-cc-extensions-01) spoke of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
+pub struct Report {
     /// When it was sent.
-    pub(crate) sent_at: Instant,
+    pub sent_at: Instant,
     /// Its size on the wire.
-    pub(crate) bytes: u32,
+    pub bytes: u32,
     /// The receiver's clock since an arbitrary epoch, unwrapped; none: lost.
-    pub(crate) arrived_at: Option<Duration>,
+    pub arrived_at: Option<Duration>,
     /// The probe it is part of.
-    pub(crate) probe: Option<u16>,
+    pub probe: Option<u16>,
 }
 
 /// A probe cluster to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Probe {
+pub struct Probe {
     /// To mark the reports of its packets with.
-    pub(crate) id: u16,
+    pub id: u16,
     /// Bits per second.
-    pub(crate) rate: u64,
-    /// At least so many bytes, and at least 5 packets.
-    pub(crate) bytes: u32,
+    pub rate: u64,
+    /// At least so many bytes, and at least [`LEAST_PACKETS`].
+    pub bytes: u32,
 }
 
 /// Estimates what the path to one receiver carries.
 #[derive(Debug)]
-pub(crate) struct Estimator {
+pub struct Estimator {
     origin: Instant,
     now: i64,
     round_trip: i64,
@@ -113,7 +114,7 @@ pub(crate) struct Estimator {
 
 impl Estimator {
     /// Begins with an assumption in bit/s.
-    pub(crate) fn new(start: u64, now: Instant) -> Self {
+    pub fn new(start: u64, now: Instant) -> Self {
         let start = (start as f64).clamp(MIN_RATE, MAX_RATE);
         Self {
             origin: now,
@@ -137,8 +138,15 @@ impl Estimator {
         }
     }
 
+    /// Begins with a rate in bit/s that there is reason to believe, so that probes for more are no more urgent than later on.
+    pub fn believing(start: u64, now: Instant) -> Self {
+        let mut estimator = Self::new(start, now);
+        estimator.prober.skip_first();
+        estimator
+    }
+
     /// Takes the reports of one feedback in order of sending; `round_trip` is the smallest seen in it.
-    pub(crate) fn on_feedback(&mut self, reports: &[Report], round_trip: Option<Duration>, now: Instant) {
+    pub fn on_feedback(&mut self, reports: &[Report], round_trip: Option<Duration>, now: Instant) {
         let now = self.advance(now);
         if let Some(round_trip) = round_trip {
             self.on_round_trip(micros(round_trip));
@@ -159,31 +167,36 @@ impl Estimator {
     }
 
     /// Takes what was put on the wire, all packets, for knowing whether the sender is application-limited.
-    pub(crate) fn on_sent(&mut self, bytes: u32, now: Instant) {
+    pub fn on_sent(&mut self, bytes: u32, now: Instant) {
         let now = self.advance(now);
         self.sender.on_sent(bytes.min(MAX_BYTES), now);
     }
 
     /// The estimate in bit/s: the smaller of the delay-based and the loss-based.
-    pub(crate) fn estimate(&self) -> u64 {
+    pub fn estimate(&self) -> u64 {
         self.rate() as u64
     }
 
     /// Sets what would be sent if the line carried it, in bit/s; probes go up to twice that, and there are none where
     /// the estimate carries it comfortably.
-    pub(crate) fn set_desired(&mut self, desired: u64) {
+    pub fn set_desired(&mut self, desired: u64) {
         self.prober.set_desired((desired as f64).min(MAX_RATE));
     }
 
+    /// Sets the size on the wire, in bytes, of the packets that probes are made of; 1,100 at first. A probe has five at the least.
+    pub fn set_filling(&mut self, bytes: u32) {
+        self.prober.set_filling(f64::from(bytes.clamp(1, MAX_BYTES)));
+    }
+
     /// A probe to start now, if any.
-    pub(crate) fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
         let now = self.advance(now);
         let estimate = self.rate();
         let calm = self.decreased_at.is_none_or(|at| now - at >= CALM_US);
         let situation = Situation {
             estimate,
             limited: self.sender.is_limited(estimate, now),
-            stalled: self.aimd.is_at_capacity(),
+            end: self.aimd.end(),
             congested: !calm || self.is_loaded(estimate, now),
             jitter: self.queue.jitter(),
         };
@@ -192,25 +205,25 @@ impl Estimator {
         Some(probe)
     }
 
-    /// When `poll_probe` may have something, for a timer.
-    pub(crate) fn next_probe_at(&self) -> Option<Instant> {
+    /// When `poll_probe` may have something, for a timer: later than its last call.
+    pub fn next_probe_at(&self) -> Option<Instant> {
         let at = self.prober.next_at(self.rate())?;
         self.origin.checked_add(Duration::from_micros(at.max(0) as u64))
     }
 
     /// Whether the estimate fell so lately that what was sent too much may still be on its way.
-    pub(crate) fn fell_lately(&self) -> bool {
+    pub fn fell_lately(&self) -> bool {
         self.is_recent(CALM_US, self.now)
     }
 
     /// Whether the estimate is more than the first assumption.
-    pub(crate) fn is_measured(&self) -> bool {
+    pub fn is_measured(&self) -> bool {
         self.measured
     }
 
     /// Whether the path was ever seen to carry no more than it was given. Until then the estimate is a lower bound: that much
     /// was tried.
-    pub(crate) fn was_limit(&self) -> bool {
+    pub fn was_limit(&self) -> bool {
         self.was_limit
     }
 

@@ -1,7 +1,7 @@
 //! What a probe cluster reached (the practice of libwebrtc's `ProbeBitrateEstimator`).
 
 use super::Probe;
-use super::probe::MIN_PACKETS;
+use super::probe::LEAST_PACKETS;
 
 /// Probes remembered until their packets are reported.
 const REMEMBERED: usize = 4;
@@ -16,7 +16,7 @@ const MIN_INTERVAL_US: i64 = 1_000;
 /// A cluster is judged with less than all its packets after so long, in microseconds.
 const PATIENCE_US: i64 = 1_000_000;
 /// Packets of a cluster that must have arrived, so that the rates mean something.
-const MIN_ARRIVED: u32 = MIN_PACKETS - 1;
+const MIN_ARRIVED: u32 = LEAST_PACKETS - 1;
 
 /// The result of a probe, rates in bit/s.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +86,7 @@ impl Cluster {
 
     /// Whether all packets were reported.
     fn is_complete(&self) -> bool {
-        self.probe_bytes >= u64::from(self.probe.bytes) && self.packets >= MIN_PACKETS
+        self.probe_bytes >= u64::from(self.probe.bytes) && self.packets >= LEAST_PACKETS
     }
 
     /// The rates that were reached; `inherent` is the share lost at any rate.
