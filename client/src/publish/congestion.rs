@@ -1,7 +1,7 @@
 //! What the path to the server carries: our estimator, fed by what webrtc-rs knows of sent packets and of feedback.
 //!
-//! webrtc-rs' own estimator rises by 8 % a second at the most, so that a path that was narrow for a moment is not made use of for half
-//! a minute; this one asks with probes ([`Probes`](super::probes::Probes) sends them).
+//! webrtc-rs' own estimator rises by some percent a second and never asks, and takes all loss for congestion; this one asks with probes
+//! ([`Probes`](super::probes::Probes) sends them), and tells loss that has nothing to do with the rate from other loss.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,7 @@ use tokio::sync::watch;
 
 use crate::publish::bandwidth::BELOW_RTP;
 
-/// Probes of which it is remembered when they left. One is answered within two seconds or never, and between two there is half a
-/// second at the least.
+/// Probes of which it is remembered when they left. The next begins once one is answered, or after 1.5 seconds.
 const REMEMBERED: usize = 8;
 
 /// Of the time of a slow path, probes that find nothing take no more than one of so many parts: sound waits behind each.

@@ -82,7 +82,8 @@ pub(super) struct Probes {
     congestion: Congestion,
     /// By the SSRC of what they repair (RFC 4588 §4).
     repair: HashMap<u32, Repair>,
-    /// The next sequence number of each stream of retransmissions, by its SSRC: what answers a question and what fills have one line.
+    /// The next sequence number of each stream of retransmissions, by its SSRC: what answers a question and what fills have one line. Kept
+    /// for good, as what is left of a stream in the pacer leaves after its end: no number may be sealed twice (RFC 7714 §8.1).
     numbers: HashMap<u32, u16>,
     /// What was sent of pictures, with how many packets had been by then.
     recent: VecDeque<(u64, rtc::rtp::Packet)>,
@@ -112,6 +113,7 @@ impl Probes {
     pub(super) fn bind(&mut self, info: &StreamInfo) {
         if let (Some(ssrc), Some(payload_type)) = (info.ssrc_rtx, info.payload_type_rtx) {
             self.repair.insert(info.ssrc, Repair { ssrc, payload_type });
+            self.numbers.entry(ssrc).or_insert_with(rand::random);
         }
     }
 
@@ -127,8 +129,7 @@ impl Probes {
             return;
         };
         let ssrc = rtp.header.ssrc;
-        if is_again && self.repair.values().any(|repair| repair.ssrc == ssrc) {
-            let number = self.numbers.entry(ssrc).or_insert_with(rand::random);
+        if is_again && let Some(number) = self.numbers.get_mut(&ssrc) {
             rtp.header.sequence_number = *number;
             *number = number.wrapping_add(1);
         }

@@ -324,6 +324,33 @@ fn a_probe_is_made_of_what_was_sent_and_numbered_in_one_line() {
 }
 
 #[test]
+fn what_is_left_of_a_stream_after_its_end_is_numbered_in_the_same_line() {
+    let mut world = World::new(6_000_000, 30, Bitrate::from_kbps(4_000));
+    world.zeal = 0.6;
+    world.run(10.0, |_| false);
+    let last = *world.again.last().expect("there was a probe");
+    world.gate.unbind_local_stream(&StreamInfo {
+        ssrc: PICTURE,
+        ssrc_rtx: Some(AGAIN),
+        ..Default::default()
+    });
+    let mut packet = rtc::rtp::Packet::default();
+    packet.header.ssrc = AGAIN;
+    packet.payload = vec![0; 100].into();
+    world
+        .gate
+        .handle_write(TaggedPacket {
+            now: world.now,
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(Packet::Rtp(packet)).with(Attribute::Retransmission),
+        })
+        .expect("is taken");
+    world.gate.handle_timeout(world.now).expect("works");
+    world.carry();
+    assert_eq!(world.again.last(), Some(&last.wrapping_add(1)));
+}
+
+#[test]
 fn what_nobody_wants_is_not_asked_for() {
     let mut world = World::new(6_000_000, 30, Bitrate::from_kbps(4_000));
     world.zeal = 0.3;
