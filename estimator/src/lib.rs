@@ -138,10 +138,12 @@ impl Estimator {
         }
     }
 
-    /// Begins with a rate in bit/s that there is reason to believe, so that probes for more are no more urgent than later on.
-    pub fn believing(start: u64, now: Instant) -> Self {
+    /// For an encoder that follows the estimate, and begins with a rate in bit/s that there is reason to believe: probes for more are
+    /// no more urgent than later on, and come every five seconds, full as the line may be. The caller leaves those out that are too
+    /// much for a slow one.
+    pub fn for_encoder(start: u64, now: Instant) -> Self {
         let mut estimator = Self::new(start, now);
-        estimator.prober.skip_first();
+        estimator.prober.for_encoder();
         estimator
     }
 

@@ -19,7 +19,8 @@ const INTERVAL_US: i64 = 5_000_000;
 const MAX_INTERVAL_US: i64 = 10_000_000;
 /// Time between probes where there is no urgency, in intervals.
 const CALM: i64 = 4;
-/// The same where the sender fills what is known of the line, in intervals: a probe is felt there.
+/// The same where the sender fills what is known of the line, in intervals: a probe is felt there, and a layer that it brings may
+/// be too much.
 const STALLED: i64 = 2;
 /// A fall so soon after a raise says that the raise was wrong, in microseconds.
 const REGRET_US: i64 = 10_000_000;
@@ -110,6 +111,8 @@ pub(super) struct Prober {
     carried: f64,
     regretted: f64,
     last_bytes: f64,
+    /// Whether the sender takes any rate, and has no layers of which one too many is too much.
+    follows: bool,
     /// Of the packets that probes are made of, in bytes.
     filling: f64,
 }
@@ -134,13 +137,15 @@ impl Prober {
             carried: 0.0,
             regretted: 0.0,
             last_bytes: 0.0,
+            follows: false,
             filling: PACKET,
         }
     }
 
-    /// Leaves out the probes that a sender begins with.
-    pub(crate) fn skip_first(&mut self) {
+    /// For an encoder that begins with a rate that there is reason to believe, and follows the estimate.
+    pub(crate) fn for_encoder(&mut self) {
         self.begun = FIRST.len();
+        self.follows = true;
     }
 
     /// Sets the size of the packets that probes are made of, in bytes.
@@ -164,7 +169,7 @@ impl Prober {
         let recovery = self.recovery.map(|(_, at)| at + RECOVERY_US);
         let further = self.further.map(|_| self.busy_until);
         let calm = if estimate >= CARRIES * self.desired { CALM } else { 1 };
-        let regular = self.last_at + self.interval * calm;
+        let regular = self.last_at + self.interval() * calm;
         let repeat = self.unanswered.map(|(_, at)| at + PATIENCE_US);
         let at = [recovery, further, repeat]
             .into_iter()
@@ -184,6 +189,12 @@ impl Prober {
             return None;
         };
         Some(self.begin(rate.min(DESIRED_FACTOR * self.desired), now, situation))
+    }
+
+    /// Time between probes, in microseconds. For an encoder a rate that was too much is no reason to wait longer: it takes what it can
+    /// get at once, and gives it back as soon.
+    fn interval(&self) -> i64 {
+        if self.follows { INTERVAL_US } else { self.interval }
     }
 
     /// The rate of the probe that is due, taking it off the list.
@@ -207,10 +218,13 @@ impl Prober {
             self.recovery = None;
             return Some(before.max(situation.estimate));
         }
-        let is_due = |intervals: i64| now >= self.last_at + self.interval * intervals;
-        let is_wanted = (situation.limited || situation.end == End::Unknown) && is_due(1)
-            || situation.end == End::Reached && is_due(STALLED);
-        is_wanted.then_some(FACTOR * situation.estimate)
+        let is_felt = !situation.limited && !self.follows;
+        let interval = match situation.end {
+            End::Ahead if is_felt => return None,
+            End::Reached if is_felt => self.interval * STALLED,
+            _ => self.interval(),
+        };
+        (now >= self.last_at + interval).then_some(FACTOR * situation.estimate)
     }
 
     /// Makes the probe.
@@ -282,9 +296,9 @@ impl Prober {
         }
     }
 
-    /// Whether a raise proved too much lately.
+    /// Whether a raise proved too much lately, or is followed at once and leaves no time for what it queues to drain.
     pub(crate) fn is_wary(&self) -> bool {
-        self.interval > INTERVAL_US
+        self.interval > INTERVAL_US || self.follows
     }
 
     /// Returns to the usual interval once a raise has proven right.

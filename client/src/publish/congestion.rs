@@ -21,7 +21,7 @@ use crate::publish::bandwidth::BELOW_RTP;
 const REMEMBERED: usize = 8;
 
 /// Of the time of a slow path, probes that find nothing take no more than one of so many parts: sound waits behind each.
-const PART: u32 = 100;
+const PART: u32 = 50;
 
 /// When the packets of a probe left.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ impl Congestion {
     /// Begins with an assumption in bits per second.
     pub(super) fn new(start: f64, now: Instant) -> Self {
         Self(Arc::new(Mutex::new(State {
-            estimator: Estimator::believing(start as u64, now),
+            estimator: Estimator::for_encoder(start as u64, now),
             spans: VecDeque::with_capacity(REMEMBERED),
             filling: 0,
             probed: None,

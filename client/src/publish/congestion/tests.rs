@@ -153,15 +153,6 @@ impl World {
             let size = rtp.marshal_size() + 8;
             let takes = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / self.line);
             let begins = self.free_at.max(self.now);
-            if rtp.header.ssrc == AGAIN && std::env::var("TRACE").is_ok() {
-                println!(
-                    "{:.3} again {} est {:.0} q {:?}",
-                    (self.now - self.start).as_secs_f64(),
-                    size,
-                    self.told,
-                    begins - self.now
-                );
-            }
             let has_room = begins - self.now <= takes(LEAST_QUEUE).max(QUEUE);
             self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let is_lost = (self.chance >> 33) % 1_000 < self.lost;
@@ -255,14 +246,14 @@ impl World {
 /// Kilobits and milliseconds that a line is narrow with, of 6 Mb/s before and after; how long the way up takes at the most, in seconds;
 /// and how much of the sound arrives in time meanwhile.
 const NARROW: [(u64, u64, f64, f64); 8] = [
-    (60, 20, 25.0, 0.4),
-    (80, 20, 25.0, 0.6),
-    (100, 10, 25.0, 0.6),
-    (130, 30, 25.0, 0.8),
-    (300, 10, 25.0, 0.95),
-    (300, 100, 25.0, 0.95),
-    (1_000, 30, 25.0, 0.95),
-    (1_000, 200, 25.0, 0.95),
+    (60, 20, 10.0, 0.4),
+    (80, 20, 10.0, 0.6),
+    (100, 10, 10.0, 0.6),
+    (130, 30, 10.0, 0.8),
+    (300, 10, 10.0, 0.95),
+    (300, 100, 10.0, 0.95),
+    (1_000, 30, 10.0, 0.95),
+    (1_000, 200, 10.0, 0.95),
 ];
 
 #[test]
