@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
     let setup = SubscribeSetup {
         host: url.host_str().unwrap_or_default().to_owned(),
         wanted: Wanted { audio: 1, video: 1 },
-        vp8: false,
+        encoded: Vec::new(),
         output,
         clock,
     };

@@ -9,13 +9,21 @@ import { PEOPLE, arrive, endStream, goLive, withoutCodec } from '../fixtures/roo
 import { picturesOnAir, startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 
+/** Who sends what; each without what is sent before it. */
+const SENT = /** @type {const} */ ([
+  { name: 'Ann', codec: 'H264' },
+  { name: 'Bea', codec: 'VP8' },
+  { name: 'Cem', codec: 'VP9' },
+  { name: 'Ann', codec: 'AV1' },
+]);
+
 /** Pictures, of ten a second, that show that they run. */
 const ENOUGH = 30;
 
 /** Keyframes among them: one because a line got better, but not one after another. */
 const MOST_KEYFRAMES = 2;
 
-test('what Chromium sends untouched, and what only sends VP8, is seen and heard in the app', async (t) => {
+test('what Chromium sends is seen and heard in the app, untouched and in each other codec', async (t) => {
   const server = await startServer(t);
   const [home, display] = [await makeHome(t), await startDisplay(t)];
   const speaker = await startLoudspeaker(t, home);
@@ -26,10 +34,10 @@ test('what Chromium sends untouched, and what only sends VP8, is seen and heard 
   await app.says('The stage is dark');
   const browser = await launchChromium(t);
 
-  for (const { name, codec } of /** @type {const} */ ([{ name: 'Ann', codec: 'H264' }, { name: 'Bea', codec: 'VP8' }])) {
+  for (const [place, { name, codec }] of SENT.entries()) {
     await t.test(`${name}, in ${codec}`, async (t) => {
       const page = await arrive(t, browser, name);
-      if (codec === 'VP8') await withoutCodec(page, 'video/H264');
+      for (const { codec } of SENT.slice(0, place)) await withoutCodec(page, `video/${codec}`);
       const session = await goLive(page, server.url, { name, title: `${name}’s evening` });
       assert.deepEqual(await picturesOnAir(server.url, session), [codec]);
       await app.click(`a[href="/watch/${session}"]`);

@@ -35,12 +35,13 @@ pub(crate) const BUNDLE: &[&str] = &["dpkg", "squashfs-tools"];
 /// What the tests of the crates need besides: a display for screen capture.
 pub(crate) const CRATE_TESTS: &[&str] = &["xvfb"];
 
-/// What the end-to-end tests drive: browsers, the app's window among others on a desktop, a sound server, and a virtual machine
-/// with a camera in it.
+/// What the end-to-end tests drive: browsers, the app's window among others on a desktop and what decodes VP9 and AV1 in it, a sound
+/// server, and a virtual machine with a camera in it.
 pub(crate) const END_TO_END: &[&str] = &[
     "chromium",
     "firefox-esr",
     "webkit2gtk-driver",
+    "gstreamer1.0-plugins-bad",
     "xvfb",
     "libayatana-appindicator3-1",
     "jwm",

@@ -3,6 +3,7 @@ import type { Wanted } from '../media/engine';
 import type { MediaSample } from '../media/sample';
 import type { MediaKind, TrackSource } from '../protocol/bindings';
 import { call } from './commands';
+import type { PageCodec } from './slot-decoder';
 
 /** A camera, a microphone, a screen or a loudspeaker. */
 export interface CaptureDevice {
@@ -131,11 +132,11 @@ export const mediaCommands = {
   publishAccept: (connection: number, sdp: string) => call('publish_accept', { connection, sdp }),
   publishCandidate: (connection: number, candidate: string) => call('publish_candidate', { connection, candidate }),
   publishClose: (connection: number) => call('publish_close', { connection }),
-  /** `vp8`: whether the page decodes that. */
-  subscribe: (wanted: Wanted, vp8: boolean, heard: (state: PublishConnectionState) => void) =>
+  /** `encoded`: what the page decodes. */
+  subscribe: (wanted: Wanted, encoded: readonly PageCodec[], heard: (state: PublishConnectionState) => void) =>
     call<SlotsOffer & { readonly subscription: number }>('subscribe', {
       wanted,
-      vp8,
+      encoded,
       states: new Channel<PublishConnectionState>(heard),
     }),
   subscribeAgain: (subscription: number, wanted: Wanted) =>

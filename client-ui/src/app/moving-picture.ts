@@ -1,7 +1,7 @@
 import { DRAWN } from '../media/picture';
 import { writeColours } from './i420';
 import { type PictureMessage, pictureIn } from './picture-message';
-import { Vp8Decoder } from './vp8-decoder';
+import { SlotDecoder, isEncoded } from './slot-decoder';
 
 /** The answer to a picture that could not be decoded, as `src-tauri/src/media/feeds.rs` reads it. */
 const LOST = 'keyframe';
@@ -17,7 +17,7 @@ export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
   let owed = false;
-  const decoder = new Vp8Decoder({
+  const decoder = new SlotDecoder({
     picture: (frame, turns) => surface.drawFrame(frame, turns),
     changed: () => answer(),
   });
@@ -31,10 +31,10 @@ export function drawPictures(canvas: HTMLCanvasElement, url: string): () => void
   socket.onmessage = ({ data }: MessageEvent<unknown>) => {
     const picture = data instanceof ArrayBuffer ? pictureIn(data) : null;
     owed = true;
-    if (picture?.kind === 'i420') {
-      surface.drawPlanes(picture);
-    } else if (picture !== null) {
+    if (picture !== null && isEncoded(picture)) {
       decoder.decode(picture);
+    } else if (picture !== null) {
+      surface.drawPlanes(picture);
     }
     answer();
   };

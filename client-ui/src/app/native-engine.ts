@@ -3,9 +3,9 @@ import type { MediaSample } from '../media/sample';
 import { type MediaCommands, type NativeSlot, mediaCommands } from './media-commands';
 import { drawPictures } from './moving-picture';
 import { NativeOutputs } from './native-outputs';
-import { decodesVp8 } from './vp8-decoder';
+import { type PageCodec, decodedCodecs } from './slot-decoder';
 
-/** Receives, decodes H.264 and plays in the app; the page decodes VP8, where the web view can, and draws. */
+/** Receives, decodes H.264 and plays in the app; the page decodes what else the web view can, and draws. */
 export class NativeEngine implements MediaEngine {
   readonly surface = 'canvas';
   readonly outputs: NativeOutputs;
@@ -13,15 +13,15 @@ export class NativeEngine implements MediaEngine {
   readonly #commands: MediaCommands;
   readonly #open = new Set<NativeSubscription>();
   #volume = 1;
-  /** Whether the web view decodes VP8. */
-  readonly #vp8: Promise<boolean>;
+  /** What the web view decodes. */
+  readonly #decoded: Promise<readonly PageCodec[]>;
   #codecs: readonly string[] = ['H264'];
 
-  constructor(commands: MediaCommands = mediaCommands, vp8: Promise<boolean> = decodesVp8()) {
+  constructor(commands: MediaCommands = mediaCommands, decoded: Promise<readonly PageCodec[]> = decodedCodecs()) {
     this.#commands = commands;
     this.outputs = new NativeOutputs(commands);
-    this.#vp8 = vp8;
-    void vp8.then((does) => (this.#codecs = does ? ['H264', 'VP8'] : ['H264']));
+    this.#decoded = decoded;
+    void decoded.then((codecs) => (this.#codecs = ['H264', ...codecs]));
   }
 
   videoCodecs(): readonly string[] {
@@ -34,7 +34,7 @@ export class NativeEngine implements MediaEngine {
   }
 
   subscribe(wanted: Wanted, events: SubscriptionEvents): Subscription {
-    const subscription = new NativeSubscription(this.#commands, this.#vp8, wanted, events, this.#volume, () =>
+    const subscription = new NativeSubscription(this.#commands, this.#decoded, wanted, events, this.#volume, () =>
       this.#open.delete(subscription),
     );
     this.#open.add(subscription);
@@ -61,7 +61,7 @@ class NativeSubscription implements Subscription {
 
   constructor(
     commands: MediaCommands,
-    vp8: Promise<boolean>,
+    decoded: Promise<readonly PageCodec[]>,
     wanted: Wanted,
     events: SubscriptionEvents,
     volume: number,
@@ -75,7 +75,7 @@ class NativeSubscription implements Subscription {
         events.transport(state);
       }
     };
-    const made = vp8.then((does) => commands.subscribe(wanted, does, heard));
+    const made = decoded.then((codecs) => commands.subscribe(wanted, codecs, heard));
     this.#id = made.then(({ subscription }) => subscription);
     this.offer = made.then(({ sdp, slots }) => {
       this.#slots = slots;

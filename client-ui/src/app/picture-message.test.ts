@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { pictureIn } from './picture-message';
 
-function message(kind: number, width: number, height: number, content: number): ArrayBuffer {
+function message(kind: number, width: number, height: number, content: number, keyframe = 0): ArrayBuffer {
   const buffer = new ArrayBuffer(20 + content);
   const view = new DataView(buffer);
   view.setUint8(0, kind);
   view.setUint8(1, 3);
   view.setUint8(2, 1);
+  view.setUint8(3, keyframe);
   view.setUint32(4, width, true);
   view.setUint32(8, height, true);
   view.setBigUint64(12, 1_500_000n, true);
@@ -22,11 +23,12 @@ describe('a picture of the app', () => {
   });
 
   it.each([
-    [1, 'delta'],
-    [2, 'key'],
-  ])('is a frame of any length where its kind is %i', (kind, name) => {
-    const picture = pictureIn(message(kind, 0, 0, 7));
-    expect(picture).toMatchObject({ kind: name, width: 0 });
+    [1, 0, { kind: 'vp8', keyframe: false }],
+    [2, 1, { kind: 'vp9', keyframe: true }],
+    [3, 1, { kind: 'av1', keyframe: true }],
+  ])('is a frame of any length where its kind is %i', (kind, keyframe, expected) => {
+    const picture = pictureIn(message(kind, 0, 0, 7, keyframe));
+    expect(picture).toMatchObject({ ...expected, width: 0 });
     expect(picture?.content).toHaveLength(7);
   });
 
@@ -36,7 +38,7 @@ describe('a picture of the app', () => {
     ['with more than its planes', message(0, 4, 2, 13)],
     ['of an odd width', message(0, 3, 2, 9)],
     ['of no size', message(0, 0, 0, 0)],
-    ['of a kind that is not known', message(3, 0, 0, 7)],
+    ['of a kind that is not known', message(4, 0, 0, 7)],
   ])('is refused where a message is %s', (_, buffer) => {
     expect(pictureIn(buffer)).toBeNull();
   });

@@ -2,12 +2,13 @@
 const HEADER_BYTES = 20;
 
 /** What follows the header: planes, or a frame that is decoded here. */
-const KINDS = ['i420', 'delta', 'key'] as const;
+const KINDS = ['i420', 'vp8', 'vp9', 'av1'] as const;
 
 /** A picture of the app's. */
 export interface PictureMessage {
-  /** `delta` and `key` are frames in VP8; the first refers to others. */
   readonly kind: (typeof KINDS)[number];
+  /** Whether it refers to no other. */
+  readonly keyframe: boolean;
   /** Quarter turns clockwise. */
   readonly turns: number;
   /** Whether it is to be shown, and not only to be decoded because others refer to it. */
@@ -35,6 +36,6 @@ export function pictureIn(message: ArrayBuffer): PictureMessage | null {
   if (kind === undefined || !whole) {
     return null;
   }
-  const [turns, shown] = [view.getUint8(1) % 4, view.getUint8(2) !== 0];
-  return { kind, turns, shown, width, height, timestampUs: Number(view.getBigUint64(12, true)), content };
+  const [turns, shown, keyframe] = [view.getUint8(1) % 4, view.getUint8(2) !== 0, view.getUint8(3) !== 0];
+  return { kind, keyframe, turns, shown, width, height, timestampUs: Number(view.getBigUint64(12, true)), content };
 }

@@ -19,7 +19,9 @@ use webrtc::peer_connection::{
 };
 
 use crate::clock::MediaClock;
+use crate::subscribe::encoded::EncodedCodec;
 use crate::subscribe::intake::{Intake, Streams, VIDEO_ORIENTATION};
+use crate::subscribe::picture::frames::PictureCodec;
 use crate::transport::candidates::{local_addresses, presentable, without_tcp};
 use crate::transport::codecs;
 use crate::transport::runtime::prompt_runtime;
@@ -65,8 +67,12 @@ const H264_FORMATS: [(u8, u8, &str); 7] = [
     ),
 ];
 
-/// Of VP8 and its retransmissions.
-pub(crate) const VP8_PAYLOAD_TYPES: (u8, u8) = (96, 97);
+/// Of what is not decoded here, and of its retransmissions; the numbers that Chromium gives them.
+const ENCODED_PAYLOAD_TYPES: [(EncodedCodec, u8, u8); 3] = [
+    (EncodedCodec::Vp8, 96, 97),
+    (EncodedCodec::Vp9, 98, 99),
+    (EncodedCodec::Av1, 45, 46),
+];
 
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 
@@ -139,9 +145,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// One for a server at `host`, whose packets go to `streams`. With `vp8` it offers that too.
-    pub(crate) async fn new(host: &str, clock: MediaClock, streams: Streams, vp8: bool) -> Result<Self> {
-        let mut media_engine = media_engine(vp8)?;
+    /// One for a server at `host`, whose packets go to `streams`. It offers `encoded` too.
+    pub(crate) async fn new(host: &str, clock: MediaClock, streams: Streams, encoded: &[EncodedCodec]) -> Result<Self> {
+        let mut media_engine = media_engine(encoded)?;
         let registry = configure_twcc_receiver_only(Registry::new(), &mut media_engine)?
             .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
             .with(Slot::from(INTAKE_SLOT), Intake::new(clock, streams));
@@ -236,15 +242,30 @@ impl Connection {
     }
 }
 
-fn media_engine(vp8: bool) -> Result<MediaEngine> {
+/// What is sent under a payload type, of those that are offered.
+pub(crate) fn picture_codec(payload_type: u8) -> PictureCodec {
+    let encoded = ENCODED_PAYLOAD_TYPES
+        .into_iter()
+        .find(|(_, sent, repaired)| payload_type == *sent || payload_type == *repaired);
+    encoded.map_or(PictureCodec::H264, |(codec, ..)| PictureCodec::Encoded(codec))
+}
+
+fn media_engine(encoded: &[EncodedCodec]) -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
     for (payload_type, retransmitted, format) in H264_FORMATS {
         engine.register_codec(codecs::h264(payload_type, format), RtpCodecKind::Video)?;
         engine.register_codec(codecs::rtx(retransmitted, payload_type), RtpCodecKind::Video)?;
     }
-    if vp8 {
-        let (payload_type, retransmitted) = VP8_PAYLOAD_TYPES;
-        engine.register_codec(codecs::vp8(payload_type), RtpCodecKind::Video)?;
+    for (codec, payload_type, retransmitted) in ENCODED_PAYLOAD_TYPES {
+        if !encoded.contains(&codec) {
+            continue;
+        }
+        let parameters = match codec {
+            EncodedCodec::Vp8 => codecs::vp8(payload_type),
+            EncodedCodec::Vp9 => codecs::vp9(payload_type),
+            EncodedCodec::Av1 => codecs::av1(payload_type),
+        };
+        engine.register_codec(parameters, RtpCodecKind::Video)?;
         engine.register_codec(codecs::rtx(retransmitted, payload_type), RtpCodecKind::Video)?;
     }
     engine.register_codec(codecs::opus(OPUS_PAYLOAD_TYPE), RtpCodecKind::Audio)?;

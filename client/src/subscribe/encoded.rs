@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::clock::MediaTime;
@@ -13,10 +14,39 @@ use crate::video::frame::Rotation;
 /// Pictures that may wait: half a second at 30 a second. Whoever is further behind goes on with the next keyframe.
 const MOST_WAITING: usize = 15;
 
-/// A picture in VP8.
+/// A codec that is not decoded here, named as in SDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum EncodedCodec {
+    /// RFC 6386, in RTP as of RFC 7741.
+    Vp8,
+    /// Profile 0, in RTP as of RFC 9628.
+    Vp9,
+    /// The main profile, in RTP as of the RTP Payload Format For AV1.
+    Av1,
+}
+
+impl EncodedCodec {
+    /// All of them, those first that are decoded with the least work.
+    pub const ALL: [Self; 3] = [Self::Vp8, Self::Vp9, Self::Av1];
+
+    /// Its name in SDP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
+        }
+    }
+}
+
+/// A picture as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedPicture {
-    /// A frame (RFC 6386 §9).
+    /// What it is encoded in.
+    pub codec: EncodedCodec,
+    /// As a chunk of the codec's registration with `WebCodecs`: a frame of VP8, a (super)frame of VP9, a temporal unit of AV1 in the
+    /// low-overhead format.
     pub data: Vec<u8>,
     /// Whether it can be decoded without any picture before it.
     pub keyframe: bool,
@@ -126,12 +156,23 @@ mod tests {
 
     fn picture(number: u8, keyframe: bool) -> EncodedPicture {
         EncodedPicture {
+            codec: EncodedCodec::Vp8,
             data: vec![number],
             keyframe,
             capture: MediaTime::default(),
             rotation: Rotation::None,
             shown: true,
         }
+    }
+
+    #[test]
+    fn a_codec_is_at_its_place_among_all() {
+        assert!(
+            EncodedCodec::ALL
+                .iter()
+                .enumerate()
+                .all(|(place, codec)| *codec as usize == place)
+        );
     }
 
     /// The next picture's number; none where nothing waits.

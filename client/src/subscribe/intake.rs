@@ -21,10 +21,10 @@ use rtc::shared::TransportContext;
 
 use crate::audio::decoder::samples_in;
 use crate::clock::MediaClock;
-use crate::subscribe::connection::VP8_PAYLOAD_TYPES;
+use crate::subscribe::connection::picture_codec;
 use crate::subscribe::micros::{Micros, micros};
 use crate::subscribe::nack::NackTracker;
-use crate::subscribe::picture::frames::{PictureCodec, PicturePacket};
+use crate::subscribe::picture::frames::PicturePacket;
 use crate::subscribe::picture::show::{PictureEvent, PictureFigures, PictureInlet};
 use crate::subscribe::reception::Reception;
 use crate::subscribe::sequence::Unwrapper;
@@ -253,7 +253,7 @@ impl Stream {
                     sequence,
                     timestamp,
                     marker: header.marker,
-                    codec: codec(header.payload_type),
+                    codec: picture_codec(header.payload_type),
                     arrival,
                     rotation: turned.and_then(|value| value.first().copied()).map(rotation),
                     payload,
@@ -275,16 +275,6 @@ impl Stream {
 fn tell(events: &SyncSender<SoundEvent>, event: SoundEvent) {
     if let Err(TrySendError::Full(_)) = events.try_send(event) {
         tracing::debug!("sound is decoded too slowly");
-    }
-}
-
-/// A slot keeps its SSRC, whoever is shown in it: the payload type alone tells the codec.
-fn codec(payload_type: u8) -> PictureCodec {
-    let (sent, repaired) = VP8_PAYLOAD_TYPES;
-    if payload_type == sent || payload_type == repaired {
-        PictureCodec::Vp8
-    } else {
-        PictureCodec::H264
     }
 }
 

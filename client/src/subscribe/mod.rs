@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server ─▶ connection (webrtc-rs) ─▶ intake ─┬▶ picture: frames ─▶ openh264 ─▶ when due ─▶ mailbox of each slot
-//!              ▲                        │      │                  └▶ VP8 ───▶ when due ─▶ line of each slot
+//!              ▲                        │      │                  └▶ others ▶ when due ─▶ line of each slot
 //!              ▲                        │      └▶ sound:   jitter buffer ─▶ Opus ─▶ mix ─▶ loudspeaker, reference
 //!              └── NACK, PLI, TWCC ◀────┘                        └── lip sync ──┘
 //! ```
@@ -11,8 +11,8 @@
 //! which; a slot keeps its numbering for life, whoever is shown in it. What this module knows of people is nothing: the n-th
 //! sound slot and the n-th picture slot are kept in time with each other, unless [`Subscription::pair`] says otherwise.
 //!
-//! It offers H.264 and Opus, since that is what is decoded here; and VP8 for a caller that decodes it by itself and takes
-//! [`EncodedPictures`]. Of somebody who publishes another video codec the server sends no picture, and their sound all the same.
+//! It offers H.264 and Opus, since that is what is decoded here; and VP8, VP9 and AV1 for a caller that decodes them by
+//! itself and takes [`EncodedPictures`]. Of somebody who publishes another video codec the server sends no picture, and their sound all the same.
 //!
 //! **The invariant to keep:** delay never builds up. Every queue is bounded; whoever is too slow loses pictures up to the next
 //! keyframe, or sound, and is back in time afterwards. The packet path does not wait for a decoder.
@@ -35,7 +35,7 @@ mod subscription;
 mod sync;
 
 pub use connection::TransportState;
-pub use encoded::{EncodedPicture, EncodedPictures};
+pub use encoded::{EncodedCodec, EncodedPicture, EncodedPictures};
 pub use error::SubscribeError;
 pub use sample::MediaSample;
 pub use slots::Wanted;

@@ -12,7 +12,7 @@ use crate::audio::playback::{Output, PlaybackError, SoundState};
 use crate::clock::MediaClock;
 use crate::devices::DeviceChoice;
 use crate::subscribe::connection::{Connection, TransportState};
-use crate::subscribe::encoded::EncodedPictures;
+use crate::subscribe::encoded::{EncodedCodec, EncodedPictures};
 use crate::subscribe::intake::Streams;
 use crate::subscribe::sdp::{announced, sections};
 use crate::subscribe::slots::{Slots, Wanted};
@@ -33,8 +33,8 @@ pub struct SubscribeSetup {
     pub host: String,
     /// The slots of the first offer.
     pub wanted: Wanted,
-    /// Whether the caller decodes VP8: then it is offered after H.264, and comes by [`Subscription::encoded_pictures`].
-    pub vp8: bool,
+    /// What the caller decodes: it is offered after H.264, and comes by [`Subscription::encoded_pictures`].
+    pub encoded: Vec<EncodedCodec>,
     /// Where sound goes to.
     pub output: Output,
     /// What arrivals and what is heard are stamped with.
@@ -72,7 +72,7 @@ impl Subscription {
     pub async fn offer(setup: SubscribeSetup) -> Result<(Self, String), SubscribeError> {
         setup.wanted.check()?;
         let streams = Streams::default();
-        let connection = Connection::new(&setup.host, setup.clock, streams.clone(), setup.vp8).await?;
+        let connection = Connection::new(&setup.host, setup.clock, streams.clone(), &setup.encoded).await?;
         let (sound_sender, sound) = watch::channel(SoundState::Off);
         let (counts_sender, counts) = watch::channel(SoundCounts::default());
         let master = Arc::new(Volume::default());
@@ -176,7 +176,7 @@ impl Subscription {
         Ok(Arc::clone(&lock(&self.slots).picture(mid)?.mailbox))
     }
 
-    /// The pictures of a slot that are not decoded here, each as it is due. None but where VP8 was asked for; a slot changes
+    /// The pictures of a slot that are not decoded here, each as it is due. None but in the codecs asked for; a slot changes
     /// between both ways with whoever is shown in it.
     pub fn encoded_pictures(&self, mid: &str) -> Result<Arc<EncodedPictures>, SubscribeError> {
         Ok(Arc::clone(&lock(&self.slots).picture(mid)?.encoded))

@@ -1,6 +1,8 @@
 //! The codecs of both directions, as the engine is told of them.
 
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_AV1, MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MIME_TYPE_VP9,
+};
 use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters};
 
 /// Video's RTP clock, in hertz (RFC 6184 §8.2.1).
@@ -20,6 +22,17 @@ pub(crate) fn h264(payload_type: u8, format: &str) -> RTCRtpCodecParameters {
 /// VP8 (RFC 7741 §6.1).
 pub(crate) fn vp8(payload_type: u8) -> RTCRtpCodecParameters {
     video(MIME_TYPE_VP8, payload_type, "")
+}
+
+/// VP9 of profile 0 (RFC 9628 §6).
+pub(crate) fn vp9(payload_type: u8) -> RTCRtpCodecParameters {
+    video(MIME_TYPE_VP9, payload_type, "profile-id=0")
+}
+
+/// AV1 of the main profile (RTP Payload Format For AV1 §7.2). The level is the one that browsers offer, whatever they decode: str0m
+/// takes no other.
+pub(crate) fn av1(payload_type: u8) -> RTCRtpCodecParameters {
+    video(MIME_TYPE_AV1, payload_type, "level-idx=5;profile=0;tier=0")
 }
 
 fn video(mime_type: &str, payload_type: u8, format: &str) -> RTCRtpCodecParameters {

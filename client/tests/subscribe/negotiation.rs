@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use footlight_client::audio::playback::{Output, SoundState};
 use footlight_client::clock::MediaClock;
-use footlight_client::subscribe::{SubscribeError, SubscribeSetup, Subscription, Wanted};
+use footlight_client::subscribe::{EncodedCodec, SubscribeError, SubscribeSetup, Subscription, Wanted};
 use footlight_client::video::mailbox::Delivery;
 use footlight_protocol::MediaKind;
 
@@ -26,7 +26,7 @@ fn setup(wanted: Wanted) -> SubscribeSetup {
     SubscribeSetup {
         host: "127.0.0.1".to_owned(),
         wanted,
-        vp8: false,
+        encoded: Vec::new(),
         output: Output::None,
         clock: MediaClock::start(),
     }
@@ -63,20 +63,31 @@ async fn only_what_can_be_decoded_is_offered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn vp8_is_offered_after_h264_where_the_caller_decodes_it() {
+async fn what_the_caller_decodes_is_offered_after_h264() {
     let setup = SubscribeSetup {
-        vp8: true,
+        encoded: EncodedCodec::ALL.to_vec(),
         ..setup(Wanted { audio: 0, video: 1 })
     };
     let (subscription, offer) = Subscription::offer(setup).await.expect("an offer");
-    assert_eq!(formats(&offer), ["H264/90000", "VP8/90000", "rtx/90000"]);
+    assert_eq!(
+        formats(&offer),
+        ["AV1/90000", "H264/90000", "VP8/90000", "VP9/90000", "rtx/90000"]
+    );
     let section = offer
         .lines()
         .find(|line| line.starts_with("m=video"))
         .expect("a picture");
     let place = |payload_type: &str| section.split(' ').position(|word| word == payload_type);
-    assert!(place("102").expect("H.264") < place("96").expect("VP8"), "{section}");
-    assert!(offer.contains("a=fmtp:97 apt=96"), "{offer}");
+    for (payload_type, retransmitted) in [("96", "97"), ("98", "99"), ("45", "46")] {
+        assert!(
+            place("102").expect("H.264") < place(payload_type).expect("offered"),
+            "{section}"
+        );
+        assert!(
+            offer.contains(&format!("a=fmtp:{retransmitted} apt={payload_type}")),
+            "{offer}"
+        );
+    }
     let (mid, _) = subscription.slots().remove(0);
     assert!(subscription.encoded_pictures(&mid).is_ok() && subscription.encoded_pictures("99").is_err());
     subscription.close().await;

@@ -36,7 +36,7 @@ impl Viewer {
         let setup = SubscribeSetup {
             host: "127.0.0.1".to_owned(),
             wanted: Wanted { audio: 1, video: 1 },
-            vp8: false,
+            encoded: Vec::new(),
             output: Output::None,
             clock,
         };

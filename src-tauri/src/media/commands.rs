@@ -10,7 +10,7 @@ use footlight_client::record::RecordingState;
 use footlight_client::studio::{
     ConnectionState, ConnectionStats, Offer, SourceConfig, SourceStats, StudioError, StudioStats,
 };
-use footlight_client::subscribe::{MediaSample, SubscribeSetup, Subscription, TransportState, Wanted};
+use footlight_client::subscribe::{EncodedCodec, MediaSample, SubscribeSetup, Subscription, TransportState, Wanted};
 use footlight_client::units::{Bitrate, Resolution};
 use footlight_protocol::{MediaKind, TrackSource};
 use serde::{Deserialize, Serialize};
@@ -249,7 +249,7 @@ pub(crate) async fn publish_close(state: State<'_, AppState>, connection: Publis
 pub(crate) async fn subscribe(
     state: State<'_, AppState>,
     wanted: Wanted,
-    vp8: bool,
+    encoded: Vec<EncodedCodec>,
     states: Channel<TransportState>,
 ) -> Result<SubscriptionOffer, Failure> {
     let host = state.connection()?.address().host().to_owned();
@@ -257,7 +257,7 @@ pub(crate) async fn subscribe(
     let (subscription, sdp) = Subscription::offer(SubscribeSetup {
         host,
         wanted,
-        vp8,
+        encoded,
         output: Output::Device(output.clone()),
         clock: MediaClock::start(),
     })

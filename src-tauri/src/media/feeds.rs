@@ -4,8 +4,9 @@
 //! some browser on this machine is turned away by its origin (RFC 6455 §10.2).
 //!
 //! A binary message is one picture: a header of 20 bytes and what [`Kind`] says. The header has the kind, the quarter turns by which
-//! it is to be turned clockwise, whether it is to be shown at all, and an unused byte; width and height in pixels as `u32`, which are 0
-//! where the picture itself tells them; and the time of capture in microseconds as `u64`, little-endian.
+//! it is to be turned clockwise, whether it is to be shown at all, and whether it can be decoded without any before it; width and
+//! height in pixels as `u32`, which are 0 where the picture itself tells them; and the time of capture in microseconds as `u64`,
+//! little-endian.
 //!
 //! For each the page answers with an empty text message once it has drawn it or is ready for the next; until then no other one is
 //! sent, so that a slow page sees fewer pictures and never older ones. Where it could not decode one, it answers [`LOST`].
@@ -19,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footlight_client::clock::MediaTime;
 use footlight_client::pipeline::Preview;
-use footlight_client::subscribe::{EncodedPicture, EncodedPictures};
+use footlight_client::subscribe::{EncodedCodec, EncodedPicture, EncodedPictures};
 use footlight_client::units::Resolution;
 use footlight_client::video::frame::{Frame, Rotation};
 use footlight_client::video::mailbox::Mailbox;
@@ -44,7 +45,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A page answers with nothing; whatever is larger is not from ours.
 const MAX_MESSAGE: usize = 128;
 
-/// Kind, turns and whether it is shown; width, height and time.
+/// Kind, turns, whether it is shown and a keyframe; width, height and time.
 const HEADER: usize = 20;
 
 /// What a page answers in place of nothing: it needs a keyframe.
@@ -71,10 +72,10 @@ pub(super) enum Feed {
 enum Kind {
     /// Planes in I420, BT.601, limited range, without padding.
     I420 = 0,
-    /// A frame in VP8 that refers to others.
+    /// What [`EncodedPicture::data`] says, in each codec.
     Vp8 = 1,
-    /// One that does not.
-    Vp8Keyframe = 2,
+    Vp9 = 2,
+    Av1 = 3,
 }
 
 /// One picture for the page.
@@ -262,30 +263,31 @@ impl Picture {
         match self {
             Self::Decoded(frame) => {
                 let planes = [&frame.y[..], &frame.u, &frame.v];
-                message(Kind::I420, frame.rotation, true, frame.size(), frame.capture, &planes)
+                let header = header(Kind::I420, frame.rotation, true, true);
+                message(header, frame.size(), frame.capture, &planes)
             }
             Self::Encoded(picture) => {
-                let kind = if picture.keyframe { Kind::Vp8Keyframe } else { Kind::Vp8 };
-                let (rotation, shown) = (picture.rotation, picture.shown);
-                let untold = Resolution::new(0, 0);
-                message(kind, rotation, shown, untold, picture.capture, &[&picture.data])
+                let kind = match picture.codec {
+                    EncodedCodec::Vp8 => Kind::Vp8,
+                    EncodedCodec::Vp9 => Kind::Vp9,
+                    EncodedCodec::Av1 => Kind::Av1,
+                };
+                let header = header(kind, picture.rotation, picture.shown, picture.keyframe);
+                message(header, Resolution::new(0, 0), picture.capture, &[&picture.data])
             }
         }
     }
 }
 
-fn message(
-    kind: Kind,
-    rotation: Rotation,
-    shown: bool,
-    size: Resolution,
-    capture: MediaTime,
-    content: &[&[u8]],
-) -> Vec<u8> {
+fn header(kind: Kind, rotation: Rotation, shown: bool, keyframe: bool) -> [u8; 4] {
+    let turns = (rotation.degrees() / 90) as u8;
+    [kind as u8, turns, u8::from(shown), u8::from(keyframe)]
+}
+
+fn message(header: [u8; 4], size: Resolution, capture: MediaTime, content: &[&[u8]]) -> Vec<u8> {
     let length = content.iter().map(|part| part.len()).sum::<usize>();
     let mut out = Vec::with_capacity(HEADER + length);
-    let turns = (rotation.degrees() / 90) as u8;
-    out.extend_from_slice(&[kind as u8, turns, u8::from(shown), 0]);
+    out.extend_from_slice(&header);
     out.extend_from_slice(&size.width.to_le_bytes());
     out.extend_from_slice(&size.height.to_le_bytes());
     let micros = capture.as_duration().as_micros() as u64;
@@ -346,7 +348,7 @@ mod tests {
         let message = socket.next().await.expect("a message").expect("a whole one");
         let data = message.into_data();
         let number = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"));
-        assert_eq!(data[..4], [0, 0, 1, 0], "I420, upright, to be shown");
+        assert_eq!(data[..4], [0, 0, 1, 1], "I420, upright, to be shown");
         let (width, height) = (number(4), number(8));
         assert_eq!(data.len(), HEADER + (width * height * 3 / 2) as usize);
         let micros = u64::from_le_bytes(data[12..HEADER].try_into().expect("eight bytes"));
@@ -392,19 +394,23 @@ mod tests {
         frame.rotation = Rotation::ThreeQuarters;
         frame.capture = MediaTime::from_duration(Duration::from_micros(0x0102));
         let raw = Picture::Decoded(frame).message();
-        let header = [0, 3, 1, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
+        let header = [0, 3, 1, 1, 4, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
         assert_eq!((&raw[..HEADER], raw.len()), (&header[..], HEADER + 12));
-        let encoded = |keyframe, shown| EncodedPicture {
+        let encoded = |codec, keyframe, shown| EncodedPicture {
+            codec,
             data: vec![7, 8],
             keyframe,
             capture: MediaTime::default(),
             rotation: Rotation::Quarter,
             shown,
         };
-        let message = |keyframe, shown| Picture::Encoded(encoded(keyframe, shown)).message();
-        assert_eq!(message(true, true)[..4], [2, 1, 1, 0]);
-        assert_eq!(message(false, false)[..4], [1, 1, 0, 0]);
-        assert_eq!(message(false, true)[4..], [[0; 16].as_slice(), &[7, 8]].concat());
+        let message = |codec, keyframe, shown| Picture::Encoded(encoded(codec, keyframe, shown)).message();
+        for (codec, kind) in [(EncodedCodec::Vp8, 1), (EncodedCodec::Vp9, 2), (EncodedCodec::Av1, 3)] {
+            assert_eq!(message(codec, true, true)[..4], [kind, 1, 1, 1]);
+            assert_eq!(message(codec, false, false)[..4], [kind, 1, 0, 0]);
+        }
+        let message = message(EncodedCodec::Vp8, false, true);
+        assert_eq!(message[4..], [[0; 16].as_slice(), &[7, 8]].concat());
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{h264, vp8};
+use super::{av1, h264, vp8, vp9};
+use crate::subscribe::encoded::EncodedCodec;
 use crate::subscribe::micros::{MILLISECOND, Micros};
 use crate::units::Resolution;
 use crate::video::frame::Rotation;
@@ -29,7 +30,7 @@ pub(crate) enum PictureCodec {
     #[default]
     H264,
     /// Handed on.
-    Vp8,
+    Encoded(EncodedCodec),
 }
 
 /// A packet as it came.
@@ -53,7 +54,9 @@ impl PicturePacket {
     fn begins_keyframe(&self) -> bool {
         match self.codec {
             PictureCodec::H264 => h264::begins_keyframe(&self.payload),
-            PictureCodec::Vp8 => vp8::begins_keyframe(&self.payload),
+            PictureCodec::Encoded(EncodedCodec::Vp8) => vp8::begins_keyframe(&self.payload),
+            PictureCodec::Encoded(EncodedCodec::Vp9) => vp9::begins_keyframe(&self.payload),
+            PictureCodec::Encoded(EncodedCodec::Av1) => av1::begins_keyframe(&self.payload),
         }
     }
 }
@@ -66,7 +69,7 @@ pub(crate) struct AccessUnit {
     /// H.264 as annex B.
     pub(crate) data: Vec<u8>,
     pub(crate) keyframe: bool,
-    /// Of a keyframe in VP8; those in H.264 tell it to their decoder.
+    /// Of a keyframe that is handed on; those in H.264 tell it to their decoder.
     pub(crate) size: Option<Resolution>,
     pub(crate) rotation: Option<Rotation>,
     /// When the last of its packets came.
@@ -253,9 +256,13 @@ fn depacketized(codec: PictureCodec, frame: &[PicturePacket]) -> Option<(Vec<u8>
         PictureCodec::H264 => h264::depacketize(payloads)
             .map(|stream| (stream.data, stream.keyframe, None))
             .map_err(|error| error.to_string()),
-        PictureCodec::Vp8 => vp8::depacketize(payloads)
-            .map(|frame| (frame.data, frame.keyframe.is_some(), frame.keyframe))
-            .map_err(|error| error.to_string()),
+        PictureCodec::Encoded(codec) => match codec {
+            EncodedCodec::Vp8 => vp8::depacketize(payloads),
+            EncodedCodec::Vp9 => vp9::depacketize(payloads),
+            EncodedCodec::Av1 => av1::depacketize(payloads),
+        }
+        .map(|frame| (frame.data, frame.keyframe.is_some(), frame.keyframe))
+        .map_err(|error| error.to_string()),
     };
     depacketized
         .inspect_err(|error| tracing::debug!(%error, ?codec, "frame cannot be put together"))

@@ -1,6 +1,6 @@
 //! The thread of one video slot: puts frames together, decodes them or leaves that to another, and shows each when it is due.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::frames::{AccessUnit, FrameBuffer, PictureCodec, PicturePacket};
 use super::timing::Timing;
 use crate::clock::{MediaClock, MediaTime};
-use crate::subscribe::encoded::{EncodedPicture, EncodedPictures};
+use crate::subscribe::encoded::{EncodedCodec, EncodedPicture, EncodedPictures};
 use crate::subscribe::micros::{MILLISECOND, Micros, micros};
 use crate::subscribe::sync::Pair;
 use crate::units::Resolution;
@@ -50,8 +50,8 @@ pub(crate) struct PictureFigures {
     dropped: AtomicU64,
     width: AtomicU32,
     height: AtomicU32,
-    /// Whether the last frame was in VP8.
-    vp8: AtomicBool,
+    /// What the last frame was in: 0 for H.264, else a place in [`EncodedCodec::ALL`] from 1 on.
+    codec: AtomicU8,
     buffered_micros: AtomicU64,
     buffered: AtomicU64,
     decode_micros: AtomicU64,
@@ -87,11 +87,17 @@ impl PictureFigures {
 
     /// Of the last frame, as in SDP.
     pub(crate) fn codec(&self) -> &'static str {
-        if self.vp8.load(Ordering::Relaxed) {
-            "VP8"
-        } else {
-            "H264"
-        }
+        let place = usize::from(self.codec.load(Ordering::Relaxed)).checked_sub(1);
+        let encoded = place.and_then(|place| EncodedCodec::ALL.get(place));
+        encoded.map_or("H264", |codec| codec.name())
+    }
+
+    fn tell_codec(&self, codec: PictureCodec) {
+        let place = match codec {
+            PictureCodec::H264 => 0,
+            PictureCodec::Encoded(codec) => codec as u8 + 1,
+        };
+        self.codec.store(place, Ordering::Relaxed);
     }
 
     /// Time that frames waited before they were decoded, and how many they were.
@@ -258,7 +264,7 @@ impl Show {
             self.show(unit, now);
         }
         // Whoever takes encoded pictures misses none while they are decoded here.
-        if self.encoded.take_keyframe_wish() && self.codec == PictureCodec::Vp8 {
+        if self.encoded.take_keyframe_wish() && self.codec != PictureCodec::H264 {
             self.frames.give_up();
         }
         self.ask_for_keyframe();
@@ -287,22 +293,21 @@ impl Show {
         );
         add(&self.figures.buffered, 1);
         self.codec = unit.codec;
-        self.figures
-            .vp8
-            .store(unit.codec == PictureCodec::Vp8, Ordering::Relaxed);
+        self.figures.tell_codec(unit.codec);
         match unit.codec {
             PictureCodec::H264 => self.decode(&unit, is_shown),
-            PictureCodec::Vp8 => self.hand_on(unit, is_shown),
+            PictureCodec::Encoded(codec) => self.hand_on(codec, unit, is_shown),
         }
     }
 
     /// Counts as decoded: how the one does who takes it, nobody tells. One that nobody takes was not shown.
-    fn hand_on(&mut self, unit: AccessUnit, is_shown: bool) {
+    fn hand_on(&mut self, codec: EncodedCodec, unit: AccessUnit, is_shown: bool) {
         self.figures.decoded.fetch_add(1, Ordering::Relaxed);
         if let Some(size) = unit.size {
             self.figures.tell_size(size);
         }
         let taken = self.encoded.send(EncodedPicture {
+            codec,
             capture: captured(&unit),
             data: unit.data,
             keyframe: unit.keyframe,

@@ -1,5 +1,6 @@
 //! VP8 out of RTP payloads (RFC 7741 §4), into frames as decoders take them (RFC 6386 §9.1).
 
+use super::encoded_frame::{DepacketizeError, EncodedFrame};
 use crate::units::Resolution;
 
 /// In front of the first partition of a keyframe: the frame tag, a start code, width and height (RFC 6386 §9.1).
@@ -11,36 +12,14 @@ const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
 /// The low bits of both sides; the others say how a picture is to be enlarged, which nobody does.
 const SIDE: u16 = 0x3fff;
 
-/// Why payloads are no frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DepacketizeError {
-    /// Shorter than its descriptor says.
-    #[error("a packet ends too early")]
-    Truncated,
-    /// It begins in the middle.
-    #[error("the frame's first packet is not its beginning")]
-    Beginning,
-    /// A keyframe without its header.
-    #[error("a keyframe's header makes no sense")]
-    Header,
-}
-
-/// One frame.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Vp8Frame {
-    pub(crate) data: Vec<u8>,
-    /// The size that a keyframe tells; it can be decoded without any picture before it.
-    pub(crate) keyframe: Option<Resolution>,
-}
-
 /// Whether a keyframe begins with `payload`.
 pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
     matches!(content(payload), Ok((true, [tag, ..])) if is_keyframe(*tag))
 }
 
 /// Puts a frame together from all its payloads in order.
-pub(crate) fn depacketize<'a>(payloads: impl Iterator<Item = &'a [u8]>) -> Result<Vp8Frame, DepacketizeError> {
-    let mut frame = Vp8Frame::default();
+pub(crate) fn depacketize<'a>(payloads: impl Iterator<Item = &'a [u8]>) -> Result<EncodedFrame, DepacketizeError> {
+    let mut frame = EncodedFrame::default();
     for payload in payloads.filter(|payload| !payload.is_empty()) {
         let (begins, data) = content(payload)?;
         if frame.data.is_empty() && !begins {
@@ -110,7 +89,7 @@ mod tests {
         payloader.payload(100, &frame).expect("it can be cut")
     }
 
-    fn joined(payloads: &[Bytes]) -> Result<Vp8Frame, DepacketizeError> {
+    fn joined(payloads: &[Bytes]) -> Result<EncodedFrame, DepacketizeError> {
         depacketize(payloads.iter().map(AsRef::as_ref))
     }
 
@@ -159,7 +138,7 @@ mod tests {
         // The start of another partition of the same frame.
         assert_eq!(joined(&[&[0x11, 0x10, 1]]), Err(DepacketizeError::Beginning));
         assert_eq!(joined(&[&[0x10, 0x10, 0, 0, 1, 2, 3]]), Err(DepacketizeError::Header));
-        assert_eq!(joined(&[&[], &[]]), Ok(Vp8Frame::default()), "padding");
+        assert_eq!(joined(&[&[], &[]]), Ok(EncodedFrame::default()), "padding");
     }
 
     proptest! {

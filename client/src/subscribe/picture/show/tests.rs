@@ -246,7 +246,7 @@ impl Vp8Slot {
             sequence,
             timestamp,
             marker: true,
-            codec: PictureCodec::Vp8,
+            codec: PictureCodec::Encoded(EncodedCodec::Vp8),
             arrival: micros(now),
             rotation: keyframe.then_some(Rotation::Half),
             payload: Bytes::from_static(if keyframe { KEYFRAME } else { &[0x10, 0x11, 7] }),

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PictureMessage } from './picture-message';
-import { Vp8Decoder, decodesVp8 } from './vp8-decoder';
+import { type EncodedMessage, SlotDecoder, decodedCodecs } from './slot-decoder';
 
 /** A web view's decoder that gives out a frame when it is told to. */
 class FakeDecoder {
   static opened: FakeDecoder[] = [];
-  static supported: boolean | Error = true;
+  static supported: readonly string[] | Error = [];
+  configured = '';
   state: CodecState = 'unconfigured';
   readonly chunks: EncodedVideoChunkInit[] = [];
   readonly #init: VideoDecoderInit;
@@ -15,14 +15,15 @@ class FakeDecoder {
     FakeDecoder.opened.push(this);
   }
 
-  static isConfigSupported(): Promise<{ supported: boolean }> {
+  static isConfigSupported({ codec }: VideoDecoderConfig): Promise<{ supported: boolean }> {
     return FakeDecoder.supported instanceof Error
       ? Promise.reject(FakeDecoder.supported)
-      : Promise.resolve({ supported: FakeDecoder.supported });
+      : Promise.resolve({ supported: FakeDecoder.supported.includes(codec) });
   }
 
-  configure(): void {
+  configure({ codec }: VideoDecoderConfig): void {
     this.state = 'configured';
+    this.configured = codec;
   }
 
   decode(chunk: EncodedVideoChunkInit): void {
@@ -45,21 +46,35 @@ class FakeDecoder {
   }
 }
 
-function picture(timestampUs: number, kind: 'key' | 'delta' = 'delta', shown = true): PictureMessage {
-  return { kind, turns: 1, shown, width: 0, height: 0, timestampUs, content: new Uint8Array(1) };
+function picture(
+  timestampUs: number,
+  type: 'key' | 'delta' = 'delta',
+  shown = true,
+  kind: EncodedMessage['kind'] = 'vp8',
+): EncodedMessage {
+  return {
+    kind,
+    keyframe: type === 'key',
+    turns: 1,
+    shown,
+    width: 0,
+    height: 0,
+    timestampUs,
+    content: new Uint8Array(1),
+  };
 }
 
 function world() {
   const shown: number[] = [];
   const changed = vi.fn();
-  const decoder = new Vp8Decoder({ picture: (frame, turns) => shown.push(frame.timestamp + turns), changed });
+  const decoder = new SlotDecoder({ picture: (frame, turns) => shown.push(frame.timestamp + turns), changed });
   const view = (): FakeDecoder => FakeDecoder.opened.at(-1) ?? expect.fail('no decoder');
   return { decoder, shown, changed, view };
 }
 
 beforeEach(() => {
   FakeDecoder.opened = [];
-  FakeDecoder.supported = true;
+  FakeDecoder.supported = [];
   vi.stubGlobal('VideoDecoder', FakeDecoder);
   vi.stubGlobal('EncodedVideoChunk', function chunk(init: EncodedVideoChunkInit) {
     return init;
@@ -67,7 +82,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.unstubAllGlobals());
 
-describe('Vp8Decoder', () => {
+describe('SlotDecoder', () => {
   it('gives out what is to be shown, and closes what is only decoded', () => {
     const { decoder, shown, changed, view } = world();
     decoder.decode(picture(10, 'key'));
@@ -126,6 +141,26 @@ describe('Vp8Decoder', () => {
     expect([view().state, decoder.takeLost()]).toEqual(['closed', true]);
   });
 
+  it('begins anew with a keyframe where the codec is another one', () => {
+    const { decoder, shown, view } = world();
+    decoder.decode(picture(10, 'key'));
+    const first = view();
+    decoder.decode(picture(20, 'delta', true, 'vp9'));
+    expect([first.state, decoder.takeLost(), FakeDecoder.opened.length]).toEqual(['closed', true, 1]);
+    decoder.decode(picture(30, 'key', true, 'vp9'));
+    view().give(30);
+    decoder.decode(picture(40, 'key', true, 'av1'));
+    view().give(40);
+    expect(FakeDecoder.opened.map(({ configured }) => configured)).toEqual(['vp8', 'vp09.00.31.08', 'av01.0.05M.08']);
+    expect(shown).toEqual([31, 41]);
+  });
+
+  it('waits longer for the first frame of a codec whose decoders work on several at a time', () => {
+    const { decoder } = world();
+    [10, 20, 30, 40, 50].forEach((at) => decoder.decode(picture(at, at === 10 ? 'key' : 'delta', true, 'av1')));
+    expect(decoder.isReady).toBe(true);
+  });
+
   it('frees the decoder when it is closed', () => {
     const { decoder, view } = world();
     decoder.close();
@@ -135,18 +170,22 @@ describe('Vp8Decoder', () => {
   });
 });
 
-describe('whether the web view decodes VP8', () => {
+describe('what the web view decodes', () => {
   it.each([
-    [true, true],
-    [false, false],
-    [new Error('it knows no such thing'), false],
+    [
+      ['vp8', 'vp09.00.31.08', 'av01.0.05M.08'],
+      ['VP8', 'VP9', 'AV1'],
+    ],
+    [['vp8'], ['VP8']],
+    [['av01.0.05M.08'], ['AV1']],
+    [new Error('it knows no such thing'), []],
   ])('%s is %s', async (supported, expected) => {
     FakeDecoder.supported = supported;
-    expect(await decodesVp8()).toBe(expected);
+    expect(await decodedCodecs()).toEqual(expected);
   });
 
-  it('is not so where there is no decoder', async () => {
+  it('is nothing where there is no decoder', async () => {
     vi.stubGlobal('VideoDecoder', undefined);
-    expect(await decodesVp8()).toBe(false);
+    expect(await decodedCodecs()).toEqual([]);
   });
 });
