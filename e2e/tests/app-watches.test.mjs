@@ -17,6 +17,9 @@ const SENT = /** @type {const} */ ([
   { name: 'Ann', codec: 'AV1' },
 ]);
 
+/** How far a colour may be off, in steps of 256, where the encoder tells how it is meant. */
+const SAME = 8;
+
 /** Pictures, of ten a second, that show that they run. */
 const ENOUGH = 30;
 
@@ -42,6 +45,11 @@ test('what Chromium sends is seen and heard in the app, untouched and in each ot
       assert.deepEqual(await picturesOnAir(server.url, session), [codec]);
       await app.click(`a[href="/watch/${session}"]`);
       await until('the app shows it', () => app.evaluate(shows, PEOPLE[name].colour), 60_000);
+      if (codec === 'H264') {
+        const shown = await app.evaluate(() => window.shown);
+        const off = PEOPLE[name].colour.map((value, index) => Math.abs(value - (shown?.[index] ?? NaN)));
+        assert.ok(Math.max(...off) <= SAME, `shown as ${shown}`);
+      }
       await until('the app plays it', async () => (await speaker.share(PEOPLE[name].hertz)) > 0.5, 60_000);
       const keyframes = await page.evaluate(() => window.footlight.keyframesEncoded());
       const before = await drawn(app);
@@ -72,6 +80,7 @@ function shows(colour) {
     if (is && !('followed' in canvas.dataset)) {
       canvas.dataset['followed'] = '';
       window.drawn = 0;
+      window.shown = [...pixel];
       canvas.addEventListener('drawn', () => (window.drawn = (window.drawn ?? 0) + 1));
     }
     return is;

@@ -1,27 +1,37 @@
 import { describe, expect, it } from 'vitest';
 import { writeColours } from './i420';
+import type { PlaneColours } from './picture-message';
+
+const CAMERA: PlaneColours = { matrix: 'bt601', fullRange: false };
 
 /** R, G, B and A of each pixel. */
-function colours(planes: Uint8Array, width: number, height: number, turns: number): number[][] {
+function colours(planes: Uint8Array, width: number, height: number, turns: number, as = CAMERA): number[][] {
   const pixels = new Uint32Array(width * height);
-  writeColours(planes, width, height, turns, pixels);
+  writeColours(planes, width, height, turns, as, pixels);
   const bytes = new Uint8Array(pixels.buffer);
   return Array.from(pixels, (_, at) => [...bytes.subarray(4 * at, 4 * at + 4)]);
 }
 
 const clamp = (value: number) => Math.min(255, Math.max(0, value));
 
-/** By the definition (ITU-R BT.601-7 §2.5), for a picture of one colour. */
-function defined(y: number, u: number, v: number): number[] {
-  const luma = (255 / 219) * (y - 16);
-  const [blue, red] = [(255 / 224) * (u - 128), (255 / 224) * (v - 128)];
-  const green = (-0.299 * 1.402 * red - 0.114 * 1.772 * blue) / 0.587;
-  return [luma + 1.402 * red, luma + green, luma + 1.772 * blue].map(clamp);
+/** By the definitions (ITU-R BT.601-7 §2.5, BT.709-6 items 3.2 and 3.3), for a picture of one colour. */
+function defined({ matrix, fullRange }: PlaneColours, y: number, u: number, v: number): number[] {
+  const luma = fullRange ? y : (255 / 219) * (y - 16);
+  const [blue, red] = [u, v].map((value) => (fullRange ? 1 : 255 / 224) * (value - 128)) as [number, number];
+  const [green, redder, bluer] =
+    matrix === 'bt601'
+      ? [(-0.299 * 1.402 * red - 0.114 * 1.772 * blue) / 0.587, 1.402, 1.772]
+      : [(-0.2126 * 1.5748 * red - 0.0722 * 1.8556 * blue) / 0.7152, 1.5748, 1.8556];
+  return [luma + redder * red, luma + green, luma + bluer * blue].map(clamp);
 }
 
 /** How far the colours of a pixel are from the definition at the most. */
-function apart([red = NaN, green = NaN, blue = NaN]: number[] = [], [y = 0, u = 0, v = 0]: number[]): number {
-  const [r = 0, g = 0, b = 0] = defined(y, u, v);
+function apart(
+  [red = NaN, green = NaN, blue = NaN]: number[] = [],
+  [y = 0, u = 0, v = 0]: number[],
+  as = CAMERA,
+): number {
+  const [r = 0, g = 0, b = 0] = defined(as, y, u, v);
   return Math.max(Math.abs(red - r), Math.abs(green - g), Math.abs(blue - b));
 }
 
@@ -36,13 +46,18 @@ describe('a picture in I420', () => {
     expect(colours(Uint8Array.of(y, y, y, y, u, v), 2, 2, 0)).toEqual([pixel, pixel, pixel, pixel]);
   });
 
-  it('has the colours of the definition, to one step', () => {
+  it.each<PlaneColours>([
+    CAMERA,
+    { matrix: 'bt601', fullRange: true },
+    { matrix: 'bt709', fullRange: false },
+    { matrix: 'bt709', fullRange: true },
+  ])('has the colours of the definition, to one step: $matrix, $fullRange', (as) => {
     let farthest = 0;
     for (let y = 0; y < 256; y += 5) {
       for (let u = 0; u < 256; u += 5) {
         for (let v = 0; v < 256; v += 5) {
-          const [pixel] = colours(Uint8Array.of(y, y, y, y, u, v), 2, 2, 0);
-          farthest = Math.max(farthest, apart(pixel, [y, u, v]));
+          const [pixel] = colours(Uint8Array.of(y, y, y, y, u, v), 2, 2, 0, as);
+          farthest = Math.max(farthest, apart(pixel, [y, u, v], as));
         }
       }
     }

@@ -1,9 +1,11 @@
+import type { PlaneColours } from './picture-message';
+
 /** Fractions of a colour value that sums are made in. */
 const STEPS = 4;
-/** Where zero lies among the sums: above the least of them, of blue at −276. */
-const ZERO = 280 * STEPS;
-/** More than the largest sum, of blue at 534. */
-const SUMS = ZERO + 540 * STEPS;
+/** Where zero lies among the sums: above the least of them, of blue at −290. */
+const ZERO = 295 * STEPS;
+/** More than the largest sum, of blue at 547. */
+const SUMS = ZERO + 555 * STEPS;
 
 /** What each value of a plane adds to a colour, and what a sum is as a colour: 8 bits, opaque. */
 const table = (length: number, value: (at: number) => number): Int32Array =>
@@ -11,12 +13,45 @@ const table = (length: number, value: (at: number) => number): Int32Array =>
 const added = (factor: number, zero: number): Int32Array =>
   table(256, (value) => Math.round(factor * (value - zero) * STEPS));
 
-// BT.601 with limited range, as cameras and H.264 in this app have it (ITU-R BT.601-7 §2.5).
-const LUMA = added(255 / 219, 16).map((sum) => sum + ZERO);
-const V_IN_RED = added((1.402 * 255) / 224, 128);
-const U_IN_GREEN = added((-0.344136 * 255) / 224, 128);
-const V_IN_GREEN = added((-0.714136 * 255) / 224, 128);
-const U_IN_BLUE = added((1.772 * 255) / 224, 128);
+/** How much of brightness is red, and how much is blue (ITU-R BT.601-7 §2.5.1, BT.709-6 item 3.2). */
+const OF_LUMA: Readonly<Record<PlaneColours['matrix'], readonly [number, number]>> = {
+  bt601: [0.299, 0.114],
+  bt709: [0.2126, 0.0722],
+};
+
+/** What the planes add to each colour. */
+interface Tables {
+  readonly luma: Int32Array;
+  readonly vInRed: Int32Array;
+  readonly uInGreen: Int32Array;
+  readonly vInGreen: Int32Array;
+  readonly uInBlue: Int32Array;
+}
+
+function tables({ matrix, fullRange }: PlaneColours): Tables {
+  const [red, blue] = OF_LUMA[matrix];
+  const green = 1 - red - blue;
+  const [luma, black, chroma] = fullRange ? [1, 0, 1] : [255 / 219, 16, 255 / 224];
+  const [inRed, inBlue] = [2 * (1 - red), 2 * (1 - blue)];
+  return {
+    luma: added(luma, black).map((sum) => sum + ZERO),
+    vInRed: added(chroma * inRed, 128),
+    uInGreen: added((-chroma * inBlue * blue) / green, 128),
+    vInGreen: added((-chroma * inRed * red) / green, 128),
+    uInBlue: added(chroma * inBlue, 128),
+  };
+}
+
+const made = new Map<string, Tables>();
+
+/** The same for all pictures of the same colours. */
+function tablesOf(colours: PlaneColours): Tables {
+  const name = `${colours.matrix} ${colours.fullRange}`;
+  const known = made.get(name) ?? tables(colours);
+  made.set(name, known);
+  return known;
+}
+
 const COLOURS = table(SUMS, (sum) => Math.min(255, Math.max(0, Math.round((sum - ZERO) / STEPS))));
 
 const OPAQUE = 0xff000000;
@@ -33,8 +68,10 @@ export function writeColours(
   width: number,
   height: number,
   turns: number,
+  colours: PlaneColours,
   pixels: Uint32Array,
 ): void {
+  const { luma: lumas, vInRed, uInGreen, vInGreen, uInBlue } = tablesOf(colours);
   const { start, right, down } = walk(width, height, turns);
   let u = width * height;
   let v = u + u / 4;
@@ -46,20 +83,20 @@ export function writeColours(
     for (let x = 0; x < width; x += 2, u += 1, v += 1) {
       const inU = planes[u] ?? 0;
       const inV = planes[v] ?? 0;
-      const red = V_IN_RED[inV] ?? 0;
-      const green = (U_IN_GREEN[inU] ?? 0) + (V_IN_GREEN[inV] ?? 0);
-      const blue = U_IN_BLUE[inU] ?? 0;
+      const red = vInRed[inV] ?? 0;
+      const green = (uInGreen[inU] ?? 0) + (vInGreen[inV] ?? 0);
+      const blue = uInBlue[inU] ?? 0;
       // Four pixels have the same two values of colour. Written out: a loop of two takes twice as long.
-      let luma = LUMA[planes[upper++] ?? 0] ?? 0;
+      let luma = lumas[planes[upper++] ?? 0] ?? 0;
       pixels[above] = pixel(luma + red, luma + green, luma + blue);
       above += right;
-      luma = LUMA[planes[upper++] ?? 0] ?? 0;
+      luma = lumas[planes[upper++] ?? 0] ?? 0;
       pixels[above] = pixel(luma + red, luma + green, luma + blue);
       above += right;
-      luma = LUMA[planes[lower++] ?? 0] ?? 0;
+      luma = lumas[planes[lower++] ?? 0] ?? 0;
       pixels[below] = pixel(luma + red, luma + green, luma + blue);
       below += right;
-      luma = LUMA[planes[lower++] ?? 0] ?? 0;
+      luma = lumas[planes[lower++] ?? 0] ?? 0;
       pixels[below] = pixel(luma + red, luma + green, luma + blue);
       below += right;
     }

@@ -63,13 +63,13 @@ class Surface {
    * The colours are made here, and not by drawing the planes as a `VideoFrame`: WebKitGTK has GStreamer convert each of those, which
    * takes longer than all of this.
    */
-  drawPlanes({ width, height, turns, content }: PictureMessage): void {
+  drawPlanes({ width, height, turns, colours, content }: PictureMessage): void {
     this.#draw(width, height, turns, (context, across, down) => {
       if (this.#image.width !== across || this.#image.height !== down) {
         this.#image = new ImageData(across, down);
         this.#pixels = new Uint32Array(this.#image.data.buffer);
       }
-      writeColours(content, width, height, turns, this.#pixels);
+      writeColours(content, width, height, turns, colours, this.#pixels);
       context.putImageData(this.#image, 0, 0);
     });
   }

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { pictureIn } from './picture-message';
 
-function message(kind: number, width: number, height: number, content: number, keyframe = 0): ArrayBuffer {
+function message(kind: number, width: number, height: number, content: number, own = 0): ArrayBuffer {
   const buffer = new ArrayBuffer(20 + content);
   const view = new DataView(buffer);
   view.setUint8(0, kind);
   view.setUint8(1, 3);
   view.setUint8(2, 1);
-  view.setUint8(3, keyframe);
+  view.setUint8(3, own);
   view.setUint32(4, width, true);
   view.setUint32(8, height, true);
   view.setBigUint64(12, 1_500_000n, true);
@@ -20,6 +20,15 @@ describe('a picture of the app', () => {
     const picture = pictureIn(message(0, 4, 2, 12));
     expect(picture).toMatchObject(told);
     expect(picture?.content).toHaveLength(12);
+  });
+
+  it.each([
+    [0, 'bt601', false],
+    [1, 'bt709', false],
+    [2, 'bt601', true],
+    [3, 'bt709', true],
+  ])('tells how its planes become colours: %i', (own, matrix, fullRange) => {
+    expect(pictureIn(message(0, 4, 2, 12, own))).toMatchObject({ colours: { matrix, fullRange } });
   });
 
   it.each([

@@ -4,11 +4,20 @@ const HEADER_BYTES = 20;
 /** What follows the header: planes, or a frame that is decoded here. */
 const KINDS = ['i420', 'vp8', 'vp9', 'av1'] as const;
 
+/** How planes become red, green and blue (ITU-T H.273 §8.3). */
+export interface PlaneColours {
+  readonly matrix: 'bt601' | 'bt709';
+  /** Whether 0 is black and 255 white, and not 16 and 235. */
+  readonly fullRange: boolean;
+}
+
 /** A picture of the app's. */
 export interface PictureMessage {
   readonly kind: (typeof KINDS)[number];
-  /** Whether it refers to no other. */
+  /** Whether a frame refers to no other. */
   readonly keyframe: boolean;
+  /** Of planes. */
+  readonly colours: PlaneColours;
   /** Quarter turns clockwise. */
   readonly turns: number;
   /** Whether it is to be shown, and not only to be decoded because others refer to it. */
@@ -36,6 +45,17 @@ export function pictureIn(message: ArrayBuffer): PictureMessage | null {
   if (kind === undefined || !whole) {
     return null;
   }
-  const [turns, shown, keyframe] = [view.getUint8(1) % 4, view.getUint8(2) !== 0, view.getUint8(3) !== 0];
-  return { kind, keyframe, turns, shown, width, height, timestampUs: Number(view.getBigUint64(12, true)), content };
+  const [turns, shown, own] = [view.getUint8(1) % 4, view.getUint8(2) !== 0, view.getUint8(3)];
+  const colours: PlaneColours = { matrix: (own & 1) === 0 ? 'bt601' : 'bt709', fullRange: (own & 2) !== 0 };
+  return {
+    kind,
+    keyframe: (own & 1) !== 0,
+    colours,
+    turns,
+    shown,
+    width,
+    height,
+    timestampUs: Number(view.getBigUint64(12, true)),
+    content,
+  };
 }

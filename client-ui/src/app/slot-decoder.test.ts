@@ -52,9 +52,11 @@ function picture(
   shown = true,
   kind: EncodedMessage['kind'] = 'vp8',
 ): EncodedMessage {
+  const colours = { matrix: 'bt601', fullRange: false } as const;
   return {
     kind,
     keyframe: type === 'key',
+    colours,
     turns: 1,
     shown,
     width: 0,

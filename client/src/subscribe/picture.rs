@@ -1,7 +1,6 @@
 //! Pictures: from packets of each slot to frames, each slot on a thread of its own.
 
 pub(crate) mod av1;
-mod bits;
 mod encoded_frame;
 pub(crate) mod frames;
 pub(crate) mod h264;

@@ -2,6 +2,7 @@
 
 use openh264::formats::YUVSource as _;
 
+use super::colours::Colours;
 use super::frame::Frame;
 use crate::units::Resolution;
 
@@ -24,6 +25,8 @@ pub enum DecodeError {
 /// Decodes one stream. Every picture comes out as soon as it went in: streams for conversations have no B pictures.
 pub struct Decoder {
     openh264: openh264::decoder::Decoder,
+    /// As the stream told it last.
+    colours: Colours,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -36,7 +39,10 @@ impl Decoder {
     /// A decoder, which waits for a keyframe.
     pub fn new() -> Result<Self, DecodeError> {
         let openh264 = openh264::decoder::Decoder::new()?;
-        Ok(Self { openh264 })
+        Ok(Self {
+            openh264,
+            colours: Colours::default(),
+        })
     }
 
     /// Decodes one access unit (ITU-T H.264 annex B). The picture is drawn into what `buffer` gives for its size, with odd
@@ -48,6 +54,9 @@ impl Decoder {
         access_unit: &[u8],
         buffer: impl FnOnce(Resolution) -> Option<Frame>,
     ) -> Result<Option<Frame>, DecodeError> {
+        if let Some(colours) = Colours::of_access_unit(access_unit) {
+            self.colours = colours;
+        }
         let Some(picture) = self.openh264.decode(access_unit)? else {
             return Ok(None);
         };
@@ -60,6 +69,7 @@ impl Decoder {
         let Some(mut frame) = buffer(size) else {
             return Ok(None);
         };
+        frame.colours = self.colours;
         let (width, height) = (frame.width(), frame.height());
         let strides = picture.strides();
         copy_rows(&mut frame.y, width, picture.y(), strides.0);

@@ -1,8 +1,9 @@
-//! A picture in I420: planar 4:2:0, BT.601, limited range.
+//! A picture in I420: planar 4:2:0.
 
 use openh264::formats::YUVSource;
 use serde::Serialize;
 
+use super::colours::Colours;
 use crate::{clock::MediaTime, units::Resolution};
 
 /// Luma of black in limited range (ITU-R BT.601).
@@ -60,6 +61,8 @@ pub struct Frame {
     pub v: Vec<u8>,
     /// When it was captured.
     pub capture: MediaTime,
+    /// How its planes become colours: what is captured here is in BT.601 with limited range.
+    pub colours: Colours,
     /// What it shows.
     pub content: Content,
     /// How it is to be turned; what is captured here never needs it.
@@ -77,6 +80,7 @@ impl Frame {
             u: vec![NEUTRAL; luma / 4],
             v: vec![NEUTRAL; luma / 4],
             capture: MediaTime::default(),
+            colours: Colours::default(),
             content: Content::Camera,
             rotation: Rotation::None,
         }

@@ -1,8 +1,10 @@
 //! Pictures: where they come from, how they become 4:2:0 planes of the wanted size, and how those become H.264, and pictures again.
 
+pub(crate) mod bits;
 pub(crate) mod camera;
 pub mod capture;
 pub(crate) mod card;
+pub mod colours;
 pub mod convert;
 pub mod decoder;
 pub mod encoder;

@@ -4,9 +4,8 @@
 //! some browser on this machine is turned away by its origin (RFC 6455 §10.2).
 //!
 //! A binary message is one picture: a header of 20 bytes and what [`Kind`] says. The header has the kind, the quarter turns by which
-//! it is to be turned clockwise, whether it is to be shown at all, and whether it can be decoded without any before it; width and
-//! height in pixels as `u32`, which are 0 where the picture itself tells them; and the time of capture in microseconds as `u64`,
-//! little-endian.
+//! it is to be turned clockwise, whether it is to be shown at all, and what depends on the kind; width and height in pixels as `u32`,
+//! which are 0 where the picture itself tells them; and the time of capture in microseconds as `u64`, little-endian.
 //!
 //! For each the page answers with an empty text message once it has drawn it or is ready for the next; until then no other one is
 //! sent, so that a slow page sees fewer pictures and never older ones. Where it could not decode one, it answers [`LOST`].
@@ -22,6 +21,7 @@ use footlight_client::clock::MediaTime;
 use footlight_client::pipeline::Preview;
 use footlight_client::subscribe::{EncodedCodec, EncodedPicture, EncodedPictures};
 use footlight_client::units::Resolution;
+use footlight_client::video::colours::Matrix;
 use footlight_client::video::frame::{Frame, Rotation};
 use footlight_client::video::mailbox::Mailbox;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -45,7 +45,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A page answers with nothing; whatever is larger is not from ours.
 const MAX_MESSAGE: usize = 128;
 
-/// Kind, turns, whether it is shown and a keyframe; width, height and time.
+/// Kind, turns, whether it is shown, and the kind's own; width, height and time.
 const HEADER: usize = 20;
 
 /// What a page answers in place of nothing: it needs a keyframe.
@@ -70,9 +70,10 @@ pub(super) enum Feed {
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum Kind {
-    /// Planes in I420, BT.601, limited range, without padding.
+    /// Planes in I420 without padding. Of the kind's own bits the first is set for BT.709, which is else BT.601, and the second for full
+    /// range.
     I420 = 0,
-    /// What [`EncodedPicture::data`] says, in each codec.
+    /// What [`EncodedPicture::data`] says, in each codec. The first of the kind's own bits is set for a keyframe.
     Vp8 = 1,
     Vp9 = 2,
     Av1 = 3,
@@ -263,7 +264,8 @@ impl Picture {
         match self {
             Self::Decoded(frame) => {
                 let planes = [&frame.y[..], &frame.u, &frame.v];
-                let header = header(Kind::I420, frame.rotation, true, true);
+                let own = u8::from(frame.colours.matrix == Matrix::Bt709) | u8::from(frame.colours.full_range) << 1;
+                let header = header(Kind::I420, frame.rotation, true, own);
                 message(header, frame.size(), frame.capture, &planes)
             }
             Self::Encoded(picture) => {
@@ -272,16 +274,16 @@ impl Picture {
                     EncodedCodec::Vp9 => Kind::Vp9,
                     EncodedCodec::Av1 => Kind::Av1,
                 };
-                let header = header(kind, picture.rotation, picture.shown, picture.keyframe);
+                let header = header(kind, picture.rotation, picture.shown, u8::from(picture.keyframe));
                 message(header, Resolution::new(0, 0), picture.capture, &[&picture.data])
             }
         }
     }
 }
 
-fn header(kind: Kind, rotation: Rotation, shown: bool, keyframe: bool) -> [u8; 4] {
+fn header(kind: Kind, rotation: Rotation, shown: bool, own: u8) -> [u8; 4] {
     let turns = (rotation.degrees() / 90) as u8;
-    [kind as u8, turns, u8::from(shown), u8::from(keyframe)]
+    [kind as u8, turns, u8::from(shown), own]
 }
 
 fn message(header: [u8; 4], size: Resolution, capture: MediaTime, content: &[&[u8]]) -> Vec<u8> {
@@ -303,6 +305,7 @@ mod tests {
     use footlight_client::pipeline::VideoSource;
     use footlight_client::studio::{SourceConfig, Studio};
     use footlight_client::units::{Bitrate, Resolution};
+    use footlight_client::video::colours::Colours;
     use footlight_protocol::TrackSource;
     use tokio_tungstenite::tungstenite::Error;
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -348,7 +351,7 @@ mod tests {
         let message = socket.next().await.expect("a message").expect("a whole one");
         let data = message.into_data();
         let number = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"));
-        assert_eq!(data[..4], [0, 0, 1, 1], "I420, upright, to be shown");
+        assert_eq!(data[..4], [0, 0, 1, 0], "I420 as cameras have it, upright, to be shown");
         let (width, height) = (number(4), number(8));
         assert_eq!(data.len(), HEADER + (width * height * 3 / 2) as usize);
         let micros = u64::from_le_bytes(data[12..HEADER].try_into().expect("eight bytes"));
@@ -393,8 +396,12 @@ mod tests {
         let mut frame = Frame::black(Resolution::new(4, 2));
         frame.rotation = Rotation::ThreeQuarters;
         frame.capture = MediaTime::from_duration(Duration::from_micros(0x0102));
+        frame.colours = Colours {
+            matrix: Matrix::Bt709,
+            full_range: true,
+        };
         let raw = Picture::Decoded(frame).message();
-        let header = [0, 3, 1, 1, 4, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
+        let header = [0, 3, 1, 3, 4, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
         assert_eq!((&raw[..HEADER], raw.len()), (&header[..], HEADER + 12));
         let encoded = |codec, keyframe, shown| EncodedPicture {
             codec,

@@ -3,9 +3,9 @@
 //!
 //! Not with webrtc-rs' `Av1Depacketizer`: it panics at a unit that ends within its header.
 
-use super::bits::Bits;
 use super::encoded_frame::{DepacketizeError, EncodedFrame};
 use crate::units::Resolution;
+use crate::video::bits::Bits;
 
 /// The first unit goes on with one of the packet before.
 const CONTINUES: u8 = 0x80;

@@ -1,8 +1,8 @@
 //! VP9 out of RTP payloads (RFC 9628 §4), into what decoders take: one picture with all its spatial layers.
 
-use super::bits::Bits;
 use super::encoded_frame::{DepacketizeError, EncodedFrame};
 use crate::units::Resolution;
+use crate::video::bits::Bits;
 
 /// A packet's picture id is there.
 const PICTURE_ID: u8 = 0x80;
