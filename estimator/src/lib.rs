@@ -52,6 +52,8 @@ const RAISE: f64 = 1.05;
 const TRIED: f64 = 0.7;
 /// Share of a line's measured limit that is used after a raise to it proved too much: what a decrease leaves of it.
 const WARY: f64 = 0.9;
+/// A line that loses what is above its rate may let a probe through that is not: so many times the estimate are believed at once.
+const POLICED_STEP: f64 = 1.5;
 /// Time a decrease takes to show on top of the round trip, in microseconds (gcc-02, section 5.5: response time).
 const RESPONSE_US: i64 = 100_000;
 /// The same for loss, which is measured over a longer time (gcc-02, section 6).
@@ -110,6 +112,8 @@ pub struct Estimator {
     decreased_at: Option<i64>,
     measured: bool,
     was_limit: bool,
+    /// What a line was seen to let through, in bit/s, that loses what is above it.
+    policed: Option<f64>,
 }
 
 impl Estimator {
@@ -135,6 +139,7 @@ impl Estimator {
             decreased_at: None,
             measured: false,
             was_limit: false,
+            policed: None,
         }
     }
 
@@ -158,7 +163,12 @@ impl Estimator {
         for report in reports {
             over |= self.on_report(report, limited, now);
         }
-        self.prober.on_delivered(self.delivered.rate(now), now);
+        let delivered = self.delivered.rate(now);
+        self.prober.on_delivered(delivered, now);
+        if self.policed.is_some_and(|rate| delivered > POLICED_STEP * rate) {
+            self.policed = None;
+            self.prober.forget_mistakes();
+        }
         if let Some(outcome) = self.clusters.expire(self.loss.inherent(), now) {
             self.on_outcome(outcome, now);
         }
@@ -331,7 +341,11 @@ impl Estimator {
     /// Takes the result of a probe.
     fn on_outcome(&mut self, outcome: Outcome, now: i64) {
         let wary = outcome.limited && self.prober.is_wary();
-        let reached = (outcome.reached * if wary { WARY } else { 1.0 }).clamp(MIN_RATE, MAX_RATE);
+        let reached = outcome.reached * if wary { WARY } else { 1.0 };
+        let believed = self
+            .policed
+            .map_or(f64::INFINITY, |_| POLICED_STEP * self.aimd.estimate());
+        let reached = reached.min(believed).clamp(MIN_RATE, MAX_RATE);
         let rises = reached > self.aimd.estimate() && !self.is_recent(self.round_trip + RESPONSE_US, now);
         let much = rises && reached > RAISE * self.aimd.estimate();
         let corrects = !self.measured && outcome.limited;
@@ -358,9 +372,12 @@ impl Estimator {
         let before = self.rate();
         match self.loss.update(before, acked, self.queue.was_long(), now) {
             Verdict::Overflow if !self.is_recent(LOSS_RESPONSE_US + self.round_trip, now) => self.decrease(now),
-            Verdict::Congested(free) => {
+            Verdict::Congested(rate) => {
                 let before = self.aimd.estimate();
-                self.aimd.set(before.min(free).max(MIN_RATE));
+                if self.prober.was_mistaken(rate, now) {
+                    self.policed = Some(rate);
+                }
+                self.aimd.set_to_delivered(rate.max(MIN_RATE), self.policed.is_some());
                 self.after_decrease(before, f64::MAX, now);
             }
             _ => {}

@@ -37,8 +37,8 @@ const TRIAL_US: i64 = 1_000_000;
 const MAX_TRIAL_US: i64 = 5_000_000;
 /// A rate above this share of the one before the trial did not follow the limit.
 const UNMOVED: f64 = 0.9;
-/// Share of the capacity found by a trial that is used.
-const UTILISATION: f64 = 0.95;
+/// A trial that tells nothing is followed by one of this share of its limit.
+const LOWER: f64 = 0.7;
 /// Most loss that is taken for inherent.
 const MAX_INHERENT: f64 = 0.5;
 /// Time in which inherent loss that is gone is forgotten, in seconds.
@@ -60,6 +60,9 @@ struct Counts {
 #[derive(Debug)]
 struct Trial {
     limit: f64,
+    /// No limit below this.
+    least: f64,
+    /// Before it, as is the rate.
     loss: f64,
     rate: f64,
     from: i64,
@@ -74,7 +77,7 @@ pub(super) enum Verdict {
     Fine,
     /// The queue overflows.
     Overflow,
-    /// The loss depends on the rate; so many bit/s are free of it.
+    /// The loss depends on the rate: so many bit/s get through.
     Congested(f64),
 }
 
@@ -89,6 +92,22 @@ pub(super) struct LossControl {
     inherent: f64,
     trial: Option<Trial>,
     updated: i64,
+}
+
+impl Trial {
+    /// One that begins now, at a limit which is no less than that.
+    fn new(limit: f64, least: f64, (loss, rate): (f64, f64), now: i64) -> Self {
+        let from = now + FOLLOW_US;
+        Self {
+            limit: limit.max(least),
+            least,
+            loss,
+            rate,
+            from,
+            until: from,
+            counts: Counts::default(),
+        }
+    }
 }
 
 impl Counts {
@@ -107,10 +126,14 @@ impl Counts {
 
     /// The share lost, less what may be chance.
     fn certain_loss(&self) -> f64 {
+        self.loss() - self.chance()
+    }
+
+    /// How far chance may have brought the share that is lost.
+    fn chance(&self) -> f64 {
         let loss = self.loss();
         let run = f64::from(self.lost) / f64::from(self.runs.max(1));
-        let error = (loss * (1.0 - loss) * run / f64::from(self.packets.max(1))).sqrt();
-        loss - CONFIDENCE * error
+        CONFIDENCE * (loss * (1.0 - loss) * run / f64::from(self.packets.max(1))).sqrt()
     }
 }
 
@@ -216,16 +239,8 @@ impl LossControl {
         let loss = counts.loss();
         let rate = self.sent_rate(slots);
         let lowered = rate.min(estimate) * (1.0 - DECREASE * self.excess(loss));
-        let limit = lowered.max(ACKED_SHARE * acked).max(LEAST_LIMIT);
-        let from = now + FOLLOW_US;
-        self.trial = Some(Trial {
-            limit,
-            loss,
-            rate,
-            from,
-            until: from,
-            counts: Counts::default(),
-        });
+        let least = (ACKED_SHARE * acked).max(LEAST_LIMIT);
+        self.trial = Some(Trial::new(lowered, least, (loss, rate), now));
         true
     }
 
@@ -245,16 +260,21 @@ impl LossControl {
         let by_capacity = (1.0 - capacity / rate.max(1.0)).max(self.inherent);
         let loss = counts.loss();
         let before = trial.loss;
+        let unmoved = rate > UNMOVED * trial.rate;
+        let is_chance = (before - by_capacity).abs() < counts.chance();
+        if (unmoved || is_chance) && trial.limit > trial.least {
+            self.trial = Some(Trial::new(LOWER * trial.limit, trial.least, (before, trial.rate), now));
+            return Verdict::Fine;
+        }
         self.trial = None;
         self.slots = [Counts::default(); SLOTS as usize];
         self.first = self.last;
-        let unmoved = rate > UNMOVED * capacity / (1.0 - before).max(0.01);
         if unmoved || (loss - before).abs() <= (loss - by_capacity).abs() {
             self.inherent = loss.min(MAX_INHERENT);
             return Verdict::Fine;
         }
         self.inherent = self.inherent.min(loss);
-        Verdict::Congested(UTILISATION * capacity)
+        Verdict::Congested(capacity)
     }
 
     /// Lets the inherent loss follow: soon where loss is gone, slowly where it is tolerable.

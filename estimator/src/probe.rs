@@ -26,6 +26,8 @@ const STALLED: i64 = 2;
 const REGRET_US: i64 = 10_000_000;
 /// The same for a small fall, which is rather a raise by too much than a line that changed, in microseconds.
 const SMALL_REGRET_US: i64 = 30_000_000;
+/// The longest time without probes after those that let loss follow, in microseconds.
+const MAX_CALM_US: i64 = 60_000_000;
 /// A raise that lasts so long was right, in microseconds.
 const PROVEN_US: i64 = 60_000_000;
 /// A probe that reaches so many times the regretted rate shows a line that has changed.
@@ -113,6 +115,9 @@ pub(super) struct Prober {
     last_bytes: f64,
     /// Whether the sender takes any rate, and has no layers of which one too many is too much.
     follows: bool,
+    /// Time without probes after the last one that let loss follow, in microseconds.
+    calm: i64,
+    calm_until: i64,
     /// Of the packets that probes are made of, in bytes.
     filling: f64,
 }
@@ -138,6 +143,8 @@ impl Prober {
             regretted: 0.0,
             last_bytes: 0.0,
             follows: false,
+            calm: INTERVAL_US,
+            calm_until: 0,
             filling: PACKET,
         }
     }
@@ -175,7 +182,11 @@ impl Prober {
             .into_iter()
             .flatten()
             .fold(regular, i64::min);
-        Some(at.max(self.busy_until).max(self.waiting_until.unwrap_or(0)))
+        Some(
+            at.max(self.busy_until)
+                .max(self.waiting_until.unwrap_or(0))
+                .max(self.calm_until),
+        )
     }
 
     /// A probe to start now, in microseconds, if any.
@@ -294,6 +305,24 @@ impl Prober {
         } else if after < FALL * before {
             self.recovery = Some((before, now));
         }
+    }
+
+    /// Learns that loss shows too high a rate, as the line lets through so many bit/s. Whether that was a probe's mistake: a line that
+    /// loses what is above its rate lets some of it through at once. Each doubles the time until the next probe.
+    pub(crate) fn was_mistaken(&mut self, line: f64, now: i64) -> bool {
+        let is_recent = self.raised_at.is_some_and(|raised| now - raised < REGRET_US);
+        let mistaken = is_recent && self.carried < CARRIED * line;
+        if mistaken {
+            self.calm = (self.calm * 2).min(MAX_CALM_US);
+            self.calm_until = now + self.calm;
+            self.raised_at = None;
+        }
+        mistaken
+    }
+
+    /// Learns that the line carries far more than that.
+    pub(crate) fn forget_mistakes(&mut self) {
+        (self.calm, self.calm_until) = (INTERVAL_US, 0);
     }
 
     /// Whether a raise proved too much lately, or is followed at once and leaves no time for what it queues to drain.

@@ -29,6 +29,8 @@ const MIN_ADDITIVE: f64 = 4_000.0;
 const CAPACITY_GAIN: f64 = 0.05;
 /// Deviations around the link capacity that count as near (gcc-02, section 5.5).
 const NEAR: f64 = 3.0;
+/// Share of the rate that is used where a line loses what is above it.
+const UTILISATION: f64 = 0.95;
 /// Limits of the normalised variance, in kb/s.
 const VARIANCE: (f64, f64) = (0.4, 2.5);
 
@@ -81,6 +83,19 @@ impl Aimd {
     pub(crate) fn set(&mut self, rate: f64) {
         self.leave_link(rate / 1e3);
         self.estimate = rate;
+    }
+
+    /// Lowers the estimate to what a line lets through of more, in bit/s; and takes that for its rate if it is policed, since no queue
+    /// will tell.
+    pub(crate) fn set_to_delivered(&mut self, rate: f64, policed: bool) {
+        let free = UTILISATION * rate;
+        self.set(self.estimate.min(free));
+        if policed {
+            self.link = Some(LinkCapacity {
+                mean: free / 1e3,
+                variance: VARIANCE.0,
+            });
+        }
     }
 
     /// No increase up to now, in microseconds.

@@ -24,6 +24,9 @@ const LEAST_QUEUE: u64 = 20_000;
 /// What the other end says how often.
 const FEEDBACK: Duration = Duration::from_millis(100);
 
+/// Lines whose chances differ.
+const SEEDS: u64 = 5;
+
 /// One step of the simulation.
 const STEP: Duration = Duration::from_millis(1);
 
@@ -40,6 +43,14 @@ struct World {
     delay: Duration,
     /// Of 1,000 packets.
     lost: u64,
+    /// What each packet takes longer by at the most; none passes another.
+    jitter: Duration,
+    arrived_at: Instant,
+    /// Whether the line has no queue, and loses what is beyond its rate and a burst of that many bits.
+    police: Option<u64>,
+    /// Bits that a policed line lets through now.
+    credit: u64,
+    credited_at: Instant,
     chance: u64,
     free_at: Instant,
     /// Of what the encoder is told, what it makes.
@@ -90,6 +101,11 @@ impl World {
             line,
             delay: Duration::from_millis(delay),
             lost: 0,
+            jitter: Duration::ZERO,
+            arrived_at: now,
+            police: None,
+            credit: 0,
+            credited_at: now,
             chance: 1,
             free_at: now,
             zeal: 1.0,
@@ -143,6 +159,21 @@ impl World {
         }
     }
 
+    /// A number below that.
+    fn draw(&mut self, below: u64) -> u64 {
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.chance >> 33) % below
+    }
+
+    fn has_credit(&mut self, bits: u64, burst: u64) -> bool {
+        let since = (self.now - self.credited_at).as_micros() as u64;
+        self.credit = (self.credit + since * self.line / 1_000_000).min(burst);
+        self.credited_at = self.now;
+        let has_credit = bits <= self.credit;
+        self.credit -= if has_credit { bits } else { 0 };
+        has_credit
+    }
+
     /// What leaves is on the line.
     fn carry(&mut self) {
         while let Some(packet) = self.gate.poll_write() {
@@ -151,15 +182,23 @@ impl World {
             };
             // With the number that it gets.
             let size = rtp.marshal_size() + 8;
-            let takes = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / self.line);
+            let line = self.line;
+            let takes = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / line);
             let begins = self.free_at.max(self.now);
-            let has_room = begins - self.now <= takes(LEAST_QUEUE).max(QUEUE);
-            self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let is_lost = (self.chance >> 33) % 1_000 < self.lost;
-            if has_room {
-                self.free_at = begins + takes(size as u64 + u64::from(BELOW_RTP));
+            let bytes = size as u64 + u64::from(BELOW_RTP);
+            let has_room = match self.police {
+                Some(burst) => self.has_credit(bytes * 8, burst),
+                None => begins - self.now <= takes(LEAST_QUEUE).max(QUEUE),
+            };
+            let is_lost = self.draw(1_000) < self.lost;
+            let late = Duration::from_micros(self.draw(self.jitter.as_micros() as u64 + 1));
+            if self.police.is_some() {
+                self.free_at = self.now;
+            } else if has_room {
+                self.free_at = begins + takes(bytes);
             }
-            let arrival = (has_room && !is_lost).then(|| self.free_at + self.delay);
+            let arrival = (has_room && !is_lost).then(|| (self.free_at + self.delay + late).max(self.arrived_at));
+            self.arrived_at = arrival.unwrap_or(self.arrived_at);
             if rtp.header.ssrc == SOUND
                 && let Some(at) = arrival
             {
@@ -184,7 +223,7 @@ impl World {
                 ecn: rtc::rtcp::transport_feedbacks::cc_feedback_report::Ecn::NotEct,
             };
             self.id += 1;
-            let known_at = self.free_at + self.delay;
+            let known_at = arrival.unwrap_or(self.free_at + self.delay);
             self.reports.push_back((known_at, report));
         }
     }
@@ -235,6 +274,18 @@ impl World {
         reached
     }
 
+    /// Until so many seconds after the start: the mean and the least of what it was told, in bits per second.
+    fn told(&mut self, until: f64) -> (f64, f64) {
+        let (mut sum, mut count, mut least) = (0.0, 0.0, f64::MAX);
+        while self.elapsed().as_secs_f64() < until {
+            self.run(self.elapsed().as_secs_f64() + 0.1, |_| false);
+            sum += self.told;
+            count += 1.0;
+            least = least.min(self.told);
+        }
+        (sum / count, least)
+    }
+
     /// Sound that arrived within `most`, of what was sent in these seconds: 50 each.
     fn heard_in_time(&self, seconds: std::ops::Range<u64>, most: Duration) -> f64 {
         let sent = 50 * (seconds.end - seconds.start);
@@ -276,6 +327,65 @@ fn a_line_that_is_wide_again_is_used_within_seconds() {
             );
             assert!(down <= 4.0 && up <= within, "down {down} s, up {up} s");
             assert!(heard >= least && then >= 0.99, "heard {heard}, then {then}");
+        }
+    }
+}
+
+/// Kilobits and milliseconds of a line, and its jitter in milliseconds.
+const JITTERY: [(u64, u64, u64); 4] = [(6_000, 30, 20), (6_000, 30, 60), (1_000, 30, 30), (300, 50, 40)];
+
+#[test]
+fn jitter_is_no_reason_to_send_less() {
+    for (line, delay, jitter) in JITTERY {
+        for seed in 0..SEEDS {
+            let mut world = World::new(line * 1_000, delay, Bitrate::from_kbps(4_000));
+            (world.jitter, world.chance) = (Duration::from_millis(jitter), seed);
+            world.run(15.0, |_| false);
+            let (mean, least) = world.told(60.0);
+            let of = (line * 1_000).min(4_375_600) as f64;
+            println!(
+                "{line} kb/s, jitter {jitter} ms: mean {:.2}, least {:.2} of it",
+                mean / of,
+                least / of
+            );
+            assert!(mean >= 0.85 * of && least >= 0.65 * of, "{mean}, {least}");
+        }
+    }
+}
+
+/// Kilobits of lines that lose what is above, and the milliseconds of it that they let through at once.
+const POLICED: [(u64, u64); 8] = [
+    (300, 50),
+    (300, 200),
+    (600, 100),
+    (1_000, 30),
+    (1_000, 100),
+    (1_000, 300),
+    (2_500, 50),
+    (2_500, 200),
+];
+
+#[test]
+fn a_line_that_loses_what_is_too_much_is_filled_and_found_wide_again() {
+    for (line, burst) in POLICED {
+        for zeal in [1.0, 0.6] {
+            let mut world = World::new(line * 1_000, 30, Bitrate::from_kbps(4_000));
+            (world.police, world.zeal) = (Some(line * burst), zeal);
+            world.run(15.0, |_| false);
+            let (mean, least) = world.told(60.0);
+            let heard = world.heard_in_time(15..60, Duration::from_millis(400));
+            (world.line, world.police) = (6_000_000, None);
+            let up = world
+                .run(120.0, |target| target >= 3_800_000.0)
+                .map_or(f64::MAX, |at| at - 60.0);
+            let of = line as f64 * 1e3;
+            println!(
+                "{line} kb/s policed, burst of {burst} ms, zeal {zeal}: mean {:.2}, least {:.2} of it, heard {heard:.3}, up {up:.1} s",
+                mean / of,
+                least / of
+            );
+            assert!(zeal * mean <= 1.25 * of && mean >= 0.6 * of, "{mean}");
+            assert!(heard >= 0.98 && up <= 40.0, "heard {heard}, up {up} s");
         }
     }
 }
