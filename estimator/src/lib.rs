@@ -149,6 +149,7 @@ impl Estimator {
     pub fn for_encoder(start: u64, now: Instant) -> Self {
         let mut estimator = Self::new(start, now);
         estimator.prober.for_encoder();
+        estimator.loss.for_encoder();
         estimator
     }
 

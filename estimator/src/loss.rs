@@ -91,6 +91,8 @@ pub(super) struct LossControl {
     last_lost: bool,
     inherent: f64,
     trial: Option<Trial>,
+    /// Whether a trial that tells nothing is followed by another.
+    thorough: bool,
     updated: i64,
 }
 
@@ -148,8 +150,15 @@ impl LossControl {
             last_lost: false,
             inherent: 0.0,
             trial: None,
+            thorough: false,
             updated: 0,
         }
+    }
+
+    /// For an encoder, which follows any limit: a trial that tells nothing is followed by a lower one. Where there are layers, that would
+    /// take one more away.
+    pub(crate) fn for_encoder(&mut self) {
+        self.thorough = true;
     }
 
     /// Takes a reported packet; `sent` in microseconds.
@@ -262,7 +271,7 @@ impl LossControl {
         let before = trial.loss;
         let unmoved = rate > UNMOVED * trial.rate;
         let is_chance = (before - by_capacity).abs() < counts.chance();
-        if (unmoved || is_chance) && trial.limit > trial.least {
+        if self.thorough && (unmoved || is_chance) && trial.limit > trial.least {
             self.trial = Some(Trial::new(LOWER * trial.limit, trial.least, (before, trial.rate), now));
             return Verdict::Fine;
         }
