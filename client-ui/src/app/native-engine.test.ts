@@ -17,7 +17,7 @@ describe('NativeEngine', () => {
       const subscription = native.subscribe({ audio: 1, video: 2 }, { transport: () => undefined });
       expect(await subscription.offer).toBe('offer');
       expect(subscribe).toHaveBeenCalledWith({ audio: 1, video: 2 }, decoded, expect.anything());
-      expect(native.videoCodecs()).toEqual(['H264', ...decoded]);
+      expect(await native.videoCodecs()).toEqual(['H264', ...decoded]);
     },
   );
 });

@@ -15,17 +15,15 @@ export class NativeEngine implements MediaEngine {
   #volume = 1;
   /** What the web view decodes. */
   readonly #decoded: Promise<readonly PageCodec[]>;
-  #codecs: readonly string[] = ['H264'];
 
   constructor(commands: MediaCommands = mediaCommands, decoded: Promise<readonly PageCodec[]> = decodedCodecs()) {
     this.#commands = commands;
     this.outputs = new NativeOutputs(commands);
     this.#decoded = decoded;
-    void decoded.then((codecs) => (this.#codecs = ['H264', ...codecs]));
   }
 
-  videoCodecs(): readonly string[] {
-    return this.#codecs;
+  async videoCodecs(): Promise<readonly string[]> {
+    return ['H264', ...(await this.#decoded)];
   }
 
   setVolume(volume: number): void {

@@ -26,7 +26,8 @@ export const browserEngine: MediaEngine = {
   },
   videoCodecs() {
     const codecs = RTCRtpReceiver.getCapabilities('video')?.codecs ?? [];
-    return [...new Set(codecs.map((codec) => (codec.mimeType.split('/')[1] ?? '').toUpperCase()))];
+    const names = codecs.map((codec) => (codec.mimeType.split('/')[1] ?? '').toUpperCase());
+    return Promise.resolve([...new Set(names)]);
   },
   subscribe(wanted, events) {
     return new BrowserSubscription(wanted, events);

@@ -74,7 +74,7 @@ export interface MediaEngine {
   /** The loudspeakers that it plays on, where a person can choose among them. */
   readonly outputs?: Outputs | undefined;
   /** Names of the video codecs that it decodes, in upper case as in SDP: `H264`, `VP8`, `VP9`, `AV1`. */
-  videoCodecs(): readonly string[];
+  videoCodecs(): Promise<readonly string[]>;
   /** Begins to receive. */
   subscribe(wanted: Wanted, events: SubscriptionEvents): Subscription;
 }

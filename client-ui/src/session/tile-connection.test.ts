@@ -18,7 +18,7 @@ class Preview {
       engine: {
         surface: 'video',
         works: true,
-        videoCodecs: () => ['H264'],
+        videoCodecs: () => Promise.resolve(['H264']),
         subscribe: (wanted, events) => {
           expect(wanted, 'a tile is silent').toEqual({ audio: 0, video: 1 });
           this.transports.push(events);

@@ -212,6 +212,24 @@ describe('joining', () => {
   });
 });
 
+describe('codecs that are not there', () => {
+  it('names one where there is no other on air, H.264 or not', async () => {
+    const world = new World();
+    world.codecsOnAir = ['AV1'];
+    await world.enter();
+    await pass(0);
+    expect(world.phase).toBe('unsupported');
+  });
+
+  it('plays what it can where only some are missing', async () => {
+    const world = new World();
+    world.codecsOnAir = ['AV1', 'H264'];
+    await world.enter();
+    await world.play(1_200);
+    expect(world.phase).toBe('live');
+  });
+});
+
 describe('slots', () => {
   const guest: ServerEvent = { type: 'slots_wanted', audio: 2, video: 3 };
 

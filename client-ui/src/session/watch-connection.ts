@@ -10,6 +10,9 @@ import { UNKNOWN_ROOM, type Room, expectation, receive, sent } from './room';
 import type { Closure, OpenSignaling } from './signaling';
 import { Visit } from './visit';
 
+/** What a server forwards of pictures, as in SDP. */
+const FORWARDED_CODECS = ['H264', 'VP8', 'VP9', 'AV1'] as const;
+
 /** How often the counters are read. */
 const SAMPLE_EVERY_MS = 1_000;
 
@@ -295,15 +298,16 @@ export class WatchConnection {
     this.#learn({ link: 'absent', lost: this.#facts.lost && patience });
   }
 
-  /** A browser without H.264 can tell so only from what is on air: it may well play the next stream, in VP8. */
+  /** Who lacks a codec can tell only from what is on air: some pictures may well be played, and the next stream's too. */
   async #lookForUnplayableCodec(): Promise<void> {
-    const playable = this.#outside.engine.videoCodecs();
-    if (playable.includes('H264')) {
+    const playable = await this.#outside.engine.videoCodecs();
+    if (FORWARDED_CODECS.every((codec) => playable.includes(codec))) {
       return;
     }
     const onAir = await this.#outside.videoCodecsOnAir(this.#sessionId);
     if (!this.#closed && this.#room.onAir) {
-      this.#learn({ unplayableCodec: onAir.find((codec) => !playable.includes(codec)) ?? null });
+      const isAnyPlayed = onAir.some((codec) => playable.includes(codec));
+      this.#learn({ unplayableCodec: isAnyPlayed ? null : (onAir[0] ?? null) });
     }
   }
 

@@ -107,7 +107,7 @@ export class World {
     const engine: MediaEngine = {
       surface: 'video',
       works: this.works,
-      videoCodecs: () => this.codecs,
+      videoCodecs: () => Promise.resolve(this.codecs),
       subscribe: (_, events) => {
         const subscription = new FakeSubscription(events);
         this.subscriptions.push(subscription);
