@@ -375,7 +375,7 @@ impl Estimator {
             Verdict::Overflow if !self.is_recent(LOSS_RESPONSE_US + self.round_trip, now) => self.decrease(now),
             Verdict::Congested(rate) => {
                 let before = self.aimd.estimate();
-                if self.prober.was_mistaken(rate, now) {
+                if self.prober.take_mistake(rate, now) {
                     self.policed = Some(rate);
                 }
                 self.aimd.set_to_delivered(rate.max(MIN_RATE), self.policed.is_some());

@@ -310,7 +310,7 @@ impl Prober {
     /// Learns that loss shows too high a rate, as the line lets through so many bit/s. Whether that was a probe's mistake: a line that
     /// loses what is above its rate lets some of it through at once. Each doubles the time until the next probe. Only an encoder knows:
     /// where there are layers, the loss may be of one that was too much for the queue.
-    pub(crate) fn was_mistaken(&mut self, line: f64, now: i64) -> bool {
+    pub(crate) fn take_mistake(&mut self, line: f64, now: i64) -> bool {
         let is_recent = self.raised_at.is_some_and(|raised| now - raised < REGRET_US);
         let mistaken = self.follows && is_recent && self.carried < CARRIED * line;
         if mistaken {

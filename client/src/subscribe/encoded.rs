@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::Notify;
 
 use crate::clock::MediaTime;
@@ -15,7 +15,7 @@ use crate::video::frame::Rotation;
 const MOST_WAITING: usize = 15;
 
 /// A codec that is not decoded here, named as in SDP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum EncodedCodec {
     /// RFC 6386, in RTP as of RFC 7741.
