@@ -326,6 +326,9 @@ impl Sfu {
         if let Some(slot) = slot.as_mut().filter(|_| is_flooded) {
             // What is sent before it cannot be shown, and would fill the line that it is to come through.
             slot.await_keyframe(now);
+            if let Some(egress) = &mut peer.egress {
+                egress.drop_pictures(mid);
+            }
         }
         let shown = slot.and_then(|slot| slot.track.zip(slot.target()));
         if let Some((track, layer)) = shown {

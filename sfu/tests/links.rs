@@ -7,7 +7,7 @@ mod link;
 use std::time::Duration;
 
 use footlight_sfu::{Source, Wish};
-use link::{Line, Network, Stage};
+use link::{Excess, Line, Network, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -144,6 +144,41 @@ fn whatever_a_line_was_it_is_filled_again_when_it_is_wide_again() {
         (latest_down, latest_up) = (latest_down.max(down), latest_up.max(up));
     }
     println!("down after {latest_down:?} at the latest, up after {latest_up:?}");
+}
+
+/// From almost no queue to one of several seconds, as modems have them.
+#[test]
+fn however_much_waits_before_a_line_less_is_sent_once_it_narrows() {
+    for queue in [20, 100, 1_000, 10_000] {
+        for (delay, narrow) in [(10, 500_000), (40, 300_000), (160, 900_000)] {
+            let mut network = Network::new(1, queue + delay);
+            network.publish(0, "anna", &Stage::camera(3));
+            let line = Line {
+                excess: Excess::Waits(queue),
+                ..Line::new(5_000_000, delay)
+            };
+            let viewer = network.watch(0, "guest", 1, line);
+            network.run(10 * SECOND);
+            network.line(viewer).rate = narrow;
+            let narrowed = network.elapsed(viewer);
+            network.run(20 * SECOND);
+            network.line(viewer).rate = 5_000_000;
+            let widened = network.elapsed(viewer);
+            network.run(15 * SECOND);
+            let seen = network.seen(viewer, 0);
+            let down = seen.first_of(180, narrowed).min(seen.first_of(360, narrowed));
+            let down = down.saturating_sub(narrowed);
+            let up = seen.first_of(720, widened).saturating_sub(widened);
+            let freeze = seen.freeze_from(narrowed);
+            println!("{queue} ms before {narrow} b/s, {delay} ms: down {down:?}, up {up:?}, longest freeze {freeze:?}");
+            assert!(
+                down < 3 * SECOND && up < 15 * SECOND,
+                "{queue} {delay}: {down:?}, {up:?}"
+            );
+            assert!(freeze < 2 * SECOND, "{queue} {delay}: {freeze:?}");
+            assert!(network.sound(viewer, narrowed) > 0.98);
+        }
+    }
 }
 
 #[test]

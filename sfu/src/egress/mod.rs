@@ -189,6 +189,16 @@ impl Egress {
         }
     }
 
+    /// What waits of a section's pictures is of no use.
+    pub(crate) fn drop_pictures(&mut self, mid: Mid) {
+        let streams = self.streams.iter().enumerate();
+        for (at, stream) in streams.filter(|(_, stream)| stream.config.mid == mid) {
+            let ssrc = stream.config.ssrc;
+            self.pictures.retain(|forward| forward.ssrc != ssrc);
+            self.again.retain(|(of, _)| *of != at);
+        }
+    }
+
     pub(crate) fn figures(&self) -> impl Iterator<Item = (Mid, StreamFigures)> {
         self.streams.iter().map(|stream| (stream.config.mid, stream.figures))
     }

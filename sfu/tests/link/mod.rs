@@ -2,7 +2,7 @@
 //!
 //! All chance comes from one seed.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 mod findings;
 mod line;
@@ -27,7 +27,7 @@ use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
 use str0m::{Event, Input, Output, Rtc};
 
 use line::LineState;
-pub(crate) use line::{Chance, Line};
+pub(crate) use line::{Chance, Excess, Line};
 pub(crate) use picture::Stage;
 use picture::{Picture, Section};
 pub(crate) use seen::Seen;
@@ -290,6 +290,9 @@ impl Network {
             }
         }
         for number in 0..self.viewers.len() {
+            while let Some((at, contents)) = self.viewers[number].line.poll(now) {
+                self.send_off(at, number, true, contents);
+            }
             let viewer = &mut self.viewers[number];
             viewer.ask(now);
             if viewer.deadline <= now {
@@ -376,9 +379,7 @@ impl Network {
         };
         let viewer = &mut self.viewers[number];
         let bytes = contents.len() as u64 + DATAGRAM_OVERHEAD;
-        if let Some(at) = viewer.line.takes(bytes, self.now, &mut self.chance) {
-            self.send_off(at, number, true, contents);
-        }
+        viewer.line.take(contents, bytes, self.now, &mut self.chance);
     }
 
     fn send_off(&mut self, at: Instant, viewer: usize, is_down: bool, contents: Vec<u8>) {
