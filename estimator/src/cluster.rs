@@ -7,6 +7,8 @@ use super::probe::LEAST_PACKETS;
 const REMEMBERED: usize = 4;
 /// A receive rate below this share of the send rate is the line's limit.
 const LIMITED: f64 = 0.9;
+/// The same for a steady probe.
+const LIMITED_STEADY: f64 = 0.95;
 /// Share of the line's limit that is used.
 const UTILISATION: f64 = 0.95;
 /// A receive rate so many times the send rate is no measurement.
@@ -27,6 +29,7 @@ pub(super) struct Outcome {
     pub(crate) reached: f64,
     /// Whether the path, not the sender, set it.
     pub(crate) limited: bool,
+    pub(crate) is_steady: bool,
 }
 
 /// Sums over packets from the first of a probe; other packets in between take their share of the line, so they count.
@@ -104,8 +107,9 @@ impl Cluster {
         if send <= 0.0 || receive <= 0.0 || receive > MAX_RATIO * send {
             return None;
         }
-        let limited = receive < LIMITED * send;
-        let reached = if limited {
+        let is_steady = self.probe.is_steady;
+        let limited = receive < send * if is_steady { LIMITED_STEADY } else { LIMITED };
+        let reached = if limited && !is_steady {
             UTILISATION * receive
         } else {
             send.min(receive)
@@ -115,6 +119,7 @@ impl Cluster {
             asked,
             reached: reached.min(asked),
             limited,
+            is_steady,
         })
     }
 }
@@ -191,7 +196,7 @@ impl Clusters {
         let late = self
             .current
             .as_ref()
-            .is_some_and(|cluster| now - cluster.begun > PATIENCE_US);
+            .is_some_and(|cluster| now - cluster.begun > PATIENCE_US + cluster.probe.micros());
         if late { self.finish(inherent) } else { None }
     }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use acked::Acked;
 use arrival::InterArrival;
 use cluster::{Clusters, Outcome};
-use loss::{LossControl, Verdict};
+use loss::{LossControl, Path, Verdict};
 pub use probe::LEAST_PACKETS;
 use probe::{Prober, Situation};
 use queue::Queue;
@@ -52,8 +52,11 @@ const RAISE: f64 = 1.05;
 const TRIED: f64 = 0.7;
 /// Share of a line's measured limit that is used after a raise to it proved too much: what a decrease leaves of it.
 const WARY: f64 = 0.9;
-/// A line that loses what is above its rate may let a probe through that is not: so many times the estimate are believed at once.
-const POLICED_STEP: f64 = 1.5;
+/// A policed line may let a probe through that is above its rate: so many times the estimate are believed at once.
+const POLICED_STEP: f64 = 2.0;
+/// Rate of a steady probe, as a multiple of what is known to come through: of what is above a line's rate no more is to be lost than
+/// retransmissions bring back.
+const STEADY_STEP: f64 = 1.25;
 /// Time a decrease takes to show on top of the round trip, in microseconds (gcc-02, section 5.5: response time).
 const RESPONSE_US: i64 = 100_000;
 /// The same for loss, which is measured over a longer time (gcc-02, section 6).
@@ -88,6 +91,9 @@ pub struct Probe {
     pub rate: u64,
     /// At least so many bytes, and at least [`LEAST_PACKETS`].
     pub bytes: u32,
+    /// Whether all that is sent meanwhile goes at that rate, and no faster: what a line lets through for long is to be known, which
+    /// loses what is above its rate but for what it has saved up.
+    pub is_steady: bool,
 }
 
 /// Estimates what the path to one receiver carries.
@@ -112,8 +118,17 @@ pub struct Estimator {
     decreased_at: Option<i64>,
     measured: bool,
     was_limit: bool,
-    /// What a line was seen to let through, in bit/s, that loses what is above it.
+    /// What a line was seen to let through, in bit/s, that loses what is above it and queues nothing.
     policed: Option<f64>,
+    /// What came through of the last steady probe, in bit/s, while they go on: of what a line has saved up, some may be left.
+    passed: Option<f64>,
+}
+
+impl Probe {
+    /// How long it takes at its rate, in microseconds.
+    fn micros(&self) -> i64 {
+        (f64::from(self.bytes) * 8e6 / (self.rate as f64).max(1.0)) as i64
+    }
 }
 
 impl Estimator {
@@ -140,6 +155,7 @@ impl Estimator {
             measured: false,
             was_limit: false,
             policed: None,
+            passed: None,
         }
     }
 
@@ -149,7 +165,6 @@ impl Estimator {
     pub fn for_encoder(start: u64, now: Instant) -> Self {
         let mut estimator = Self::new(start, now);
         estimator.prober.for_encoder();
-        estimator.loss.for_encoder();
         estimator
     }
 
@@ -167,8 +182,7 @@ impl Estimator {
         let delivered = self.delivered.rate(now);
         self.prober.on_delivered(delivered, now);
         if self.policed.is_some_and(|rate| delivered > POLICED_STEP * rate) {
-            self.policed = None;
-            self.prober.forget_mistakes();
+            self.forget_policer();
         }
         if let Some(outcome) = self.clusters.expire(self.loss.inherent(), now) {
             self.on_outcome(outcome, now);
@@ -212,9 +226,16 @@ impl Estimator {
             end: self.aimd.end(),
             congested: !calm || self.is_loaded(estimate, now),
             jitter: self.queue.jitter(),
+            steady: self
+                .policed
+                .map(|_| STEADY_STEP * self.passed.unwrap_or(0.0).max(estimate)),
         };
         let probe = self.prober.poll(now, situation)?;
         self.clusters.on_probe(probe);
+        if probe.is_steady {
+            // Its result says what its loss means.
+            self.loss.forget(now + probe.micros());
+        }
         Some(probe)
     }
 
@@ -229,9 +250,14 @@ impl Estimator {
         self.is_recent(CALM_US, self.now)
     }
 
+    /// Whether the line loses what is above its rate in place of queueing it, or may do so: bursts do not come through then.
+    pub fn may_be_policed(&self) -> bool {
+        self.policed.is_some() || self.loss.limit().is_some()
+    }
+
     /// Whether the estimate is more than the first assumption.
     pub fn is_measured(&self) -> bool {
-        self.measured
+        self.measured || self.loss.limit().is_some()
     }
 
     /// Whether the path was ever seen to carry no more than it was given. Until then the estimate is a lower bound: that much
@@ -341,8 +367,22 @@ impl Estimator {
 
     /// Takes the result of a probe.
     fn on_outcome(&mut self, outcome: Outcome, now: i64) {
+        self.was_limit |= outcome.limited;
+        if outcome.is_steady && outcome.limited {
+            let passed = self.passed.take().unwrap_or(0.0);
+            self.policed = Some(outcome.reached);
+            self.aimd.set(passed.max(self.aimd.estimate()));
+            self.aimd.set_to_delivered(outcome.reached.max(MIN_RATE), true);
+            self.prober.take_failure(now);
+            return;
+        }
+        let confirmed = if outcome.is_steady {
+            self.passed.replace(outcome.reached).unwrap_or(0.0)
+        } else {
+            outcome.reached
+        };
         let wary = outcome.limited && self.prober.is_wary();
-        let reached = outcome.reached * if wary { WARY } else { 1.0 };
+        let reached = confirmed * if wary { WARY } else { 1.0 };
         let believed = self
             .policed
             .map_or(f64::INFINITY, |_| POLICED_STEP * self.aimd.estimate());
@@ -350,7 +390,6 @@ impl Estimator {
         let rises = reached > self.aimd.estimate() && !self.is_recent(self.round_trip + RESPONSE_US, now);
         let much = rises && reached > RAISE * self.aimd.estimate();
         let corrects = !self.measured && outcome.limited;
-        self.was_limit |= outcome.limited;
         if rises || corrects {
             self.aimd.set(reached);
         }
@@ -359,7 +398,10 @@ impl Estimator {
             return;
         }
         self.measured |= rises || corrects;
-        self.prober.on_result(outcome.asked, outcome.reached, much, now);
+        // A policed line is asked for more only once it has carried this.
+        let goes_on = outcome.is_steady || self.policed.is_none();
+        self.prober
+            .on_result(outcome.asked, outcome.reached, (much, goes_on), now);
     }
 
     /// Whether the last decrease is no longer ago than this, in microseconds.
@@ -369,20 +411,38 @@ impl Estimator {
 
     /// Lowers the estimate for overflow, and for loss that depends on the rate.
     fn control_by_loss(&mut self, now: i64) {
-        let acked = self.acked.rate().unwrap_or(0.0);
-        let before = self.rate();
-        match self.loss.update(before, acked, self.queue.was_long(), now) {
+        let path = Path {
+            estimate: self.rate(),
+            acked: self.acked.rate().unwrap_or(0.0),
+            queue_was_long: self.queue.was_long(),
+            known: self.policed.filter(|_| self.prober.was_raised(now)),
+        };
+        match self.loss.update(path, now) {
             Verdict::Overflow if !self.is_recent(LOSS_RESPONSE_US + self.round_trip, now) => self.decrease(now),
-            Verdict::Congested(rate) => {
-                let before = self.aimd.estimate();
-                if self.prober.take_mistake(rate, now) {
-                    self.policed = Some(rate);
-                }
-                self.aimd.set_to_delivered(rate.max(MIN_RATE), self.policed.is_some());
-                self.after_decrease(before, f64::MAX, now);
-            }
-            _ => {}
+            Verdict::Congested(rate) => self.decrease_to_delivered(rate.max(MIN_RATE), now),
+            Verdict::Inherent => self.forget_policer(),
+            Verdict::Overflow | Verdict::Fine => {}
         }
+    }
+
+    /// Lowers the estimate to what a line lets through, in bit/s, that loses more. Where no packet waited, it is policed.
+    fn decrease_to_delivered(&mut self, rate: f64, now: i64) {
+        let before = self.aimd.estimate();
+        if !self.queue.was_noticed() {
+            self.prober.take_fall(rate, now);
+            self.policed = Some(rate);
+            self.loss.set_policed(true);
+        }
+        self.aimd.set_to_delivered(rate, self.policed.is_some());
+        self.measured = true;
+        self.after_decrease(before, f64::MAX, now);
+    }
+
+    /// Takes back that the line loses what is above its rate: packets wait before it, or the loss has nothing to do with the rate.
+    fn forget_policer(&mut self) {
+        (self.policed, self.passed) = (None, None);
+        self.loss.set_policed(false);
+        self.prober.forget_mistakes();
     }
 
     /// Lowers the estimate at overuse, else raises it where the sender makes use of it.
@@ -395,7 +455,9 @@ impl Estimator {
             return;
         }
         let estimate = self.rate();
-        let usable = self.trendline.usage() == Usage::Normal && !self.queue.exceeds(CONGESTED_QUEUE_US);
+        // Where steady probes ask, they decide.
+        let is_asked = self.policed.is_some() && !self.prober.follows();
+        let usable = !is_asked && self.trendline.usage() == Usage::Normal && !self.queue.exceeds(CONGESTED_QUEUE_US);
         match self.acked.rate() {
             Some(acked) if usable && !self.sender.is_limited(estimate, now) && self.loss.limit().is_none() => {
                 self.measured |= self.aimd.increase(acked, self.round_trip as f64 / 1e6, now);
@@ -412,6 +474,7 @@ impl Estimator {
         self.aimd.decrease(line, sent, now);
         self.after_decrease(before, sent, now);
         self.queue.forgive_standing();
+        self.forget_policer();
         self.measured = true;
     }
 
@@ -419,6 +482,7 @@ impl Estimator {
     fn after_decrease(&mut self, before: f64, sent: f64, now: i64) {
         let after = self.aimd.estimate().max(MIN_RATE);
         if after < before {
+            self.passed = None;
             self.was_limit = true;
             self.decreased_at = Some(now);
             self.prober.on_decrease((before, after), sent, now);

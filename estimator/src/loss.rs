@@ -1,8 +1,9 @@
 //! Loss-based control (draft-ietf-rmcat-gcc-02, section 6), which tells loss by congestion from the loss of the path.
 //!
-//! Loss along with a long queue is overflow. Other loss above 10 % is put to a trial: the rate is lowered once, and if
-//! the loss stays, it does not depend on the rate; it then is inherent, and only what exceeds it counts
-//! (the idea of the inherent loss in libwebrtc's `LossBasedBweV2`).
+//! Loss along with a long queue is overflow. Other loss above 10 % is put to a trial: the rate is lowered until the sender
+//! follows, and if the loss stays, it does not depend on the rate; it then is inherent, and only what exceeds it counts
+//! (the idea of the inherent loss in libwebrtc's `LossBasedBweV2`). If it goes, the line loses what is above its rate
+//! without queueing it: a policer (RFC 2475, section 2.3.3.4), which lets some of it through after a pause.
 
 /// Length of a slot in microseconds of sending.
 const SLOT_US: i64 = 250_000;
@@ -16,6 +17,12 @@ const MODERATE: i64 = 8;
 const HEAVY: i64 = 3;
 /// Loss above this lowers the rate (gcc-02, section 6).
 const HIGH_LOSS: f64 = 0.10;
+/// The same on a policed line, where it is not the path's.
+const POLICED_LOSS: f64 = 0.04;
+/// A trial on a policed line lowers the rate to this share at the least, so that little loss can be told from none.
+const POLICED_DECREASE: f64 = 0.85;
+/// A trial with less loss than this went no faster than the line.
+const NO_LOSS: f64 = 0.02;
 /// Loss above this cannot wait for a longer measurement.
 const HEAVY_LOSS: f64 = 0.30;
 /// Standard errors by which loss must be over its bound.
@@ -31,14 +38,27 @@ const ACKED_SHARE: f64 = 0.5;
 const LEAST_LIMIT: f64 = 250_000.0;
 /// Time the sender has to follow the lower limit, in microseconds.
 const FOLLOW_US: i64 = 250_000;
+/// And at the most, as where there are layers, in microseconds.
+const MAX_FOLLOW_US: i64 = 3_000_000;
+/// A rate below so many times the limit follows it.
+const FOLLOWED: f64 = 1.15;
 /// Length of a trial in microseconds of sending.
 const TRIAL_US: i64 = 1_000_000;
+/// The same where it is not clear by then, as where few packets are sent.
+const LONG_TRIAL_US: i64 = 3_000_000;
+/// Shortest time that a rate is measured over, in microseconds.
+const LEAST_TIME_US: i64 = 50_000;
 /// A trial is given up after so long, in microseconds.
 const MAX_TRIAL_US: i64 = 5_000_000;
 /// A rate above this share of the one before the trial did not follow the limit.
 const UNMOVED: f64 = 0.9;
 /// A trial that tells nothing is followed by one of this share of its limit.
 const LOWER: f64 = 0.7;
+/// A trial may be mistaken. Heavy loss that was found to be inherent is put to another so long after the first, and each time so twice as
+/// long after the last, in microseconds.
+const CERTAINTY_US: i64 = 10_000_000;
+/// And at the most.
+const MAX_CERTAINTY_US: i64 = 300_000_000;
 /// Most loss that is taken for inherent.
 const MAX_INHERENT: f64 = 0.5;
 /// Time in which inherent loss that is gone is forgotten, in seconds.
@@ -54,6 +74,7 @@ struct Counts {
     /// Losses in sequence count as one event, for bursts are not independent.
     runs: u32,
     bytes: f64,
+    lost_bytes: f64,
 }
 
 /// The rate was lowered to see whether the loss follows.
@@ -65,6 +86,7 @@ struct Trial {
     /// Before it, as is the rate.
     loss: f64,
     rate: f64,
+    begun: i64,
     from: i64,
     until: i64,
     counts: Counts,
@@ -75,10 +97,24 @@ struct Trial {
 pub(super) enum Verdict {
     /// Nothing new.
     Fine,
+    /// The loss does not depend on the rate.
+    Inherent,
     /// The queue overflows.
     Overflow,
     /// The loss depends on the rate: so many bit/s get through.
     Congested(f64),
+}
+
+/// What else is known of the path; rates in bit/s.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    pub(crate) estimate: f64,
+    /// Acknowledged.
+    pub(crate) acked: f64,
+    /// Whether packets waited so lately that loss is overflow.
+    pub(crate) queue_was_long: bool,
+    /// What a policed line was seen to let through, where the estimate was raised beyond it lately.
+    pub(crate) known: Option<f64>,
 }
 
 /// The loss-based control.
@@ -91,8 +127,11 @@ pub(super) struct LossControl {
     last_lost: bool,
     inherent: f64,
     trial: Option<Trial>,
-    /// Whether a trial that tells nothing is followed by another.
-    thorough: bool,
+    /// Whether the line is known to lose what is above its rate, and not to queue it.
+    policed: bool,
+    /// When heavy loss that was found to be inherent is put to another trial, and how long after the next.
+    doubted_at: i64,
+    certainty: i64,
     updated: i64,
 }
 
@@ -105,6 +144,7 @@ impl Trial {
             least,
             loss,
             rate,
+            begun: now,
             from,
             until: from,
             counts: Counts::default(),
@@ -119,6 +159,12 @@ impl Counts {
         self.lost += u32::from(lost && self.packets > self.lost);
         self.runs += u32::from(lost && !after_lost && self.runs < self.lost);
         self.bytes += f64::from(bytes);
+        self.lost_bytes += if lost { f64::from(bytes) } else { 0.0 };
+    }
+
+    /// The share of bytes lost. A policed line loses large packets before small ones.
+    fn byte_loss(&self) -> f64 {
+        self.lost_bytes / self.bytes.max(1.0)
     }
 
     /// The share of packets lost.
@@ -150,15 +196,16 @@ impl LossControl {
             last_lost: false,
             inherent: 0.0,
             trial: None,
-            thorough: false,
+            policed: false,
+            doubted_at: 0,
+            certainty: CERTAINTY_US,
             updated: 0,
         }
     }
 
-    /// For an encoder, which follows any limit: a trial that tells nothing is followed by a lower one. Where there are layers, that would
-    /// take one more away.
-    pub(crate) fn for_encoder(&mut self) {
-        self.thorough = true;
+    /// Sets whether the line is known to lose what is above its rate, and not to queue it.
+    pub(crate) fn set_policed(&mut self, policed: bool) {
+        self.policed = policed;
     }
 
     /// Takes a reported packet; `sent` in microseconds.
@@ -175,7 +222,9 @@ impl LossControl {
         self.index = Some(index.max(newest));
         self.last = self.last.max(sent);
         let slot = index.max(newest).rem_euclid(SLOTS) as usize;
-        self.slots[slot].add(bytes, lost, self.last_lost);
+        if sent >= self.first {
+            self.slots[slot].add(bytes, lost, self.last_lost);
+        }
         if let Some(trial) = self.trial.as_mut().filter(|trial| sent >= trial.from) {
             trial.counts.add(bytes, lost, self.last_lost);
             trial.until = trial.until.max(sent);
@@ -193,6 +242,7 @@ impl LossControl {
             sum.lost = sum.lost.saturating_add(slot.lost);
             sum.runs = sum.runs.saturating_add(slot.runs);
             sum.bytes += slot.bytes;
+            sum.lost_bytes += slot.lost_bytes;
         }
         sum
     }
@@ -200,8 +250,30 @@ impl LossControl {
     /// The rate at which the packets of the newest slots were sent, in bit/s.
     fn sent_rate(&self, slots: i64) -> f64 {
         let start = (self.index.unwrap_or(0) - slots + 1) * SLOT_US;
-        let time = (self.last - start.max(self.first)).max(SLOT_US);
+        let time = (self.last - start.max(self.first)).max(LEAST_TIME_US);
         self.newest(slots).bytes * 8e6 / time as f64
+    }
+
+    /// Of so many of the newest slots how many have loss from their beginning on: a policed line lets some of what is too much through
+    /// before.
+    fn since_first_loss(&self, slots: i64) -> i64 {
+        let has_lost = |slots: i64| self.newest(slots).lost > self.newest(slots - 1).lost;
+        let first = (1..=slots).rev().find(|slots| has_lost(*slots)).unwrap_or(slots);
+        let has_enough = self.newest(first - 1).packets >= MIN_PACKETS;
+        if has_enough { first - 1 } else { first }
+    }
+
+    /// The share lost of the newest slots since it began, in bytes, and the rate sent at in bit/s.
+    fn since_loss(&self, slots: i64) -> (f64, f64) {
+        let since = self.since_first_loss(slots);
+        (self.newest(since).byte_loss(), self.sent_rate(since))
+    }
+
+    /// Forgets what is sent until then, and until the sender has followed.
+    pub(crate) fn forget(&mut self, now: i64) {
+        self.slots = [Counts::default(); SLOTS as usize];
+        let from = now + FOLLOW_US;
+        (self.first, self.last) = (from, self.last.max(from));
     }
 
     /// The share lost at any rate.
@@ -219,37 +291,63 @@ impl LossControl {
         ((loss - self.inherent) / (1.0 - self.inherent)).max(0.0)
     }
 
-    /// Judges by what was reported; rates in bit/s, `now` in microseconds.
-    pub(crate) fn update(&mut self, estimate: f64, acked: f64, queue_was_long: bool, now: i64) -> Verdict {
+    /// Judges by what was reported; `now` in microseconds.
+    pub(crate) fn update(&mut self, path: Path, now: i64) -> Verdict {
         let elapsed = ((now - self.updated) as f64 / 1e6).clamp(0.0, 1.0);
         self.updated = now;
         if self.trial.is_some() {
             return self.judge(now);
         }
-        if queue_was_long {
+        if path.queue_was_long {
             let short = self.newest(SHORT);
             let overflows = short.packets >= MIN_PACKETS && self.excess(short.loss()) > HIGH_LOSS;
             return if overflows { Verdict::Overflow } else { Verdict::Fine };
         }
-        if !self.begin_trial(HEAVY, HEAVY_LOSS, estimate, acked, now)
-            && !self.begin_trial(MODERATE, HIGH_LOSS, estimate, acked, now)
-        {
+        if let Some(delivered) = self.delivered(path.known) {
+            self.forget(now);
+            return Verdict::Congested(delivered);
+        }
+        if self.inherent > HIGH_LOSS && now >= self.doubted_at {
+            self.inherent = 0.0;
+        }
+        let bound = if self.policed { POLICED_LOSS } else { HIGH_LOSS };
+        if !self.begin_trial(HEAVY, HEAVY_LOSS, path, now) && !self.begin_trial(MODERATE, bound, path, now) {
             self.learn(elapsed);
         }
         Verdict::Fine
     }
 
+    /// What the line lets through, in bit/s, where no trial is needed to tell that more is too much: it loses more than can be lived
+    /// with, or it is `known` what it lets through and the rate was raised beyond that.
+    fn delivered(&self, known: Option<f64>) -> Option<f64> {
+        let is_lost = |slots: i64, bound: f64, inherent: f64| {
+            let counts = self.newest(slots);
+            counts.packets >= MIN_PACKETS && counts.certain_loss() - inherent > bound * (1.0 - inherent)
+        };
+        let delivered = |slots: i64| {
+            let (loss, rate) = self.since_loss(slots);
+            rate * (1.0 - loss)
+        };
+        if let Some(known) = known.filter(|_| is_lost(SHORT, POLICED_LOSS, self.inherent)) {
+            return Some(delivered(SHORT).max(known));
+        }
+        is_lost(HEAVY, MAX_INHERENT, 0.0).then(|| delivered(HEAVY))
+    }
+
     /// Begins a trial where the loss of so many slots is for certain above a bound.
-    fn begin_trial(&mut self, slots: i64, bound: f64, estimate: f64, acked: f64, now: i64) -> bool {
+    fn begin_trial(&mut self, slots: i64, bound: f64, path: Path, now: i64) -> bool {
         let counts = self.newest(slots);
         if counts.packets < MIN_PACKETS || self.excess(counts.certain_loss()) <= bound {
             return false;
         }
-        let loss = counts.loss();
-        let rate = self.sent_rate(slots);
-        let lowered = rate.min(estimate) * (1.0 - DECREASE * self.excess(loss));
-        let least = (ACKED_SHARE * acked).max(LEAST_LIMIT);
-        self.trial = Some(Trial::new(lowered, least, (loss, rate), now));
+        let (loss, rate) = self.since_loss(slots);
+        let capacity = rate * (1.0 - loss);
+        let lowered = rate.min(path.estimate) * (1.0 - DECREASE * self.excess(loss));
+        let clear = if self.policed { POLICED_DECREASE * rate } else { rate };
+        let least = (ACKED_SHARE * path.acked).min(capacity).max(LEAST_LIMIT);
+        // At what it seems to let through, a line that loses the rest loses nothing.
+        let limit = lowered.min(capacity).min(clear);
+        self.trial = Some(Trial::new(limit, least, (loss, rate), now));
         true
     }
 
@@ -267,23 +365,42 @@ impl LossControl {
         let rate = counts.bytes * 8e6 / length as f64;
         let capacity = trial.rate * (1.0 - trial.loss);
         let by_capacity = (1.0 - capacity / rate.max(1.0)).max(self.inherent);
-        let loss = counts.loss();
-        let before = trial.loss;
+        let (before, loss) = (trial.loss, counts.byte_loss());
+        let from_inherent = (loss - before).abs();
+        let from_capacity = (loss - by_capacity).abs();
+        if rate > FOLLOWED * trial.limit && now - trial.begun < MAX_FOLLOW_US {
+            self.trial = Some(Trial {
+                from: now,
+                until: now,
+                counts: Counts::default(),
+                ..*trial
+            });
+            return Verdict::Fine;
+        }
         let unmoved = rate > UNMOVED * trial.rate;
-        let is_chance = (before - by_capacity).abs() < counts.chance();
-        if self.thorough && (unmoved || is_chance) && trial.limit > trial.least {
+        let alike = before - by_capacity < counts.chance();
+        let is_long = length >= LONG_TRIAL_US;
+        if (unmoved || (alike && is_long)) && trial.limit > trial.least {
             self.trial = Some(Trial::new(LOWER * trial.limit, trial.least, (before, trial.rate), now));
             return Verdict::Fine;
         }
-        self.trial = None;
-        self.slots = [Counts::default(); SLOTS as usize];
-        self.first = self.last;
-        if unmoved || (loss - before).abs() <= (loss - by_capacity).abs() {
-            self.inherent = loss.min(MAX_INHERENT);
+        let unclear = (from_inherent - from_capacity).abs() < counts.chance();
+        if (alike || unclear) && !is_long {
             return Verdict::Fine;
         }
+        self.trial = None;
+        self.forget(now);
+        if unmoved || from_inherent <= from_capacity {
+            self.inherent = loss.min(MAX_INHERENT);
+            self.doubted_at = now + self.certainty;
+            self.certainty = (self.certainty * 2).min(MAX_CERTAINTY_US);
+            return Verdict::Inherent;
+        }
+        self.certainty = CERTAINTY_US;
         self.inherent = self.inherent.min(loss);
-        Verdict::Congested(capacity)
+        let was_full = counts.certain_loss() > self.inherent.max(NO_LOSS);
+        let delivered = if was_full { rate * (1.0 - loss) } else { f64::INFINITY };
+        Verdict::Congested(capacity.min(delivered))
     }
 
     /// Lets the inherent loss follow: soon where loss is gone, slowly where it is tolerable.
@@ -295,7 +412,7 @@ impl LossControl {
         let loss = counts.loss().min(MAX_INHERENT);
         if loss < self.inherent {
             self.inherent += (loss - self.inherent) * (elapsed / FORGET_S).min(1.0);
-        } else if self.excess(loss) <= HIGH_LOSS {
+        } else if self.excess(loss) <= HIGH_LOSS && !self.policed {
             self.inherent += (loss - self.inherent) * (elapsed / LEARN_S).min(1.0);
         }
     }

@@ -12,6 +12,8 @@ const DESIRED_FACTOR: f64 = 2.0;
 const COMFORT: f64 = 1.15;
 /// An estimate this many times what is desired carries it, so that a probe is not urgent.
 const CARRIES: f64 = 1.06;
+/// Length of a steady probe in seconds.
+const STEADY_SECONDS: f64 = 1.0;
 /// Time between probes while application-limited, in microseconds.
 const INTERVAL_US: i64 = 5_000_000;
 /// The longest time between probes, after raises that were soon followed by falls, in microseconds: a line that is wide again
@@ -27,7 +29,7 @@ const REGRET_US: i64 = 10_000_000;
 /// The same for a small fall, which is rather a raise by too much than a line that changed, in microseconds.
 const SMALL_REGRET_US: i64 = 30_000_000;
 /// The longest time without probes after those that let loss follow, in microseconds.
-const MAX_CALM_US: i64 = 60_000_000;
+const MAX_CALM_US: i64 = 30_000_000;
 /// A raise that lasts so long was right, in microseconds.
 const PROVEN_US: i64 = 60_000_000;
 /// A probe that reaches so many times the regretted rate shows a line that has changed.
@@ -91,6 +93,8 @@ pub(super) struct Situation {
     pub(crate) congested: bool,
     /// The jitter in microseconds.
     pub(crate) jitter: f64,
+    /// Of a steady probe, in bit/s, where the line loses what is above its rate and queues nothing.
+    pub(crate) steady: Option<f64>,
 }
 
 /// Decides on probes.
@@ -155,6 +159,11 @@ impl Prober {
         self.follows = true;
     }
 
+    /// Whether it probes for an encoder.
+    pub(crate) fn follows(&self) -> bool {
+        self.follows
+    }
+
     /// Sets the size of the packets that probes are made of, in bytes.
     pub(crate) fn set_filling(&mut self, bytes: f64) {
         self.filling = bytes;
@@ -199,6 +208,11 @@ impl Prober {
             self.waiting_until = Some(now + RETRY_US);
             return None;
         };
+        // A policed line lets any probe through that is short. An encoder is told to send more, and less at once if it was too much;
+        // where there are layers, a raise may bring one more, and what it is to be worth is filled up for as long as loss takes to show.
+        if let Some(rate) = situation.steady.filter(|_| !self.follows) {
+            return Some(self.begin_steady(rate.min(DESIRED_FACTOR * self.desired), now));
+        }
         Some(self.begin(rate.min(DESIRED_FACTOR * self.desired), now, situation))
     }
 
@@ -243,25 +257,41 @@ impl Prober {
         let bearable = (MAX_QUEUE_SECONDS * situation.estimate / rate.max(1.0)).clamp(SECONDS, MAX_SECONDS);
         let seconds = (JITTERS * situation.jitter / 1e6).clamp(SECONDS, bearable);
         let bytes = (rate * seconds / 8.0).max(f64::from(LEAST_PACKETS) * self.filling);
+        let probe = self.make((rate, bytes), false, now);
+        self.unanswered = (self.retries < RETRIES).then_some((rate, now));
+        if self.begun == FIRST.len() {
+            self.waiting_until = Some(now + PATIENCE_US);
+        }
+        probe
+    }
+
+    /// Makes a probe that goes no faster than its rate.
+    fn begin_steady(&mut self, rate: f64, now: i64) -> Probe {
+        let probe = self.make((rate, rate * STEADY_SECONDS / 8.0), true, now);
+        self.unanswered = None;
+        self.recovery = None;
+        self.waiting_until = Some(self.busy_until + PATIENCE_US);
+        probe
+    }
+
+    /// The next probe, of a rate in bit/s and so many bytes.
+    fn make(&mut self, (rate, bytes): (f64, f64), is_steady: bool, now: i64) -> Probe {
         let id = self.next_id;
         self.next_id = id.checked_add(1).unwrap_or(1);
         self.last_at = now;
         self.last_bytes = bytes;
-        self.unanswered = (self.retries < RETRIES).then_some((rate, now));
         self.busy_until = now + (bytes * 8e6 / rate.max(1.0)) as i64 + GAP_US;
-        if self.begun == FIRST.len() {
-            self.waiting_until = Some(now + PATIENCE_US);
-        }
         Probe {
             id,
             rate: rate as u64,
             bytes: bytes as u32,
+            is_steady,
         }
     }
 
-    /// Takes a probe's result: the rate asked, the rate reached, both in bit/s, and whether the estimate rose much
-    /// by it.
-    pub(crate) fn on_result(&mut self, asked: f64, reached: f64, rose: bool, now: i64) {
+    /// Takes a probe's result: the rate asked, the rate reached, both in bit/s, whether the estimate rose much by it, and whether a
+    /// faster one may follow at once.
+    pub(crate) fn on_result(&mut self, asked: f64, reached: f64, (rose, goes_on): (bool, bool), now: i64) {
         self.waiting_until = None;
         self.unanswered = None;
         self.retries = 0;
@@ -273,7 +303,7 @@ impl Prober {
             self.interval = INTERVAL_US;
         }
         let top = DESIRED_FACTOR * self.desired;
-        self.further = (reached >= FURTHER * asked && asked < top).then_some(FACTOR * reached);
+        self.further = (goes_on && reached >= FURTHER * asked && asked < top).then_some(FACTOR * reached);
     }
 
     /// Learns of the mean rate that came through over the last second, in bit/s.
@@ -307,18 +337,25 @@ impl Prober {
         }
     }
 
-    /// Learns that loss shows too high a rate, as the line lets through so many bit/s. Whether that was a probe's mistake: a line that
-    /// loses what is above its rate lets some of it through at once. Each doubles the time until the next probe. Only an encoder knows:
-    /// where there are layers, the loss may be of one that was too much for the queue.
-    pub(crate) fn take_mistake(&mut self, line: f64, now: i64) -> bool {
-        let is_recent = self.raised_at.is_some_and(|raised| now - raised < REGRET_US);
-        let mistaken = self.follows && is_recent && self.carried < CARRIED * line;
-        if mistaken {
+    /// Learns that loss shows too high a rate, as the line lets through so many bit/s. If a probe has raised the estimate lately, that
+    /// was its mistake: a line that loses what is above its rate lets some of it through at once. Each doubles the time until the next.
+    pub(crate) fn take_fall(&mut self, line: f64, now: i64) {
+        if self.was_raised(now) && self.carried < CARRIED * line {
+            self.raised_at = None;
             self.calm = (self.calm * 2).min(MAX_CALM_US);
             self.calm_until = now + self.calm;
-            self.raised_at = None;
         }
-        mistaken
+    }
+
+    /// Learns that a steady probe was too much.
+    pub(crate) fn take_failure(&mut self, now: i64) {
+        self.waiting_until = None;
+        self.calm_until = now + MAX_INTERVAL_US;
+    }
+
+    /// Whether a probe has raised the estimate lately.
+    pub(crate) fn was_raised(&self, now: i64) -> bool {
+        self.raised_at.is_some_and(|raised| now - raised < REGRET_US)
     }
 
     /// Learns that the line carries far more than that.

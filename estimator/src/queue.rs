@@ -26,6 +26,8 @@ const CAPACITY_AGE_US: i64 = 700_000;
 const LONG_US: i64 = 40_000;
 /// Losses within so long after a long queue are taken for overflow, in microseconds.
 const LONG_MEMORY_US: i64 = 1_000_000;
+/// Losses within so long after packets waited may be of a queue, in microseconds.
+const NOTICED_MEMORY_US: i64 = 3_000_000;
 /// A queue that stays over this is standing, in microseconds (interactive speech suffers from about 100 ms).
 const STANDING_US: i64 = 100_000;
 /// For so long, in microseconds of sending.
@@ -55,6 +57,7 @@ pub(super) struct Queue {
     busy: Option<Busy>,
     capacity: Option<(f64, i64)>,
     long_at: Option<i64>,
+    noticed_at: Option<i64>,
     standing_since: Option<i64>,
     now: i64,
 }
@@ -73,6 +76,7 @@ impl Queue {
             busy: None,
             capacity: None,
             long_at: None,
+            noticed_at: None,
             standing_since: None,
             now: 0,
         }
@@ -93,6 +97,9 @@ impl Queue {
         self.rebase(sent, delay);
         let queue = self.queue();
         self.measure(sent, arrived, bytes, queue);
+        if self.exceeds(BUSY_US) {
+            self.noticed_at = Some(self.now);
+        }
         if self.exceeds(LONG_US) {
             self.long_at = Some(self.now);
         }
@@ -174,6 +181,11 @@ impl Queue {
     /// Whether the queue was long lately, so that losses are likely its overflow.
     pub(crate) fn was_long(&self) -> bool {
         self.long_at.is_some_and(|at| self.now - at < LONG_MEMORY_US)
+    }
+
+    /// Whether packets have waited lately.
+    pub(crate) fn was_noticed(&self) -> bool {
+        self.noticed_at.is_some_and(|at| self.now - at < NOTICED_MEMORY_US)
     }
 
     /// Whether the queue does not drain.

@@ -181,6 +181,97 @@ fn however_much_waits_before_a_line_less_is_sent_once_it_narrows() {
     }
 }
 
+/// Bits per second and milliseconds of lines that lose what is above their rate, and the milliseconds of it that pass at once.
+const POLICED: [(u64, u64, u64); 9] = [
+    (300_000, 10, 300),
+    (300_000, 40, 100),
+    (500_000, 10, 30),
+    (500_000, 40, 1_000),
+    (800_000, 160, 300),
+    (1_200_000, 10, 100),
+    (1_200_000, 160, 30),
+    (1_500_000, 40, 300),
+    (2_500_000, 160, 100),
+];
+
+#[test]
+fn a_line_that_loses_what_is_too_much_shows_the_layer_that_fits_it() {
+    for (rate, delay, burst) in POLICED {
+        let mut network = Network::new(1, rate / 1_000 + delay);
+        network.publish(0, "anna", &Stage::camera(3));
+        let line = Line {
+            excess: Excess::IsLost(burst),
+            ..Line::new(rate, delay)
+        };
+        let viewer = network.watch(0, "guest", 1, line);
+        network.run(60 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let sound = network.sound(viewer, 10 * SECOND);
+        println!(
+            "{rate} b/s policed, {delay} ms, {burst} ms at once: sound {sound:.4}, {}",
+            seen.summary(10 * SECOND)
+        );
+        // What the layers take, with sound: 0.2, 0.6 and 1.7 Mb/s, and a tenth more.
+        let layers = [(1_900_000, 720), (700_000, 360), (0, 180)];
+        let fits = layers
+            .into_iter()
+            .find_map(|(least, height)| (rate >= least).then_some(height));
+        assert_eq!(
+            Some(seen.mostly_from(10 * SECOND)),
+            fits,
+            "{rate} {delay} {burst}: {seen:?}"
+        );
+        assert!(
+            seen.freeze_from(10 * SECOND) < 2 * SECOND,
+            "{rate} {delay} {burst}: {seen:?}"
+        );
+        assert!(seen.shown_from(10 * SECOND) > 1_450, "{rate} {delay} {burst}: {seen:?}");
+        assert!(sound > 0.995, "{rate} {delay} {burst}: {sound}");
+    }
+}
+
+#[test]
+fn a_line_that_loses_what_is_too_much_gets_less_once_it_narrows_and_all_again() {
+    for (burst, delay, narrow) in [
+        (30, 10, 500_000),
+        (30, 160, 300_000),
+        (100, 40, 900_000),
+        (100, 160, 500_000),
+        (300, 10, 300_000),
+        (300, 40, 500_000),
+    ] {
+        let mut network = Network::new(1, burst + delay);
+        network.publish(0, "anna", &Stage::camera(3));
+        let line = Line {
+            excess: Excess::IsLost(burst),
+            ..Line::new(5_000_000, delay)
+        };
+        let viewer = network.watch(0, "guest", 1, line);
+        network.run(15 * SECOND);
+        network.line(viewer).rate = narrow;
+        let narrowed = network.elapsed(viewer);
+        network.run(20 * SECOND);
+        network.line(viewer).rate = 5_000_000;
+        let widened = network.elapsed(viewer);
+        network.run(30 * SECOND);
+        let seen = network.seen(viewer, 0);
+        let down = seen.first_of(180, narrowed).min(seen.first_of(360, narrowed));
+        let down = down.saturating_sub(narrowed);
+        let up = seen.first_of(720, widened).saturating_sub(widened);
+        let later = seen.freeze_from(narrowed + 3 * SECOND);
+        println!(
+            "{narrow} b/s policed, {delay} ms, {burst} ms at once: down {down:?}, up {up:?}, freeze later {later:?}"
+        );
+        assert!(
+            down < 3 * SECOND && later < SECOND,
+            "{narrow} {delay} {burst}: {down:?}, {later:?}"
+        );
+        // The way up is asked for in steps of a second each, ten seconds apart where one was too much.
+        assert!(up < 25 * SECOND, "{narrow} {delay} {burst}: {up:?}");
+        assert!(network.sound(viewer, narrowed) > 0.99);
+    }
+}
+
 #[test]
 fn a_tile_wants_no_more_than_fills_it_and_one_out_of_sight_costs_nothing() {
     for workers in [1, 2] {

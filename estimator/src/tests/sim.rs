@@ -206,7 +206,7 @@ impl Sim {
     fn make_media(&mut self) {
         if self.now >= self.next_sound {
             self.next_sound = self.now + 20_000;
-            self.put((SOUND / 50.0 / 8.0) as u32, None);
+            self.put_media((SOUND / 50.0 / 8.0) as u32);
         }
         if self.now >= self.next_frame {
             self.next_frame = self.now + 33_333;
@@ -245,13 +245,31 @@ impl Sim {
                 return;
             }
             self.put(1_100, Some(probe.id));
-            let next = at + (1_100.0 * 8e6 / probe.rate as f64) as i64;
-            self.cluster = Some((probe, bytes + 1_100, count + 1, next));
+            self.count(1_100, at);
+        }
+    }
+
+    /// Counts a packet of the probe, which was due.
+    fn count(&mut self, of: u32, due: i64) {
+        if let Some((probe, bytes, count, at)) = &mut self.cluster {
+            *at = due + (f64::from(of) * 8e6 / probe.rate as f64) as i64;
+            *bytes += of;
+            *count += 1;
+        }
+    }
+
+    /// Sends a packet of the sound's or the picture's, which are part of a steady probe.
+    fn put_media(&mut self, bytes: u32) {
+        let steady = self.cluster.filter(|(probe, ..)| probe.is_steady);
+        self.put(bytes, steady.map(|(probe, ..)| probe.id));
+        if let Some((.., at)) = steady {
+            self.count(bytes, at);
         }
     }
 
     fn pace(&mut self) {
-        let rate = 2.5 * self.estimator.estimate() as f64;
+        let haste = if self.estimator.may_be_policed() { 1.25 } else { 2.5 };
+        let rate = haste * self.estimator.estimate() as f64;
         self.pacer_credit = (self.pacer_credit + rate * TICK_US as f64 / 8e6).min(1_500.0);
         while let Some(&bytes) = self.pacer.front() {
             if self.pacer_credit < 0.0 || !self.is_free() {
@@ -259,7 +277,7 @@ impl Sim {
             }
             self.pacer_credit -= f64::from(bytes);
             self.pacer.pop_front();
-            self.put(bytes, None);
+            self.put_media(bytes);
         }
         self.pacer_credit = self.pacer_credit.min(0.0);
     }

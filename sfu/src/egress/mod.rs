@@ -35,7 +35,7 @@ use feedback::{Arrivals, Feedback};
 use footlight_estimator::{Estimator, Report};
 use header::Header;
 use history::Kept;
-use pacer::Pacer;
+use pacer::{Haste, Pacer};
 use srtp::Srtp;
 use stream::Stream;
 use transport::Transport;
@@ -475,7 +475,12 @@ impl Egress {
             }
             return;
         };
-        let probe = self.pacer.spend(bytes, estimator.estimate(), is_gentle, now);
+        let haste = match (is_gentle, estimator.may_be_policed()) {
+            (true, _) => Haste::None,
+            (false, true) => Haste::Little,
+            (false, false) => Haste::Much,
+        };
+        let probe = self.pacer.spend(bytes, estimator.estimate(), haste, now);
         if has_feedback {
             self.transport.note(bytes, probe, now);
         }

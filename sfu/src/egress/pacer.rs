@@ -4,9 +4,28 @@ use std::time::{Duration, Instant};
 
 use footlight_estimator::{LEAST_PACKETS, Probe};
 
-/// Pictures are sent so many times, in halves, as fast as the line is thought to carry: a keyframe should not wait for
-/// what it would take on average, and estimates stay behind (libwebrtc's pacing factor is 2.5 as well).
-const FACTOR_HALVES: u64 = 5;
+/// How fast a packet goes, as a multiple of what the line is thought to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Just that.
+    None,
+    /// A little more: a line that loses what is above its rate has no queue that a burst could wait in.
+    Little,
+    /// So much that a keyframe does not wait for what it would take on average, and estimates stay behind (libwebrtc's pacing
+    /// factor is 2.5 as well).
+    Much,
+}
+
+impl Haste {
+    /// In quarters.
+    fn factor(self) -> u64 {
+        match self {
+            Self::None => 4,
+            Self::Little => 5,
+            Self::Much => 10,
+        }
+    }
+}
 
 /// What may go at once ahead of its time: system calls and timers are no finer, and what leaves within it is one group to
 /// the receiver's estimator (draft-ietf-rmcat-gcc-02 §5.2).
@@ -15,7 +34,7 @@ const BURST: Duration = Duration::from_millis(20);
 /// A probe's packets are spread more evenly.
 const PROBE_BURST: Duration = Duration::from_millis(2);
 
-/// A probe that is not done by then has nothing to send.
+/// A probe that is not done so long after it could be has nothing to send.
 const LONGEST_PROBE: Duration = Duration::from_millis(300);
 
 /// Between the end of a probe and the next, so that the first is not taken for the second's congestion.
@@ -60,16 +79,16 @@ impl Pacer {
         self.free_at.checked_sub(self.burst()).unwrap_or(self.free_at)
     }
 
-    /// Counts a packet, a gentle one without haste: at the estimate. The number of the probe that it belongs to; 0: none.
-    pub(super) fn spend(&mut self, bytes: usize, estimate: u64, is_gentle: bool, now: Instant) -> u16 {
-        let mut rate = if is_gentle {
-            estimate
-        } else {
-            estimate.saturating_mul(FACTOR_HALVES) / 2
-        };
+    /// Counts a packet. The number of the probe that it belongs to; 0: none.
+    pub(super) fn spend(&mut self, bytes: usize, estimate: u64, haste: Haste, now: Instant) -> u16 {
+        let mut rate = estimate.saturating_mul(haste.factor()) / 4;
         let mut probe = 0;
         if let Some(running) = &mut self.running {
-            rate = rate.max(running.probe.rate);
+            rate = if running.probe.is_steady {
+                running.probe.rate
+            } else {
+                rate.max(running.probe.rate)
+            };
             running.sent = running.sent.saturating_add(bytes as u32);
             running.packets += 1;
             probe = running.probe.id;
@@ -93,12 +112,13 @@ impl Pacer {
     }
 
     pub(super) fn begin_probe(&mut self, probe: Probe, now: Instant) {
+        let takes = Duration::from_micros(u64::from(probe.bytes) * 8_000_000 / probe.rate.max(1));
         self.running = Some(Running {
             probe,
             sent: 0,
             packets: 0,
             fillings: 0,
-            until: now + LONGEST_PROBE,
+            until: now + takes + LONGEST_PROBE,
         });
     }
 
@@ -127,11 +147,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gentle_packet_takes_as_long_as_the_line_is_thought_to_need_for_it() {
+    fn a_packet_without_haste_takes_as_long_as_the_line_is_thought_to_need_for_it() {
         let now = Instant::now();
-        for (is_gentle, millis) in [(true, 100), (false, 40)] {
+        for (haste, millis) in [(Haste::None, 100), (Haste::Little, 80), (Haste::Much, 40)] {
             let mut pacer = Pacer::new(now);
-            assert_eq!(pacer.spend(1_250, 100_000, is_gentle, now), 0);
+            assert_eq!(pacer.spend(1_250, 100_000, haste, now), 0);
             assert_eq!(pacer.free_at, now + Duration::from_millis(millis));
         }
     }

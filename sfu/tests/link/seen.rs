@@ -128,6 +128,11 @@ impl Seen {
         self.shown.iter().copied().filter(move |(at, _)| *at >= since)
     }
 
+    /// Frames since then.
+    pub(crate) fn shown_from(&self, since: Duration) -> usize {
+        self.from(since).count()
+    }
+
     /// All heights since then.
     pub(crate) fn heights_from(&self, since: Duration) -> Vec<u16> {
         let heights: BTreeSet<_> = self.from(since).map(|(_, height)| height).collect();
@@ -206,7 +211,7 @@ impl Seen {
         }
         format!(
             "{} frames, longest freeze {:?}, {} lost, {runs:?}",
-            self.from(since).count(),
+            self.shown_from(since),
             self.freeze_from(since.max(self.first_picture())),
             self.line_lost
         )
