@@ -53,7 +53,11 @@ const TRIED: f64 = 0.7;
 /// Share of a line's measured limit that is used after a raise to it proved too much: what a decrease leaves of it.
 const WARY: f64 = 0.9;
 /// A policed line may let a probe through that is above its rate: so many times the estimate are believed at once.
-const POLICED_STEP: f64 = 2.0;
+const POLICED_STEP: f64 = 1.5;
+/// A line that carries so many times what a policer let through is policed no more. Steady probes are such a load as well, of which a
+/// policer lets some through that has saved up.
+const UNPOLICED: f64 = 1.5;
+const UNPOLICED_BY_STEADY: f64 = 2.0;
 /// Rate of a steady probe, as a multiple of what is known to come through: of what is above a line's rate no more is to be lost than
 /// retransmissions bring back.
 const STEADY_STEP: f64 = 1.25;
@@ -165,6 +169,7 @@ impl Estimator {
     pub fn for_encoder(start: u64, now: Instant) -> Self {
         let mut estimator = Self::new(start, now);
         estimator.prober.for_encoder();
+        estimator.loss.for_encoder();
         estimator
     }
 
@@ -181,7 +186,12 @@ impl Estimator {
         }
         let delivered = self.delivered.rate(now);
         self.prober.on_delivered(delivered, now);
-        if self.policed.is_some_and(|rate| delivered > POLICED_STEP * rate) {
+        let unpoliced = if self.prober.follows() {
+            UNPOLICED
+        } else {
+            UNPOLICED_BY_STEADY
+        };
+        if self.policed.is_some_and(|rate| delivered > unpoliced * rate) {
             self.forget_policer();
         }
         if let Some(outcome) = self.clusters.expire(self.loss.inherent(), now) {

@@ -36,6 +36,8 @@ const ACKED_SHARE: f64 = 0.5;
 /// No limit goes below this, in bit/s: little is won by less than sound and the least video, and much loss is lived with
 /// there (the bound of `LossBasedBweV2` on the inherent loss, 0.05 + 75 kb/s / rate, is 0.35 here).
 const LEAST_LIMIT: f64 = 250_000.0;
+/// The same for an encoder, which goes on to less: sound, and a picture that is hardly one.
+const LEAST_LIMIT_OF_ENCODER: f64 = 60_000.0;
 /// Time the sender has to follow the lower limit, in microseconds.
 const FOLLOW_US: i64 = 250_000;
 /// And at the most, as where there are layers, in microseconds.
@@ -129,6 +131,8 @@ pub(super) struct LossControl {
     trial: Option<Trial>,
     /// Whether the line is known to lose what is above its rate, and not to queue it.
     policed: bool,
+    /// No limit goes below this, in bit/s.
+    least: f64,
     /// When heavy loss that was found to be inherent is put to another trial, and how long after the next.
     doubted_at: i64,
     certainty: i64,
@@ -197,10 +201,16 @@ impl LossControl {
             inherent: 0.0,
             trial: None,
             policed: false,
+            least: LEAST_LIMIT,
             doubted_at: 0,
             certainty: CERTAINTY_US,
             updated: 0,
         }
+    }
+
+    /// For an encoder, which follows any limit.
+    pub(crate) fn for_encoder(&mut self) {
+        self.least = LEAST_LIMIT_OF_ENCODER;
     }
 
     /// Sets whether the line is known to lose what is above its rate, and not to queue it.
@@ -320,18 +330,19 @@ impl LossControl {
     /// What the line lets through, in bit/s, where no trial is needed to tell that more is too much: it loses more than can be lived
     /// with, or it is `known` what it lets through and the rate was raised beyond that.
     fn delivered(&self, known: Option<f64>) -> Option<f64> {
-        let is_lost = |slots: i64, bound: f64, inherent: f64| {
-            let counts = self.newest(slots);
-            counts.packets >= MIN_PACKETS && counts.certain_loss() - inherent > bound * (1.0 - inherent)
-        };
+        let [short, heavy] = [SHORT, HEAVY].map(|slots| self.newest(slots));
+        let is_certain = |counts: Counts, bound: f64| counts.packets >= MIN_PACKETS && counts.certain_loss() > bound;
         let delivered = |slots: i64| {
             let (loss, rate) = self.since_loss(slots);
             rate * (1.0 - loss)
         };
-        if let Some(known) = known.filter(|_| is_lost(SHORT, POLICED_LOSS, self.inherent)) {
+        // No harm is done by going back to it, so that there is no need to be certain.
+        let is_back = short.packets >= MIN_PACKETS && self.excess(short.loss()) > HIGH_LOSS;
+        let is_beyond = is_back || is_certain(short, self.inherent + POLICED_LOSS);
+        if let Some(known) = known.filter(|_| is_beyond) {
             return Some(delivered(SHORT).max(known));
         }
-        is_lost(HEAVY, MAX_INHERENT, 0.0).then(|| delivered(HEAVY))
+        is_certain(heavy, MAX_INHERENT).then(|| delivered(HEAVY))
     }
 
     /// Begins a trial where the loss of so many slots is for certain above a bound.
@@ -344,7 +355,7 @@ impl LossControl {
         let capacity = rate * (1.0 - loss);
         let lowered = rate.min(path.estimate) * (1.0 - DECREASE * self.excess(loss));
         let clear = if self.policed { POLICED_DECREASE * rate } else { rate };
-        let least = (ACKED_SHARE * path.acked).min(capacity).max(LEAST_LIMIT);
+        let least = (ACKED_SHARE * path.acked).min(capacity).max(self.least);
         // At what it seems to let through, a line that loses the rest loses nothing.
         let limit = lowered.min(capacity).min(clear);
         self.trial = Some(Trial::new(limit, least, (loss, rate), now));
