@@ -146,37 +146,65 @@ fn whatever_a_line_was_it_is_filled_again_when_it_is_wide_again() {
     println!("down after {latest_down:?} at the latest, up after {latest_up:?}");
 }
 
+/// What becomes of a line of 5 Mb/s that falls after a while, for twenty seconds.
+struct Fall {
+    /// Until a smaller layer is shown, and once it is wide again the best.
+    down: Duration,
+    up: Duration,
+    /// The longest from the fall on, and from three seconds after it.
+    freeze: Duration,
+    later: Duration,
+    /// The share of the sound that came.
+    sound: f64,
+}
+
+fn fall(line: Line, narrow: u64, (chance, after): (u64, Duration)) -> Fall {
+    let mut network = Network::new(1, chance);
+    network.publish(0, "anna", &Stage::camera(3));
+    let viewer = network.watch(0, "guest", 1, line);
+    network.run(after);
+    network.line(viewer).rate = narrow;
+    let narrowed = network.elapsed(viewer);
+    network.run(20 * SECOND);
+    network.line(viewer).rate = line.rate;
+    let widened = network.elapsed(viewer);
+    network.run(30 * SECOND);
+    let seen = network.seen(viewer, 0);
+    let lower = seen.first_of(180, narrowed).min(seen.first_of(360, narrowed));
+    Fall {
+        down: lower.saturating_sub(narrowed),
+        up: seen.first_of(720, widened).saturating_sub(widened),
+        freeze: seen.freeze_from(narrowed),
+        later: seen.freeze_from(narrowed + 3 * SECOND),
+        sound: network.sound(viewer, narrowed),
+    }
+}
+
 /// From almost no queue to one of several seconds, as modems have them.
 #[test]
 fn however_much_waits_before_a_line_less_is_sent_once_it_narrows() {
     for queue in [20, 100, 1_000, 10_000] {
         for (delay, narrow) in [(10, 500_000), (40, 300_000), (160, 900_000)] {
-            let mut network = Network::new(1, queue + delay);
-            network.publish(0, "anna", &Stage::camera(3));
             let line = Line {
                 excess: Excess::Waits(queue),
                 ..Line::new(5_000_000, delay)
             };
-            let viewer = network.watch(0, "guest", 1, line);
-            network.run(10 * SECOND);
-            network.line(viewer).rate = narrow;
-            let narrowed = network.elapsed(viewer);
-            network.run(20 * SECOND);
-            network.line(viewer).rate = 5_000_000;
-            let widened = network.elapsed(viewer);
-            network.run(15 * SECOND);
-            let seen = network.seen(viewer, 0);
-            let down = seen.first_of(180, narrowed).min(seen.first_of(360, narrowed));
-            let down = down.saturating_sub(narrowed);
-            let up = seen.first_of(720, widened).saturating_sub(widened);
-            let freeze = seen.freeze_from(narrowed);
+            let Fall {
+                down,
+                up,
+                freeze,
+                sound,
+                ..
+            } = fall(line, narrow, (queue + delay, 10 * SECOND));
             println!("{queue} ms before {narrow} b/s, {delay} ms: down {down:?}, up {up:?}, longest freeze {freeze:?}");
             assert!(
                 down < 3 * SECOND && up < 15 * SECOND,
                 "{queue} {delay}: {down:?}, {up:?}"
             );
-            assert!(freeze < 2 * SECOND, "{queue} {delay}: {freeze:?}");
-            assert!(network.sound(viewer, narrowed) > 0.98);
+            assert!(
+                freeze < 2 * SECOND && sound > 0.98,
+                "{queue} {delay}: {freeze:?}, {sound}"
+            );
         }
     }
 }
@@ -240,25 +268,13 @@ fn a_line_that_loses_what_is_too_much_gets_less_once_it_narrows_and_all_again() 
         (300, 10, 300_000),
         (300, 40, 500_000),
     ] {
-        let mut network = Network::new(1, burst + delay);
-        network.publish(0, "anna", &Stage::camera(3));
         let line = Line {
             excess: Excess::IsLost(burst),
             ..Line::new(5_000_000, delay)
         };
-        let viewer = network.watch(0, "guest", 1, line);
-        network.run(15 * SECOND);
-        network.line(viewer).rate = narrow;
-        let narrowed = network.elapsed(viewer);
-        network.run(20 * SECOND);
-        network.line(viewer).rate = 5_000_000;
-        let widened = network.elapsed(viewer);
-        network.run(30 * SECOND);
-        let seen = network.seen(viewer, 0);
-        let down = seen.first_of(180, narrowed).min(seen.first_of(360, narrowed));
-        let down = down.saturating_sub(narrowed);
-        let up = seen.first_of(720, widened).saturating_sub(widened);
-        let later = seen.freeze_from(narrowed + 3 * SECOND);
+        let Fall {
+            down, up, later, sound, ..
+        } = fall(line, narrow, (burst + delay, 15 * SECOND));
         println!(
             "{narrow} b/s policed, {delay} ms, {burst} ms at once: down {down:?}, up {up:?}, freeze later {later:?}"
         );
@@ -268,7 +284,7 @@ fn a_line_that_loses_what_is_too_much_gets_less_once_it_narrows_and_all_again() 
         );
         // The way up is asked for in steps of a second each, ten seconds apart where one was too much.
         assert!(up < 25 * SECOND, "{narrow} {delay} {burst}: {up:?}");
-        assert!(network.sound(viewer, narrowed) > 0.99);
+        assert!(sound > 0.99, "{narrow} {delay} {burst}: {sound}");
     }
 }
 
