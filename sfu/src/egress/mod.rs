@@ -189,12 +189,16 @@ impl Egress {
         }
     }
 
-    /// What waits of a section's pictures is of no use.
+    /// What waits of a section's pictures is of no use, as its viewer needs a keyframe; but for one that waits already: on a long line it
+    /// is asked for again before the first answer is there.
     pub(crate) fn drop_pictures(&mut self, mid: Mid) {
         let streams = self.streams.iter().enumerate();
         for (at, stream) in streams.filter(|(_, stream)| stream.config.mid == mid) {
             let ssrc = stream.config.ssrc;
-            self.pictures.retain(|forward| forward.ssrc != ssrc);
+            let begins = |forward: &&Forward| forward.ssrc == ssrc && forward.has_switched;
+            let answer = self.pictures.iter().rev().find(begins).map(|forward| forward.timestamp);
+            self.pictures
+                .retain(|forward| forward.ssrc != ssrc || Some(forward.timestamp) == answer);
             self.again.retain(|(of, _)| *of != at);
         }
     }
