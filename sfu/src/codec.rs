@@ -1,7 +1,7 @@
 //! Which codecs are taken, and which payload type of a subscriber carries a publisher's format.
 
 use str0m::RtcConfig;
-use str0m::format::{Codec, CodecSpec};
+use str0m::format::{Codec, CodecSpec, PayloadParams};
 use str0m::media::Pt;
 
 /// H.264 (RFC 6184 §8.1): payload type, RTX payload type, packetization mode 1 or 0, profile-level-id. Constrained
@@ -20,12 +20,33 @@ const H264_FORMATS: [(u8, u8, bool, u32); 7] = [
 /// Enables what is forwarded and nothing else. The order decides what a browser publishes when it leaves the choice to
 /// the answer.
 pub(crate) fn enable(config: RtcConfig) -> RtcConfig {
-    let mut config = config.clear_codecs().enable_opus(true, false);
+    let mut config = config.clear_codecs().enable_opus(true, true);
     let codecs = config.codec_config();
     for (pt, rtx, mode_one, profile) in H264_FORMATS {
         codecs.add_h264(pt.into(), Some(rtx.into()), mode_one, profile);
     }
     config.enable_vp8(true).enable_vp9(true).enable_av1(true)
+}
+
+/// The payload types by which a remote sends a format, or decodes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PayloadTypes {
+    pub(crate) plain: Pt,
+    /// Of packets that carry those before them once more (RFC 2198).
+    pub(crate) redundant: Option<Pt>,
+}
+
+impl PayloadTypes {
+    pub(crate) fn of(params: &PayloadParams) -> Self {
+        Self {
+            plain: params.pt(),
+            redundant: params.red(),
+        }
+    }
+
+    pub(crate) fn has(self, payload_type: Pt) -> bool {
+        self.plain == payload_type || self.redundant == Some(payload_type)
+    }
 }
 
 /// How a codec is called in SDP.
@@ -40,14 +61,14 @@ pub(crate) fn name(codec: Codec) -> &'static str {
     }
 }
 
-/// Picks the payload type by which a receiver of `offered` formats decodes `format`, the closest one if there are
-/// several.
-pub(crate) fn payload_type(format: &CodecSpec, offered: &[(Pt, CodecSpec)]) -> Option<Pt> {
+/// Picks the payload types by which a receiver of `offered` formats decodes `format`, those of the closest one if there
+/// are several.
+pub(crate) fn payload_types(format: &CodecSpec, offered: &[(PayloadTypes, CodecSpec)]) -> Option<PayloadTypes> {
     offered
         .iter()
-        .filter_map(|(pt, candidate)| Some((distance(format, candidate)?, *pt)))
+        .filter_map(|(types, candidate)| Some((distance(format, candidate)?, *types)))
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, pt)| pt)
+        .map(|(_, types)| types)
 }
 
 /// How far a decoder's format is from the sender's; `None` where it could not decode it.
@@ -130,6 +151,13 @@ mod tests {
         }
     }
 
+    fn plain(payload_type: u8) -> PayloadTypes {
+        PayloadTypes {
+            plain: payload_type.into(),
+            redundant: None,
+        }
+    }
+
     fn h264(mode: u8, profile: &str) -> CodecSpec {
         video(
             Codec::H264,
@@ -140,33 +168,33 @@ mod tests {
     #[test]
     fn the_same_profile_and_mode_is_preferred() {
         let offered = [
-            (Pt::from(100), h264(0, "42e01f")),
-            (Pt::from(101), h264(1, "64001f")),
-            (Pt::from(102), h264(1, "42e034")),
+            (plain(100), h264(0, "42e01f")),
+            (plain(101), h264(1, "64001f")),
+            (plain(102), h264(1, "42e034")),
         ];
-        assert_eq!(payload_type(&h264(1, "42e01f"), &offered), Some(Pt::from(102)));
-        assert_eq!(payload_type(&h264(0, "42e01f"), &offered), Some(Pt::from(100)));
-        assert_eq!(payload_type(&h264(1, "4d001f"), &offered), Some(Pt::from(101)));
+        assert_eq!(payload_types(&h264(1, "42e01f"), &offered), Some(plain(102)));
+        assert_eq!(payload_types(&h264(0, "42e01f"), &offered), Some(plain(100)));
+        assert_eq!(payload_types(&h264(1, "4d001f"), &offered), Some(plain(101)));
     }
 
     #[test]
     fn a_decoder_of_less_gets_nothing() {
         assert_eq!(
-            payload_type(&h264(1, "42e01f"), &[(Pt::from(100), h264(0, "42e01f"))]),
+            payload_types(&h264(1, "42e01f"), &[(plain(100), h264(0, "42e01f"))]),
             None
         );
         assert_eq!(
-            payload_type(&h264(1, "64001f"), &[(Pt::from(100), h264(1, "42e01f"))]),
+            payload_types(&h264(1, "64001f"), &[(plain(100), h264(1, "42e01f"))]),
             None
         );
         assert_eq!(
-            payload_type(&h264(1, "42e01f"), &[(Pt::from(96), video(Codec::Vp8, ""))]),
+            payload_types(&h264(1, "42e01f"), &[(plain(96), video(Codec::Vp8, ""))]),
             None
         );
         assert_eq!(
-            payload_type(
+            payload_types(
                 &video(Codec::Vp9, "profile-id=2"),
-                &[(Pt::from(98), video(Codec::Vp9, ""))]
+                &[(plain(98), video(Codec::Vp9, ""))]
             ),
             None
         );
@@ -175,18 +203,15 @@ mod tests {
     #[test]
     fn a_missing_parameter_means_its_default() {
         assert_eq!(
-            payload_type(
+            payload_types(
                 &video(Codec::Vp9, "profile-id=0"),
-                &[(Pt::from(98), video(Codec::Vp9, ""))]
+                &[(plain(98), video(Codec::Vp9, ""))]
             ),
-            Some(Pt::from(98))
+            Some(plain(98))
         );
         assert_eq!(
-            payload_type(
-                &video(Codec::Av1, ""),
-                &[(Pt::from(45), video(Codec::Av1, "profile=0"))]
-            ),
-            Some(Pt::from(45))
+            payload_types(&video(Codec::Av1, ""), &[(plain(45), video(Codec::Av1, "profile=0"))]),
+            Some(plain(45))
         );
     }
 }

@@ -19,6 +19,7 @@
 //! - Nothing that comes from the network can panic or grow without bound.
 
 mod allocate;
+mod alteration;
 mod assign;
 mod bandwidth;
 mod clock;
@@ -38,6 +39,7 @@ mod negotiate;
 mod peer;
 mod publish;
 mod quality;
+mod redundancy;
 mod relay;
 mod rewriter;
 mod route;

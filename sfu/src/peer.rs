@@ -20,13 +20,14 @@ use str0m::stats::CandidatePairStats;
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
 
 use crate::bandwidth::{Bandwidth, FIRST_ESTIMATE};
+use crate::codec::{self, PayloadTypes};
 use crate::egress::{Departures, Egress, Heard, Path, Scratch, StreamConfig, take_keys};
 use crate::publish::Publishing;
 use crate::quality::Grade;
 use crate::sfu::CONNECT_TIMEOUT;
 use crate::slot::Slot;
 use crate::told::Told;
-use crate::{PeerId, SessionId, SfuError, UserId, codec, route, sdp};
+use crate::{PeerId, SessionId, SfuError, UserId, route, sdp};
 
 /// How often the engine reports statistics of a publisher; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
@@ -48,6 +49,15 @@ pub(crate) enum Role {
     Publish(Publishing),
     /// Gets media from us, in the order of the offer.
     Subscribe(Vec<Slot>),
+}
+
+/// What a publisher sends by a payload type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Format {
+    pub(crate) types: PayloadTypes,
+    pub(crate) spec: CodecSpec,
+    /// How it wants to be asked for a keyframe; `None`: it cannot be asked.
+    pub(crate) request: Option<KeyframeRequestKind>,
 }
 
 /// What all peers of a worker share.
@@ -189,7 +199,10 @@ impl Peer {
         self.advance(now, out);
         let answer = answer.map_err(|error| SfuError::BadOffer(error.to_string()))?;
         offer.clone_into(&mut self.last_offer);
-        Ok(sdp::pair_streams(&answer.to_sdp_string()))
+        Ok(sdp::pair_streams(&sdp::keep_order_of_sound(
+            offer,
+            &answer.to_sdp_string(),
+        )))
     }
 
     /// The last offer again, with other remote credentials.
@@ -220,7 +233,7 @@ impl Peer {
     }
 
     /// What the remote decodes in the media section `mid`.
-    pub(crate) fn offered(&self, mid: Mid) -> Vec<(Pt, CodecSpec)> {
+    pub(crate) fn offered(&self, mid: Mid) -> Vec<(PayloadTypes, CodecSpec)> {
         let Some(media) = self.rtc.media(mid) else {
             return Vec::new();
         };
@@ -229,19 +242,26 @@ impl Peer {
             .remote_pts()
             .iter()
             .filter_map(|pt| params.iter().find(|p| p.pt() == *pt))
-            .map(|p| (p.pt(), p.spec()))
+            .map(|p| (PayloadTypes::of(p), p.spec()))
             .collect()
     }
 
-    /// Format, and the way to ask for a keyframe, behind a payload type that the remote sends.
-    pub(crate) fn format(&self, pt: Pt) -> Option<(CodecSpec, Option<KeyframeRequestKind>)> {
-        let params = self.rtc.codec_config().find(|p| p.pt() == pt)?;
+    /// What is behind a payload type that the remote sends.
+    pub(crate) fn format(&self, pt: Pt) -> Option<Format> {
+        let params = self
+            .rtc
+            .codec_config()
+            .find(|params| PayloadTypes::of(params).has(pt))?;
         let request = match (params.fb_pli(), params.fb_fir()) {
             (true, _) => Some(KeyframeRequestKind::Pli),
             (false, true) => Some(KeyframeRequestKind::Fir),
             (false, false) => None,
         };
-        Some((params.spec(), request))
+        Some(Format {
+            types: PayloadTypes::of(params),
+            spec: params.spec(),
+            request,
+        })
     }
 
     /// Kind of a media section, and which way media flows in it, from our side.

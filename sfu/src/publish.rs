@@ -8,10 +8,12 @@ use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::stats::MediaIngressStats;
 
 use crate::clock::{PublisherClock, publisher_time};
+use crate::codec::PayloadTypes;
 use crate::keyframe::{picture_size, starts_keyframe};
 use crate::layers::{Heard, LayerMask, LayerSet, Layers};
 use crate::limit::{Limit, Room, Told};
 use crate::peer::Role;
+use crate::redundancy::{self, MOST_BEHIND};
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::session::Session;
 use crate::sfu::Sfu;
@@ -23,6 +25,15 @@ use crate::{Muted, PeerId, SfuEvent, Source, TrackId, WorkerId, codec, source};
 /// SSRCs remembered per publisher. A browser uses two per track; one that keeps making up new ones makes us look them
 /// up again.
 const MAX_STREAMS: usize = 64;
+
+/// Where a packet's own sound begins, if it carries others' before it; 0 if it does not. `None` for one that makes no sense.
+fn primary_at(packet: &RtpPacket, types: PayloadTypes) -> Option<u16> {
+    if types.redundant == Some(packet.header.payload_type) {
+        redundancy::primary_at(&packet.payload, types.plain)
+    } else {
+        Some(0)
+    }
+}
 
 /// The time of `count` ticks of a clock of `rate` hertz.
 pub(crate) fn ticks(count: u32, rate: u32) -> Duration {
@@ -277,6 +288,9 @@ impl Sfu {
             return;
         };
         let format = track.info.format;
+        let Some(primary_at) = primary_at(&packet, ingest.types) else {
+            return;
+        };
         let starts_keyframe = starts_keyframe(format.codec, &packet.payload);
         let heard = Heard {
             bytes: packet.payload.len(),
@@ -304,6 +318,12 @@ impl Sfu {
             self.counters.muted += 1;
             None
         } else {
+            let unmuted_at = of.muted_until.map(|newest| newest + MOST_BEHIND);
+            let (payload, primary_at) = if primary_at > 0 && unmuted_at.is_some_and(|at| sequence_number <= at) {
+                (packet.payload[usize::from(primary_at)..].into(), 0)
+            } else {
+                (packet.payload, primary_at)
+            };
             Some(TrackPacket {
                 epoch: track.info.epoch,
                 layer,
@@ -315,7 +335,8 @@ impl Sfu {
                     .clock
                     .capture_time(&mut publishing.clock, timestamp, format.clock_rate.get(), now),
                 extensions: Extensions::from(&packet.header.ext_vals),
-                payload: packet.payload,
+                payload,
+                primary_at,
             })
         };
         // Before it is forwarded: the first packet of all may be a keyframe, and whoever waits for the track takes it.
@@ -374,24 +395,24 @@ impl Sfu {
         let ingest = track.ingest.as_mut()?;
         let layer = ingest.layers.index_of(rid, (ssrc, payload_type), now)?;
         let of = ingest.layers.get_mut(layer)?;
-        if of.ssrc == ssrc && ingest.payload_type == payload_type {
-            of.payload_type = payload_type;
+        if of.ssrc == ssrc && ingest.types.has(payload_type) {
+            of.payload_type = ingest.types.plain;
             return Some((track_id, layer));
         }
         // A publisher that changes its codec does so one layer after the other: what still comes in the old one is over.
         if of.ssrc == ssrc && of.payload_type == payload_type {
             return None;
         }
-        let (format, request) = peer.format(payload_type)?;
+        let format = peer.format(payload_type)?;
         of.ssrc = ssrc;
-        of.payload_type = payload_type;
+        of.payload_type = format.types.plain;
         of.clock.reset();
         // The numbers of before mean nothing in the new ones.
         of.muted_until = None;
-        ingest.payload_type = payload_type;
-        ingest.request = request;
+        ingest.types = format.types;
+        ingest.request = format.request;
         let mut info = track.info.clone();
-        info.format = format;
+        info.format = format.spec;
         info.epoch = info.epoch.wrapping_add(1);
         self.announce(Control::TrackOpened(info), now);
         Some((track_id, layer))
@@ -425,7 +446,7 @@ impl Sfu {
     fn start_track(&mut self, id: PeerId, mid: Mid, packet: &RtpPacket, now: Instant) -> Option<TrackId> {
         let track_id = TrackId::new(self.worker, self.next_number());
         let peer = self.peers.get_mut(&id)?;
-        let (format, request) = peer.format(packet.header.payload_type)?;
+        let format = peer.format(packet.header.payload_type)?;
         let (kind, _) = peer.media_section(mid)?;
         let Role::Publish(publishing) = &mut peer.role else {
             return None;
@@ -439,11 +460,11 @@ impl Sfu {
             user: peer.user.clone(),
             source,
             kind,
-            format,
+            format: format.spec,
             epoch: 0,
             opened_at: now,
         };
-        let codec = codec::name(format.codec);
+        let codec = codec::name(format.spec.codec);
         tracing::info!(peer = %id, track = %track_id, session = %info.session, codec, "track started");
         self.counters.tracks += 1;
         self.events.push_back(SfuEvent::TrackStarted {
@@ -458,8 +479,8 @@ impl Sfu {
         self.tracks.get_mut(&track_id)?.ingest = Some(Ingest {
             mid,
             layers: Layers::default(),
-            payload_type: packet.header.payload_type,
-            request,
+            types: format.types,
+            request: format.request,
             relays: Vec::new(),
             rooms: Vec::new(),
             limit: Limit::default(),

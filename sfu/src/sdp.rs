@@ -11,6 +11,9 @@ const MAX_OFFER_BYTES: usize = 256 * 1024;
 /// Most media sections in an offer: twenty guests with sound and picture, and as many again to spare.
 const MAX_MEDIA_SECTIONS: usize = 80;
 
+/// Of a media line: kind, port and protocol (RFC 8866 §5.14).
+const FIELDS_BEFORE_FORMATS: usize = 3;
+
 /// Refuses what is too large to be looked at closer.
 pub(crate) fn check_size(offer: &str) -> Result<(), SfuError> {
     if offer.len() > MAX_OFFER_BYTES {
@@ -95,6 +98,28 @@ pub(crate) fn replace_credentials(answer: &str, old: &IceCreds, new: &IceCreds) 
             },
             _ => line.to_owned(),
         })
+    })
+}
+
+/// The answer with the formats of each audio section in the order of the offer's: whoever would rather send redundant sound (RFC 2198)
+/// says so by that, and does where the answer says the same.
+pub(crate) fn keep_order_of_sound(offer: &str, answer: &str) -> String {
+    let mut offered = offer.lines().filter(|line| line.starts_with("m="));
+    rewrite_lines(answer, |line| {
+        let theirs = line.starts_with("m=").then(|| offered.next()).flatten();
+        let Some(theirs) = theirs.filter(|_| line.starts_with("m=audio ")) else {
+            return Some(line.to_owned());
+        };
+        let mut fields: Vec<_> = line.split(' ').collect();
+        if let Some(formats) = fields.get_mut(FIELDS_BEFORE_FORMATS..) {
+            formats.sort_by_key(|format| {
+                theirs
+                    .split_whitespace()
+                    .skip(FIELDS_BEFORE_FORMATS)
+                    .position(|f| f == *format)
+            });
+        }
+        Some(fields.join(" "))
     })
 }
 

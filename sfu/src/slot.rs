@@ -7,12 +7,14 @@ use str0m::media::{MediaKind, Mid, Pt};
 use str0m::rtp::Ssrc;
 
 use crate::TrackId;
+use crate::alteration::Alteration;
 use crate::assign::Holder;
 use crate::bandwidth::Wish;
-use crate::codec;
+use crate::codec::{self, PayloadTypes};
 use crate::egress::Forward;
 use crate::layers::LayerMask;
 use crate::limit::Room;
+use crate::redundancy;
 use crate::rewriter::{Numbering, Place, Rewriter};
 use crate::track::{TrackInfo, TrackPacket};
 use crate::vp8::PictureIds;
@@ -54,7 +56,7 @@ pub(crate) struct Slot {
     /// The one it sends with, for life.
     ssrc: Ssrc,
     /// What the viewer decodes in this media section.
-    pub(crate) offered: Vec<(Pt, CodecSpec)>,
+    pub(crate) offered: Vec<(PayloadTypes, CodecSpec)>,
     pub(crate) track: Option<TrackId>,
     pub(crate) holder: Option<Holder>,
     /// What its viewer wants.
@@ -67,7 +69,7 @@ pub(crate) struct Slot {
     pub(crate) is_left_out: bool,
     /// What of its track there is room for.
     pub(crate) room: Room,
-    payload_type: Option<((TrackId, u32), Option<Pt>)>,
+    payload_types: Option<((TrackId, u32), Option<PayloadTypes>)>,
     gate: Gate,
     /// When a keyframe of the target was last asked for, while another layer is shown.
     asked_at: Instant,
@@ -89,7 +91,7 @@ impl Slot {
             current: None,
             is_left_out: false,
             room: Room::NotNeeded,
-            payload_type: None,
+            payload_types: None,
             gate: Gate::Waiting {
                 held: None,
                 asked_at: now,
@@ -110,7 +112,7 @@ impl Slot {
         self.is_left_out = false;
         self.room = Room::NotNeeded;
         self.await_keyframe(now);
-        self.payload_type_for(track).is_some()
+        self.payload_types_for(track).is_some()
     }
 
     /// Shows `layer` from its next keyframe on, and until then what it shows now, or nothing if it `is_cut`; with `None`,
@@ -129,7 +131,7 @@ impl Slot {
 
     /// Whether its viewer decodes what it shows.
     pub(crate) fn is_decodable(&self) -> bool {
-        self.payload_type.is_none_or(|(_, payload_type)| payload_type.is_some())
+        self.payload_types.is_none_or(|(_, types)| types.is_some())
     }
 
     pub(crate) fn target(&self) -> Option<u8> {
@@ -152,29 +154,29 @@ impl Slot {
         };
     }
 
-    fn payload_type_for(&mut self, track: &TrackInfo) -> Option<Pt> {
+    fn payload_types_for(&mut self, track: &TrackInfo) -> Option<PayloadTypes> {
         let format = (track.id, track.epoch);
-        match self.payload_type {
-            Some((known, pt)) if known == format => pt,
+        match self.payload_types {
+            Some((known, types)) if known == format => types,
             _ => {
-                let pt = codec::payload_type(&track.format, &self.offered);
-                self.payload_type = Some((format, pt));
-                pt
+                let types = codec::payload_types(&track.format, &self.offered);
+                self.payload_types = Some((format, types));
+                types
             }
         }
     }
 
     /// The viewer renegotiated: what was matched before may no longer hold.
-    pub(crate) fn set_offered(&mut self, offered: Vec<(Pt, CodecSpec)>) {
+    pub(crate) fn set_offered(&mut self, offered: Vec<(PayloadTypes, CodecSpec)>) {
         if self.offered != offered {
             self.offered = offered;
-            self.payload_type = None;
+            self.payload_types = None;
         }
     }
 
     /// Decides what this slot's viewer gets of `packet`.
     pub(crate) fn plan(&mut self, track: &TrackInfo, packet: &TrackPacket, now: Instant) -> Plan {
-        let Some(payload_type) = self.payload_type_for(track) else {
+        let Some(types) = self.payload_types_for(track) else {
             return Plan::Drop;
         };
         let numbering = Numbering {
@@ -218,10 +220,10 @@ impl Slot {
         let Some(place) = self.rewriter.rewrite(place, now) else {
             return Plan::Drop;
         };
-        let payload = if track.format.codec == Codec::Vp8 {
-            self.picture_ids.rewrite(&packet.payload)
-        } else {
-            packet.payload.clone()
+        let (payload_type, alteration) = match packet.primary_at {
+            0 if track.format.codec == Codec::Vp8 => (types.plain, self.picture_ids.run_on(&packet.payload)),
+            0 => (types.plain, Alteration::None),
+            at => redundant(types, at, &packet.payload),
         };
         let forward = Forward {
             ssrc: self.ssrc,
@@ -233,7 +235,8 @@ impl Slot {
             extensions: packet.extensions,
             nackable: self.kind.is_video(),
             has_switched,
-            payload,
+            payload: packet.payload.clone(),
+            alteration,
         };
         Plan::Forward(forward)
     }
@@ -267,6 +270,15 @@ impl Slot {
             *asked_at = now;
         }
         Some(ask)
+    }
+}
+
+/// How a viewer gets redundant sound, whose own begins at `primary_at`: as it is where it takes that, under its name for it.
+fn redundant(types: PayloadTypes, primary_at: u16, payload: &[u8]) -> (Pt, Alteration) {
+    match types.redundant {
+        Some(payload_type) if redundancy::named(payload) == Some(types.plain) => (payload_type, Alteration::None),
+        Some(payload_type) => (payload_type, Alteration::Blocks(types.plain)),
+        None => (types.plain, Alteration::Primary(primary_at)),
     }
 }
 
@@ -312,12 +324,17 @@ mod tests {
             captured_at: Instant::now(),
             extensions: Extensions::default(),
             payload: vec![1].into(),
+            primary_at: 0,
         }
     }
 
     fn slot(now: Instant) -> Slot {
         let mut slot = Slot::new(("0".into(), 1.into()), MediaKind::Video, now);
-        slot.set_offered(vec![(Pt::from(96), format(Codec::Vp8))]);
+        let types = PayloadTypes {
+            plain: 96.into(),
+            redundant: None,
+        };
+        slot.set_offered(vec![(types, format(Codec::Vp8))]);
         slot
     }
 

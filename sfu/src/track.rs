@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::format::CodecSpec;
-use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
 use str0m::rtp::{AbsCaptureTime, ExtensionValues, VideoOrientation};
 
+use crate::codec::PayloadTypes;
 use crate::layers::{LayerMask, LayerSet, Layers, MAX_LAYERS};
 use crate::limit::{Limit, Room};
 use crate::slot::Slot;
@@ -64,6 +65,8 @@ pub struct TrackPacket {
     pub(crate) captured_at: Instant,
     pub(crate) extensions: Extensions,
     pub(crate) payload: Arc<[u8]>,
+    /// Where its own sound begins in the payload, behind that of packets before it (RFC 2198); 0: it has no other.
+    pub(crate) primary_at: u16,
 }
 
 /// A slot that shows a track: the media section of one of this worker's peers.
@@ -135,7 +138,7 @@ impl Track {
 pub(crate) struct Ingest {
     pub(crate) mid: Mid,
     pub(crate) layers: Layers,
-    pub(crate) payload_type: Pt,
+    pub(crate) types: PayloadTypes,
     /// How this publisher wants to be asked for a keyframe. `None`: it cannot be asked.
     pub(crate) request: Option<KeyframeRequestKind>,
     /// Other workers with viewers of this track, and the layers that these take.

@@ -1,33 +1,29 @@
 //! The picture ids of VP8 (RFC 7741 §4.2), which must run on when what a slot shows changes: a decoder takes one that
 //! jumps back for a picture of before.
 
-use std::sync::Arc;
+use crate::alteration::{Alteration, MOST_NUMBERS, NUMBERS_AT};
 
-/// Where the numbers of a payload descriptor stand, and what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The numbers of a payload descriptor, which stand one behind the other at [`NUMBERS_AT`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Numbers {
     picture_id: Option<PictureId>,
-    /// `TL0PICIDX`, and where.
-    base_layer: Option<(usize, u8)>,
+    /// `TL0PICIDX`.
+    base_layer: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PictureId {
-    at: usize,
     value: u16,
     is_long: bool,
 }
 
 fn read(payload: &[u8]) -> Option<Numbers> {
-    let mut numbers = Numbers {
-        picture_id: None,
-        base_layer: None,
-    };
+    let mut numbers = Numbers::default();
     if payload.first()? & 0x80 == 0 {
         return Some(numbers);
     }
     let extension = *payload.get(1)?;
-    let mut at = 2;
+    let mut at = NUMBERS_AT;
     if extension & 0x80 != 0 {
         let high = *payload.get(at)?;
         let is_long = high & 0x80 != 0;
@@ -36,13 +32,36 @@ fn read(payload: &[u8]) -> Option<Numbers> {
         } else {
             u16::from(high)
         };
-        numbers.picture_id = Some(PictureId { at, value, is_long });
+        numbers.picture_id = Some(PictureId { value, is_long });
         at += if is_long { 2 } else { 1 };
     }
     if extension & 0x40 != 0 {
-        numbers.base_layer = Some((at, *payload.get(at)?));
+        numbers.base_layer = Some(*payload.get(at)?);
     }
     Some(numbers)
+}
+
+impl Numbers {
+    /// Puts them where they stand.
+    fn alteration(self) -> Alteration {
+        let (mut bytes, mut length) = ([0; MOST_NUMBERS], 0);
+        let mut push = |byte| {
+            bytes[length] = byte;
+            length += 1;
+        };
+        if let Some(id) = self.picture_id {
+            let [high, low] = id.value.to_be_bytes();
+            if id.is_long {
+                push(high | 0x80);
+            }
+            push(low);
+        }
+        self.base_layer.into_iter().for_each(push);
+        Alteration::Numbers {
+            bytes,
+            length: length as u8,
+        }
+    }
 }
 
 impl PictureId {
@@ -74,56 +93,41 @@ impl PictureIds {
             return;
         };
         let first_id = numbers.picture_id.map_or(0, |id| id.value);
-        let first_base = numbers.base_layer.map_or(0, |(_, value)| value);
+        let first_base = numbers.base_layer.unwrap_or(0);
         self.offset = (
             picture_id.wrapping_add(1).wrapping_sub(first_id),
             base_layer.wrapping_add(1).wrapping_sub(first_base),
         );
     }
 
-    /// The payload with its numbers on the slot's line: a copy only where they differ.
-    pub(crate) fn rewrite(&mut self, payload: &Arc<[u8]>) -> Arc<[u8]> {
-        let Some(numbers) = read(payload) else {
-            return payload.clone();
+    /// What the payload's numbers become on the slot's line.
+    pub(crate) fn run_on(&mut self, payload: &[u8]) -> Alteration {
+        let Some(before) = read(payload) else {
+            return Alteration::None;
         };
-        let picture_id = numbers
-            .picture_id
-            .map(|id| (id, id.value.wrapping_add(self.offset.0) & id.circle()));
-        let base_layer = numbers
-            .base_layer
-            .map(|(at, value)| (at, value.wrapping_add(self.offset.1)));
-        self.note(picture_id, base_layer.map(|(_, value)| value));
-        let is_same =
-            picture_id.is_none_or(|(id, value)| id.value == value) && base_layer.is_none_or(|_| self.offset.1 == 0);
-        if is_same {
-            return payload.clone();
+        let after = Numbers {
+            picture_id: before.picture_id.map(|id| PictureId {
+                value: id.value.wrapping_add(self.offset.0) & id.circle(),
+                ..id
+            }),
+            base_layer: before.base_layer.map(|value| value.wrapping_add(self.offset.1)),
+        };
+        self.note(after);
+        if after == before {
+            Alteration::None
+        } else {
+            after.alteration()
         }
-        let mut copy: Arc<[u8]> = Arc::from(&payload[..]);
-        if let Some(bytes) = Arc::get_mut(&mut copy) {
-            if let Some((id, value)) = picture_id {
-                let [high, low] = value.to_be_bytes();
-                if id.is_long {
-                    bytes[id.at] = high | 0x80;
-                    bytes[id.at + 1] = low;
-                } else {
-                    bytes[id.at] = low;
-                }
-            }
-            if let Some((at, value)) = base_layer {
-                bytes[at] = value;
-            }
-        }
-        copy
     }
 
-    fn note(&mut self, picture_id: Option<(PictureId, u16)>, base_layer: Option<u8>) {
-        let Some((id, value)) = picture_id else { return };
+    fn note(&mut self, given: Numbers) {
+        let Some(id) = given.picture_id else { return };
         let (_, newest_base) = self.newest.unwrap_or_default();
         if self
             .newest
-            .is_none_or(|(newest, _)| is_newer(value, newest, id.circle()))
+            .is_none_or(|(newest, _)| is_newer(id.value, newest, id.circle()))
         {
-            self.newest = Some((value, base_layer.unwrap_or(newest_base)));
+            self.newest = Some((id.value, given.base_layer.unwrap_or(newest_base)));
         }
     }
 }
@@ -133,29 +137,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn payload(picture_id: u16, base_layer: u8) -> Arc<[u8]> {
+    fn payload(picture_id: u16, base_layer: u8) -> [u8; 8] {
         let [high, low] = picture_id.to_be_bytes();
-        Arc::from([0x90, 0xe0, high | 0x80, low, base_layer, 0x20, 0x01, 7])
+        [0x90, 0xe0, high | 0x80, low, base_layer, 0x20, 0x01, 7]
+    }
+
+    /// As it goes out.
+    fn rewritten(line: &mut PictureIds, payload: &[u8]) -> Vec<u8> {
+        line.run_on(payload).apply(payload, &mut Vec::new()).to_vec()
     }
 
     fn ids(payload: &[u8]) -> (u16, u8) {
         let numbers = read(payload).expect("a descriptor");
         (
             numbers.picture_id.expect("an id").value,
-            numbers.base_layer.expect("a base layer").1,
+            numbers.base_layer.expect("a base layer"),
         )
     }
 
     #[test]
     fn short_ids_run_on_a_circle_of_their_own() {
-        let short = |id: u8| -> Arc<[u8]> { Arc::from([0x90, 0x80, id, 7]) };
+        let short = |id: u8| [0x90, 0x80, id, 7];
         let mut line = PictureIds::default();
         for id in [126, 127, 0, 1] {
-            assert_eq!(line.rewrite(&short(id)), short(id));
+            assert_eq!(rewritten(&mut line, &short(id)), short(id));
         }
         line.begin(&short(100));
         for (id, out) in [(100, 2), (101, 3), (127, 29), (0, 30)] {
-            assert_eq!(line.rewrite(&short(id)), short(out));
+            assert_eq!(rewritten(&mut line, &short(id)), short(out));
         }
     }
 
@@ -163,16 +172,15 @@ mod tests {
     fn a_change_leaves_no_gap_and_what_follows_keeps_its_distance() {
         let mut line = PictureIds::default();
         line.begin(&payload(32_766, 250));
-        let first = payload(32_766, 250);
-        assert!(Arc::ptr_eq(&line.rewrite(&first), &first), "nothing is copied");
-        assert_eq!(ids(&line.rewrite(&payload(32_767, 251))), (32_767, 251));
+        assert_eq!(line.run_on(&payload(32_766, 250)), Alteration::None);
+        assert_eq!(ids(&rewritten(&mut line, &payload(32_767, 251))), (32_767, 251));
         line.begin(&payload(100, 9));
-        assert_eq!(ids(&line.rewrite(&payload(100, 9))), (0, 252));
-        assert_eq!(ids(&line.rewrite(&payload(102, 10))), (2, 253));
-        assert_eq!(ids(&line.rewrite(&payload(101, 9))), (1, 252), "late");
+        assert_eq!(ids(&rewritten(&mut line, &payload(100, 9))), (0, 252));
+        assert_eq!(ids(&rewritten(&mut line, &payload(102, 10))), (2, 253));
+        assert_eq!(ids(&rewritten(&mut line, &payload(101, 9))), (1, 252), "late");
         line.begin(&payload(5, 5));
-        assert_eq!(ids(&line.rewrite(&payload(5, 5))), (3, 254));
-        assert_eq!(line.rewrite(&payload(5, 5))[5..], [0x20, 0x01, 7]);
+        assert_eq!(ids(&rewritten(&mut line, &payload(5, 5))), (3, 254));
+        assert_eq!(rewritten(&mut line, &payload(5, 5))[5..], [0x20, 0x01, 7]);
     }
 
     proptest! {
@@ -182,11 +190,10 @@ mod tests {
         ) {
             let mut line = PictureIds::default();
             for (at, payload) in payloads.into_iter().enumerate() {
-                let payload: Arc<[u8]> = payload.into();
                 if at % 3 == 0 {
                     line.begin(&payload);
                 }
-                prop_assert_eq!(line.rewrite(&payload).len(), payload.len());
+                prop_assert_eq!(rewritten(&mut line, &payload).len(), payload.len());
             }
         }
     }

@@ -9,6 +9,8 @@ mod world;
 
 use std::time::Duration;
 
+use footlight_sfu::MediaKind;
+use str0m::format::Codec;
 use world::{Offer, World};
 
 const VIEWERS: usize = 8;
@@ -53,11 +55,11 @@ fn owner(trace: &str) -> Owner {
 }
 
 /// The call stacks of what is allocated while a window of pictures and sounds goes from a publisher to its viewers.
-fn allocated(world: &mut World, publisher: usize) -> Vec<String> {
+fn allocated(world: &mut World, publisher: usize, send_frame: fn(&mut World, usize)) -> Vec<String> {
     let before = world.workers[0].counters().forwarded;
     for _ in 0..ROUNDS {
         world.around = counting::trace;
-        world.send_frame(publisher);
+        send_frame(world, publisher);
         world.send_sound(publisher);
         world.around = |_| {};
         world.run(Duration::from_millis(30));
@@ -79,8 +81,60 @@ fn nothing_is_allocated_for_a_packet_however_many_watch() {
         world.connect(0, "show", &format!("v{viewer}"), &Offer::subscribe());
     }
     world.run_live(&[publisher], WARM_UP);
+    judge(&mut world, publisher, World::send_frame);
+}
 
-    let windows = (0..WINDOWS).map(|_| allocated(&mut world, publisher));
+/// A picture of VP8, whose descriptor numbers it (RFC 7741 §4.2).
+fn send_vp8(world: &mut World, client: usize) {
+    let c = &mut world.clients[client];
+    let is_keyframe = c.frame == 0 || c.take_asked();
+    let frame = c.frame;
+    c.frame += 1;
+    // Each publisher counts from elsewhere.
+    let [high, low] = (frame as u16 + 100 * client as u16).to_be_bytes();
+    let mut payload = vec![9; 200];
+    payload[..7].copy_from_slice(&[0x90, 0xe0, high | 0x80, low, frame as u8, 0x20, u8::from(!is_keyframe)]);
+    let now = world.now;
+    world.send_packet(client, MediaKind::Video, frame * 2_700, payload, now);
+}
+
+#[test]
+fn nor_where_the_numbers_of_pictures_have_to_run_on_from_those_of_another_publisher() {
+    let mut world = World::new(1);
+    let codecs = [Codec::Vp8, Codec::Opus];
+    let publishers = ["anna", "ben"].map(|user| world.connect(0, "show", user, &Offer::publish().codecs(&codecs)));
+    for viewer in 0..VIEWERS {
+        world.connect(0, "show", &format!("v{viewer}"), &Offer::subscribe().codecs(&codecs));
+    }
+    let live = |world: &mut World, publishers: &[usize]| {
+        for _ in 0..WARM_UP.as_millis() / 30 {
+            for publisher in publishers {
+                send_vp8(world, *publisher);
+                world.send_sound(*publisher);
+            }
+            world.run(Duration::from_millis(30));
+        }
+    };
+    live(&mut world, &publishers);
+    let [anna, ben] = publishers;
+    world.close(anna);
+    live(&mut world, &[ben]);
+    let viewer = world.clients.last().expect("a viewer");
+    let pictures = viewer.of_kind(MediaKind::Video);
+    let number = |payload: &[u8]| u16::from_be_bytes([payload[2] & 0x7f, payload[3]]);
+    let sent = world.clients[ben].frame as u16 - 1 + 100 * ben as u16;
+    let last = pictures.last().expect("pictures");
+    assert_ne!(number(&last.payload), sent, "there is something to rewrite");
+    let all: Vec<_> = pictures.iter().map(|packet| number(&packet.payload)).collect();
+    assert!(
+        all.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "they run on: {all:?}"
+    );
+    judge(&mut world, ben, send_vp8);
+}
+
+fn judge(world: &mut World, publisher: usize, send_frame: fn(&mut World, usize)) {
+    let windows = (0..WINDOWS).map(|_| allocated(world, publisher, send_frame));
     let least = windows.min_by_key(Vec::len).expect("more than none");
     let (core, engine): (Vec<_>, Vec<_>) = least.into_iter().partition(|trace| owner(trace) == Owner::Core);
     println!("{} by the core, {} by the engine", core.len(), engine.len());

@@ -8,6 +8,7 @@ use str0m::media::Pt;
 use str0m::rtp::VideoOrientation;
 
 use super::Forward;
+use crate::alteration::Alteration;
 
 /// A second of 8 Mb/s video in packets of 1,100 bytes are 910. It bounds the memory that a viewer can take; payloads are
 /// shared by all who watch.
@@ -22,6 +23,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 pub(super) struct Kept {
     pub(super) sequence_number: u64,
     pub(super) payload: Arc<[u8]>,
+    pub(super) alteration: Alteration,
     sent_at: Instant,
     /// Since it was first sent, in ms, when it was last sent again; 0: never.
     again: u16,
@@ -53,6 +55,7 @@ impl History {
         let kept = Kept {
             sequence_number,
             payload: forward.payload.clone(),
+            alteration: forward.alteration,
             sent_at: now,
             again: 0,
             timestamp: forward.timestamp,
@@ -131,6 +134,7 @@ mod tests {
             nackable: true,
             has_switched: false,
             payload: vec![1].into(),
+            alteration: Alteration::None,
         }
     }
 

@@ -30,6 +30,7 @@ pub(crate) use arena::{Departures, Path};
 pub(crate) use keys::{Keys, provider, take as take_keys};
 pub(crate) use stream::{StreamConfig, StreamFigures};
 
+use crate::alteration::Alteration;
 use crate::track::Extensions;
 use feedback::{Arrivals, Feedback};
 use footlight_estimator::{Estimator, Report};
@@ -81,6 +82,7 @@ pub(crate) struct Forward {
     /// It is the first of its layer or track, and of a keyframe, if there was one to wait for.
     pub(crate) has_switched: bool,
     pub(crate) payload: Arc<[u8]>,
+    pub(crate) alteration: Alteration,
 }
 
 /// Room to work in, shared by all egresses of a worker.
@@ -320,7 +322,7 @@ impl Egress {
             self.send_reports(path, now, out, scratch);
         }
         while let Some(forward) = self.sound.pop_front() {
-            self.send_forward(path, &forward, now, out);
+            self.send_forward(path, &forward, now, (out, scratch));
         }
         let is_paced = self.estimator.is_some();
         if let Some(estimator) = &mut self.estimator
@@ -333,7 +335,7 @@ impl Egress {
         while !is_paced || self.pacer.may_send(now) {
             match self.next(now) {
                 Some(Next::Again(stream, kept)) => self.send_again(path, (stream, &kept), now, (out, scratch)),
-                Some(Next::Picture(forward)) => self.send_forward(path, &forward, now, out),
+                Some(Next::Picture(forward)) => self.send_forward(path, &forward, now, (out, scratch)),
                 None => break,
             }
         }
@@ -378,7 +380,13 @@ impl Egress {
         [paced, probe, Some(self.report_at)].into_iter().flatten().min()
     }
 
-    fn send_forward(&mut self, path: Path, forward: &Forward, now: Instant, out: &mut Departures) {
+    fn send_forward(
+        &mut self,
+        path: Path,
+        forward: &Forward,
+        now: Instant,
+        (out, scratch): (&mut Departures, &mut Scratch),
+    ) {
         let found = self
             .streams
             .iter_mut()
@@ -403,12 +411,13 @@ impl Egress {
         };
         let length = header.write(stream.config.ids, arena);
         let place = (length, *forward.ssrc, number);
-        if !srtp.seal_rtp(arena, place, &forward.payload) {
+        let payload = forward.alteration.apply(&forward.payload, &mut scratch.bytes);
+        if !srtp.seal_rtp(arena, place, payload) {
             return;
         }
         let bytes = arena.len() - start;
         out.add(path, start);
-        stream.note_sent(forward.payload.len(), forward.timestamp, forward.captured_at);
+        stream.note_sent(payload.len(), forward.timestamp, forward.captured_at);
         if forward.nackable && stream.config.repair.is_some() {
             if forward.has_switched {
                 stream.history.begin(number);
@@ -440,7 +449,7 @@ impl Egress {
         scratch.bytes.clear();
         scratch.bytes.reserve(ORIGINAL_NUMBER + kept.payload.len());
         scratch.bytes.extend((kept.sequence_number as u16).to_be_bytes());
-        scratch.bytes.extend_from_slice(&kept.payload);
+        kept.alteration.append(&kept.payload, &mut scratch.bytes);
         let has_feedback = stream.config.ids.has_feedback();
         let arena = out.arena();
         let start = arena.len();

@@ -14,7 +14,7 @@ use footlight_sfu::{
 };
 use str0m::change::{SdpAnswer, SdpApi};
 use str0m::format::Codec;
-use str0m::media::{Direction as MediaDirection, MediaKind, Mid};
+use str0m::media::{Direction as MediaDirection, MediaKind, Mid, Pt};
 use str0m::net::Receive;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Input, Rtc};
@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) around: fn(bool),
     /// Clients that join offer no feedback from which their line could be measured.
     pub(crate) is_unmeasured: bool,
+    /// What is written otherwise in the offers of clients that join.
+    pub(crate) rewrite_offers: Option<(String, String)>,
     /// Where the server's sockets say that everything came to; where clients sent it, unless a router translates.
     came_to: Option<SocketAddr>,
     /// Clients that ever joined: each has an address of its own.
@@ -59,6 +61,8 @@ pub(crate) struct Offer {
     /// What the sections are, sound first; empty to leave it to their order.
     pub(crate) named: Vec<Source>,
     pub(crate) muted: Muted,
+    /// Sound may carry that of packets before it once more (RFC 2198).
+    pub(crate) is_redundant: bool,
 }
 
 impl Offer {
@@ -70,6 +74,7 @@ impl Offer {
             video: 1,
             named: Vec::new(),
             muted: Muted::default(),
+            is_redundant: false,
         }
     }
 
@@ -92,6 +97,11 @@ impl Offer {
 
     pub(crate) fn muted(mut self, audio: bool, video: bool) -> Self {
         self.muted = Muted { audio, video };
+        self
+    }
+
+    pub(crate) fn redundant(mut self) -> Self {
+        self.is_redundant = true;
         self
     }
 
@@ -129,6 +139,7 @@ impl World {
             crossed: 0,
             around: |_| {},
             is_unmeasured: false,
+            rewrite_offers: None,
             came_to: None,
             joined: 0,
         }
@@ -154,7 +165,7 @@ impl World {
             .clear_codecs();
         for codec in &offer.codecs {
             config = match codec {
-                Codec::Opus => config.enable_opus(true, false),
+                Codec::Opus => config.enable_opus(true, offer.is_redundant),
                 Codec::H264 => config.enable_h264(true),
                 Codec::Vp8 => config.enable_vp8(true),
                 other => panic!("{other:?} is not used in tests"),
@@ -179,6 +190,9 @@ impl World {
             let is_feedback = |line: &&str| line.contains("transport-cc") || line.contains("transport-wide-cc");
             let lines = sdp_text.split_inclusive("\r\n").filter(|line| !is_feedback(line));
             sdp_text = lines.collect();
+        }
+        if let Some((from, to)) = &self.rewrite_offers {
+            sdp_text = sdp_text.replace(from, to);
         }
         let names = mids.iter().zip(&offer.named);
         let sources: BTreeMap<_, _> = names.map(|((mid, _), source)| (mid.to_string(), *source)).collect();
@@ -387,6 +401,19 @@ impl World {
         payload: Vec<u8>,
         wallclock: Instant,
     ) {
+        let payload_type = self.clients[client].payload_type(kind);
+        self.send_as(client, (kind, payload_type), timestamp, payload, wallclock);
+    }
+
+    /// The same, by a payload type of one's own choice.
+    pub(crate) fn send_as(
+        &mut self,
+        client: usize,
+        (kind, payload_type): (MediaKind, Pt),
+        timestamp: u32,
+        payload: Vec<u8>,
+        wallclock: Instant,
+    ) {
         let c = &mut self.clients[client];
         let Some((mid, _)) = c.mids.iter().copied().find(|(_, k)| *k == kind) else {
             return;
@@ -399,8 +426,7 @@ impl World {
         *number += 1;
         let number = *number;
         c.sent += 1;
-        let pt = c.payload_type(kind);
-        let write = RtpWrite::new(pt, number.into(), timestamp, wallclock, payload)
+        let write = RtpWrite::new(payload_type, number.into(), timestamp, wallclock, payload)
             .marker(true)
             .nackable(kind.is_video());
         let mut direct = c.rtc.direct_api();
