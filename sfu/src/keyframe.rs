@@ -6,11 +6,11 @@
 use str0m::format::Codec;
 
 /// NAL unit types of H.264 (ITU-T H.264 table 7-1) and of its RTP packets (RFC 6184 §5.4).
-mod nal {
-    pub(super) const IDR: u8 = 5;
-    pub(super) const SPS: u8 = 7;
-    pub(super) const STAP_A: u8 = 24;
-    pub(super) const FU_A: u8 = 28;
+pub(crate) mod nal {
+    pub(crate) const IDR: u8 = 5;
+    pub(crate) const SPS: u8 = 7;
+    pub(crate) const STAP_A: u8 = 24;
+    pub(crate) const FU_A: u8 = 28;
 }
 
 /// Whether a decoder that has seen nothing yet can start with this packet.
@@ -56,7 +56,7 @@ fn vp8(payload: &[u8]) -> bool {
 }
 
 /// What follows the payload descriptor, where it is the beginning of a frame.
-fn vp8_frame(payload: &[u8]) -> Option<&[u8]> {
+pub(crate) fn vp8_frame(payload: &[u8]) -> Option<&[u8]> {
     let first = *payload.first()?;
     let starts_frame = first & 0x17 == 0x10;
     if !starts_frame {
@@ -78,132 +78,6 @@ fn vp8_frame(payload: &[u8]) -> Option<&[u8]> {
         }
     }
     payload.get(header_at..)
-}
-
-/// Of a picture, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-}
-
-impl Size {
-    pub(crate) fn pixels(self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-}
-
-/// The size of the picture that a keyframe starts, where its first packet says.
-pub(crate) fn picture_size(codec: Codec, payload: &[u8]) -> Option<Size> {
-    match codec {
-        // RFC 6386 §9.1: after the frame tag and the start code, two times 14 bits.
-        Codec::Vp8 => match vp8_frame(payload)? {
-            [tag, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..] if tag & 0x01 == 0 => {
-                let of = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
-                Some(Size {
-                    width: of(*w0, *w1),
-                    height: of(*h0, *h1),
-                })
-            }
-            _ => None,
-        },
-        Codec::H264 => sps_size(sps(payload)?),
-        _ => None,
-    }
-}
-
-/// The sequence parameter set in an RTP payload, without its header byte.
-fn sps(payload: &[u8]) -> Option<&[u8]> {
-    match payload {
-        [indicator, rest @ ..] if indicator & 0x1f == nal::STAP_A => {
-            let mut rest = rest;
-            while let [high, low, tail @ ..] = rest {
-                let size = usize::from(u16::from_be_bytes([*high, *low]));
-                let (unit, after) = tail.split_at_checked(size)?;
-                match unit {
-                    [header, sps @ ..] if header & 0x1f == nal::SPS => return Some(sps),
-                    _ => rest = after,
-                }
-            }
-            None
-        }
-        [header, sps @ ..] if header & 0x1f == nal::SPS => Some(sps),
-        _ => None,
-    }
-}
-
-/// Longest sequence parameter set that is read, in bytes: what is read stands at its beginning.
-const MAX_SPS: usize = 64;
-
-/// Profiles whose parameter sets have more in them (ITU-T H.264 §7.3.2.1.1). No browser sends them in WebRTC, where layers
-/// are; their size is left unknown.
-const HIGH_PROFILES: [u8; 12] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134];
-
-/// ITU-T H.264 §7.3.2.1.1, up to the size in macroblocks.
-fn sps_size(sps: &[u8]) -> Option<Size> {
-    let [profile, _, _, rest @ ..] = sps else { return None };
-    if HIGH_PROFILES.contains(profile) {
-        return None;
-    }
-    // Emulation prevention (§7.4.1.1).
-    let mut bytes = Vec::with_capacity(rest.len().min(MAX_SPS));
-    for &byte in rest.iter().take(MAX_SPS) {
-        if !(byte == 3 && bytes.ends_with(&[0, 0])) {
-            bytes.push(byte);
-        }
-    }
-    let mut bits = Bits { bytes: &bytes, at: 0 };
-    bits.exp_golomb()?; // seq_parameter_set_id
-    bits.exp_golomb()?; // log2_max_frame_num_minus4
-    match bits.exp_golomb()? {
-        0 => drop(bits.exp_golomb()?), // log2_max_pic_order_cnt_lsb_minus4
-        1 => {
-            bits.bit()?;
-            bits.exp_golomb()?;
-            bits.exp_golomb()?;
-            for _ in 0..bits.exp_golomb()?.min(255) {
-                bits.exp_golomb()?;
-            }
-        }
-        _ => {}
-    }
-    bits.exp_golomb()?; // max_num_ref_frames
-    bits.bit()?; // gaps_in_frame_num_value_allowed_flag
-    let mut macroblocks = || bits.exp_golomb()?.checked_add(1)?.checked_mul(16);
-    Some(Size {
-        width: macroblocks()?,
-        height: macroblocks()?,
-    })
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
-        let byte = self.bytes.get(self.at / 8)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-
-    /// `ue(v)`, ITU-T H.264 §9.1.
-    fn exp_golomb(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        let mut value: u32 = 1;
-        for _ in 0..zeros {
-            value = value << 1 | self.bit()?;
-        }
-        Some(value - 1)
-    }
 }
 
 /// Not inter-picture predicted, and the beginning of a frame of the lowest spatial layer (RFC 9628 §4.2).
@@ -285,38 +159,11 @@ mod tests {
         }
     }
 
-    const fn size(width: u32, height: u32) -> Size {
-        Size { width, height }
-    }
-
-    #[test]
-    fn the_size_of_a_picture_is_read_from_its_keyframe() {
-        // 640 by 360.
-        let vp8 = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 0];
-        assert_eq!(picture_size(Codec::Vp8, &vp8), Some(size(640, 360)));
-        assert_eq!(
-            picture_size(
-                Codec::Vp8,
-                &[0x10, 0x11, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]
-            ),
-            None
-        );
-        // Constrained baseline, 1280 by 720, as openh264 and browsers write it.
-        let sps = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdd, 0x80];
-        assert_eq!(picture_size(Codec::H264, &sps), Some(size(1280, 720)));
-        let mut packed = vec![0x78, 0, sps.len() as u8];
-        packed.extend_from_slice(&sps);
-        packed.extend_from_slice(&[0, 2, 0x68, 0xce]);
-        assert_eq!(picture_size(Codec::H264, &packed), Some(size(1280, 720)));
-        assert_eq!(picture_size(Codec::H264, &[0x65, 1, 2]), None);
-    }
-
     proptest! {
         #[test]
         fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
             for codec in [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus] {
                 starts_keyframe(codec, &payload);
-                picture_size(codec, &payload);
             }
         }
     }

@@ -9,7 +9,7 @@ use str0m::media::{MediaKind, Pt, Rid};
 use str0m::rtp::Ssrc;
 
 use crate::clock::StreamClock;
-use crate::keyframe::Size;
+use crate::picture_size::Size;
 use crate::track::{Meter, Reception};
 
 /// Layers of one track that are looked at. Browsers send three.

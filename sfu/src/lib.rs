@@ -37,6 +37,7 @@ mod lowest;
 mod mute;
 mod negotiate;
 mod peer;
+mod picture_size;
 mod publish;
 mod quality;
 mod redundancy;

@@ -9,10 +9,11 @@ use str0m::stats::MediaIngressStats;
 
 use crate::clock::{PublisherClock, publisher_time};
 use crate::codec::PayloadTypes;
-use crate::keyframe::{picture_size, starts_keyframe};
+use crate::keyframe::starts_keyframe;
 use crate::layers::{Heard, LayerMask, LayerSet, Layers};
 use crate::limit::{Limit, Room, Told};
 use crate::peer::Role;
+use crate::picture_size::picture_size;
 use crate::redundancy::{self, MOST_BEHIND};
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::session::Session;
