@@ -70,6 +70,7 @@ pub use id::{PeerId, SessionId, TrackId, UserId, WorkerId};
 pub use layers::{LayerMask, LayerSet};
 pub use limit::Room;
 pub use mute::Muted;
+pub use negotiate::check_candidate;
 pub use relay::{Control, Publisher, Recipient, RelayMessage};
 pub use route::requested_worker;
 pub use sfu::{CONNECT_TIMEOUT, Direction, Identity, MAX_PEERS, PeerRequest, Routed, Sfu, SfuConfig};

@@ -83,19 +83,17 @@ impl Sfu {
         self.touch(id, now);
         answer
     }
+}
 
-    /// Adds a trickled candidate, as in `a=candidate:` or `RTCIceCandidate.candidate`. Empty (the end of candidates) is
-    /// fine.
-    pub fn add_remote_candidate(&mut self, id: PeerId, candidate: &str, now: Instant) -> Result<(), SfuError> {
-        let line = candidate.trim().trim_start_matches("a=");
-        if line.is_empty() || line == "end-of-candidates" {
-            return Ok(());
-        }
-        let candidate = Candidate::from_sdp_string(line).map_err(|error| SfuError::BadCandidate(error.to_string()))?;
-        let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
-        peer.add_remote_candidate(candidate, &mut self.out);
-        self.process(now);
-        self.touch(id, now);
-        Ok(())
+/// Whether a trickled candidate is one: as in `a=candidate:` or `RTCIceCandidate.candidate`, or empty (the end of candidates). Nothing more is
+/// to be done with it: the core answers checks and makes none (RFC 8445 §2.5), and knows a remote by those of its own.
+pub fn check_candidate(candidate: &str) -> Result<(), SfuError> {
+    let line = candidate.trim().trim_start_matches("a=");
+    if line.is_empty() || line == "end-of-candidates" {
+        return Ok(());
     }
+    let parsed = Candidate::from_sdp_string(line);
+    parsed
+        .map(drop)
+        .map_err(|error| SfuError::BadCandidate(error.to_string()))
 }

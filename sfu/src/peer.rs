@@ -190,7 +190,8 @@ impl Peer {
         out: &mut Outbox,
     ) -> Result<String, SfuError> {
         sdp::check_size(offer)?;
-        let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| SfuError::BadOffer(error.to_string()))?;
+        let parsed = SdpOffer::from_sdp_string(&sdp::without_candidates(offer))
+            .map_err(|error| SfuError::BadOffer(error.to_string()))?;
         if sdp::restarts_ice(&self.last_offer, offer) {
             self.told.renew(candidates, &mut self.rtc);
             self.drain(out);
@@ -224,11 +225,6 @@ impl Peer {
 
     pub(crate) fn set_local_credentials(&mut self, credentials: IceCreds, out: &mut Outbox) {
         self.rtc.direct_api().set_local_ice_credentials(credentials);
-        self.drain(out);
-    }
-
-    pub(crate) fn add_remote_candidate(&mut self, candidate: Candidate, out: &mut Outbox) {
-        self.rtc.add_remote_candidate(candidate);
         self.drain(out);
     }
 
@@ -297,8 +293,7 @@ impl Peer {
         let mut config = StreamConfig::new(mid, names, media.remote_extmap(), clock_rate);
         let params = self.rtc.codec_config().params().iter();
         config.repair_types = params.filter_map(|p| Some((p.pt(), p.resend()?))).collect();
-        egress.set_stream(config);
-        Some(names.0)
+        egress.set_stream(config).then_some(names.0)
     }
 
     pub(crate) fn close_stream(&mut self, mid: Mid) {

@@ -13,8 +13,13 @@ use str0m::net::Protocol;
 
 use crate::{PeerId, WorkerId};
 
-/// Remote addresses remembered per peer: a phone that changes networks has a handful over an hour.
-const ADDRESSES_PER_PEER: usize = 8;
+/// Remote addresses remembered per peer. A browser with two networks, of both families, has some twenty: one for UDP each, one for each of
+/// our TCP addresses, and what a TURN server lends it.
+const ADDRESSES_PER_PEER: usize = 32;
+
+/// Addresses that a peer may prove to be at before it restarts ICE. The engine below keeps all of them in a list. A router that gives it another
+/// every three minutes takes two days for so many.
+const MOST_ADDRESSES: usize = 1024;
 
 /// Remote addresses of other workers' peers in one generation of two. Anybody can make us remember one by a forged
 /// request, so it is bounded; 8,192 live peers behind one worker's socket are more than it serves.
@@ -104,7 +109,10 @@ pub(crate) struct Routes {
 #[derive(Debug, Default)]
 struct Known {
     fragment: String,
+    /// That it proved to be at, the longest ago first.
     remotes: Vec<Remote>,
+    /// How many it proved to be at since it was named.
+    proved: usize,
 }
 
 impl Routes {
@@ -123,17 +131,24 @@ impl Routes {
         let known = self.peers.entry(peer).or_default();
         self.fragments.remove(&known.fragment);
         known.fragment.clone_from(&fragment);
+        known.proved = 0;
         self.fragments.insert(fragment, peer);
     }
 
-    /// `remote` has proved, by a binding request with the right integrity, to be `peer`.
-    pub(crate) fn bind(&mut self, peer: PeerId, remote: Remote) {
+    /// `remote` has proved, by a binding request with the right integrity, to be `peer`. Whether that is believed: not if it was
+    /// at too many already.
+    pub(crate) fn bind(&mut self, peer: PeerId, remote: Remote) -> bool {
         let Some(known) = self.peers.get_mut(&peer) else {
-            return;
+            return false;
         };
-        if known.remotes.contains(&remote) {
-            return;
+        if let Some(at) = known.remotes.iter().position(|known| *known == remote) {
+            known.remotes[at..].rotate_left(1);
+            return true;
         }
+        if known.proved == MOST_ADDRESSES {
+            return false;
+        }
+        known.proved += 1;
         if known.remotes.len() == ADDRESSES_PER_PEER {
             let oldest = known.remotes.remove(0);
             self.addresses.remove(&oldest);
@@ -143,6 +158,7 @@ impl Routes {
         if let Some(known) = previous.and_then(|previous| self.peers.get_mut(&previous)) {
             known.remotes.retain(|r| *r != remote);
         }
+        true
     }
 
     pub(crate) fn remove(&mut self, peer: PeerId) {
@@ -250,6 +266,32 @@ mod tests {
         assert_eq!(routes.peer_at(remote(0)), None);
         routes.remove(peer(1));
         assert!(routes.is_empty());
+    }
+
+    #[test]
+    fn an_address_that_is_proved_again_and_again_stays() {
+        let mut routes = Routes::new(WorkerId(3));
+        routes.name(peer(1), "03aaaa".into());
+        for port in 0..100 {
+            routes.bind(peer(1), remote(port));
+            routes.bind(peer(1), remote(1_000));
+        }
+        assert_eq!(routes.peer_at(remote(1_000)), Some(peer(1)));
+        assert_eq!(routes.addresses.len(), ADDRESSES_PER_PEER);
+    }
+
+    #[test]
+    fn a_peer_is_not_believed_to_be_everywhere() {
+        let mut routes = Routes::new(WorkerId(3));
+        routes.name(peer(1), "03aaaa".into());
+        let believed = (0..5_000).filter(|port| routes.bind(peer(1), remote(*port)));
+        assert_eq!(believed.count(), MOST_ADDRESSES);
+        assert!(
+            routes.bind(peer(1), remote(MOST_ADDRESSES as u16 - 1)),
+            "where it was last"
+        );
+        routes.name(peer(1), "03bbbb".into());
+        assert!(routes.bind(peer(1), remote(5_000)), "after a restart of ICE");
     }
 
     #[test]

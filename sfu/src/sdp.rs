@@ -61,6 +61,14 @@ pub(crate) fn with_credentials(offer: &str, credentials: &IceCreds) -> String {
     })
 }
 
+/// The offer without candidates. Who answers checks and makes none (RFC 8445 §2.5) has no use for them, and whoever sends ever more of them
+/// fills no list of ours.
+pub(crate) fn without_candidates(offer: &str) -> String {
+    rewrite_lines(offer, |line| {
+        (!line.starts_with("a=candidate:")).then(|| line.to_owned())
+    })
+}
+
 /// Whether an offer after another restarts ICE (RFC 8839 §4.4.1.1.1).
 pub(crate) fn restarts_ice(before: &str, offer: &str) -> bool {
     let credentials = |offer| ["a=ice-ufrag:", "a=ice-pwd:"].map(|name| first_value(offer, name));
@@ -196,6 +204,16 @@ mod tests {
             ufrag: ufrag.into(),
             pass: pass.into(),
         }
+    }
+
+    #[test]
+    fn candidates_are_left_out_and_nothing_else() {
+        let offer = "v=0\r\na=ice-ufrag:u\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
+        let many = "a=candidate:1 1 udp 2113937151 192.0.2.1 54400 typ host\r\n".repeat(3_000);
+        assert_eq!(
+            without_candidates(&format!("{offer}{many}a=mid:0\r\n")),
+            format!("{offer}a=mid:0\r\n")
+        );
     }
 
     #[test]

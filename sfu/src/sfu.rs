@@ -272,8 +272,9 @@ impl Sfu {
             self.counters.unknown_datagrams += 1;
             return Routed::Unknown;
         }
-        if route::is_stun(contents) {
-            self.routes.bind(id, remote);
+        if route::is_stun(contents) && !self.routes.bind(id, remote) {
+            self.counters.unknown_datagrams += 1;
+            return Routed::Unknown;
         }
         self.counters.packets_in += 1;
         self.counters.bytes_in += contents.len() as u64;

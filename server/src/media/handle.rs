@@ -316,11 +316,6 @@ impl Media {
         })
     }
 
-    /// Adds a trickled candidate line. One that makes no sense is ignored: ICE goes on with the others (RFC 8838 §11).
-    pub fn add_remote_candidate(&self, peer: PeerId, candidate: String) {
-        self.tell(peer, Command::AddCandidate { peer, candidate });
-    }
-
     /// Closes a peer, telling the remote. Nothing happens for one that is gone.
     pub fn close(&self, peer: PeerId) {
         self.tell(peer, Command::Close { peer });
@@ -395,4 +390,12 @@ fn spawn(index: usize, core: Option<usize>, parts: Parts) -> io::Result<()> {
         .name(format!("media-{index}"))
         .spawn(run)
         .map(drop)
+}
+
+/// Looks at a trickled candidate line, with which there is nothing to do. One that makes no sense is no error: ICE goes on with
+/// the others (RFC 8838 §11).
+pub fn look_at_candidate(peer: PeerId, candidate: &str) {
+    if let Err(error) = footlight_sfu::check_candidate(candidate) {
+        tracing::debug!(%peer, %error, "candidate ignored");
+    }
 }

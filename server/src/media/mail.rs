@@ -42,10 +42,6 @@ pub(super) enum Command {
         remote: IceCreds,
         reply: oneshot::Sender<Result<IceRestart, MediaError>>,
     },
-    AddCandidate {
-        peer: PeerId,
-        candidate: String,
-    },
     SetMuted {
         peer: PeerId,
         kind: MediaKind,

@@ -29,5 +29,5 @@ pub use error::MediaError;
 pub use event::MediaEvent;
 pub use figures::SessionFigures;
 pub use footlight_sfu::{CloseReason, Muted, PeerId, Wish};
-pub use handle::{Accepted, IceRestart, Media, MediaConfig, PeerRequest};
+pub use handle::{Accepted, IceRestart, Media, MediaConfig, PeerRequest, look_at_candidate};
 pub use relay::{RELAY_CAPACITY, Relayed, relayed_ip};

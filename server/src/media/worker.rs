@@ -248,11 +248,6 @@ impl Worker {
             Command::RestartIce { peer, remote, reply } => {
                 let _ = reply.send(self.sfu.restart_ice(peer, &remote, now).map_err(Into::into));
             }
-            Command::AddCandidate { peer, candidate } => {
-                if let Err(error) = self.sfu.add_remote_candidate(peer, &candidate, now) {
-                    tracing::debug!(%peer, %error, "candidate ignored");
-                }
-            }
             Command::SetMuted { peer, kind, is_muted } => {
                 if let Err(error) = self.sfu.set_muted(peer, kind, is_muted, now) {
                     tracing::debug!(%peer, %error, "nobody to mute");

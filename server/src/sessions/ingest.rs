@@ -12,7 +12,7 @@ use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Publisher, Session};
 use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits};
 use crate::auth::CreationRefusal;
-use crate::media::{IceRestart, MediaError, Muted, PeerId, PeerRequest};
+use crate::media::{IceRestart, MediaError, Muted, PeerId, PeerRequest, look_at_candidate};
 use crate::rooms::{PublishRefusal, Room};
 use crate::token::BearerDigest;
 
@@ -252,7 +252,7 @@ impl Sessions {
     /// Adds the candidates of a `PATCH`.
     pub fn trickle(&self, resource: &Resource, candidates: impl IntoIterator<Item = String>) {
         for candidate in candidates {
-            self.0.media.add_remote_candidate(resource.peer, candidate);
+            look_at_candidate(resource.peer, &candidate);
         }
     }
 

@@ -9,7 +9,7 @@ use super::admission::Seat;
 use super::peers::{Peer, Purpose};
 use super::registry::Sessions;
 use super::session::Negotiation;
-use crate::media::{MediaError, PeerId, PeerRequest, Wish};
+use crate::media::{MediaError, PeerId, PeerRequest, Wish, look_at_candidate};
 use crate::rooms::{PublishRefusal, Room};
 
 /// A worker answers an offer within milliseconds; one that does not within this time is overloaded, and the client is told
@@ -160,14 +160,14 @@ impl Seat {
     }
 
     /// Adds a candidate of the client's.
-    pub fn add_candidate(&self, connection: Connection, candidate: String) -> Result<(), SignalError> {
+    pub fn add_candidate(&self, connection: Connection, candidate: &str) -> Result<(), SignalError> {
         let negotiation = self
             .session
             .negotiation(&self.user, connection)
             .ok_or(SignalError::NoConnection)?;
         // The empty candidate ends the list (RFC 8838 §14), which a server that is ICE-lite need not know.
         if !candidate.is_empty() {
-            self.sessions.0.media.add_remote_candidate(negotiation.peer, candidate);
+            look_at_candidate(negotiation.peer, candidate);
         }
         Ok(())
     }

@@ -217,7 +217,7 @@ async fn signal(
 ) -> Result<(), SignalError> {
     match (signal_type, data) {
         (SignalType::IceCandidate, SignalData::Candidate(candidate)) => {
-            seat.add_candidate(connection, candidate.candidate)
+            seat.add_candidate(connection, &candidate.candidate)
         }
         (SignalType::Offer, SignalData::Description(offer)) => {
             let sdp = seat.answer(connection, offer.sdp, sources).await?;

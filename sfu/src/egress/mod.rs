@@ -55,6 +55,10 @@ const MOST_REPEATED: usize = 256;
 /// Sound that waits for the connection: none that is older is worth hearing.
 const MOST_SOUND: usize = 64;
 
+/// Streams that a connection ever had: sections that end leave theirs behind, as no number may be sealed twice under its name. A room has
+/// forty at a time, and whoever ends and begins sections without end gets no more.
+const MOST_STREAMS: usize = 512;
+
 /// Between two retransmissions of a packet, while the round trip is not known.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -172,12 +176,18 @@ impl Egress {
         }
     }
 
-    /// A section of the viewer's sends from now on, or differently.
-    pub(crate) fn set_stream(&mut self, config: StreamConfig) {
-        match self.streams.iter_mut().find(|stream| stream.config.ssrc == config.ssrc) {
-            Some(stream) => stream.config = config,
-            None => self.streams.push(Stream::new(config)),
+    /// A section of the viewer's sends from now on, or differently. Whether it does: not where it is one too many.
+    pub(crate) fn set_stream(&mut self, config: StreamConfig) -> bool {
+        let known = self.streams.iter_mut().find(|stream| stream.config.ssrc == config.ssrc);
+        if let Some(stream) = known {
+            stream.config = config;
+            return true;
         }
+        let has_room = self.streams.len() < MOST_STREAMS;
+        if has_room {
+            self.streams.push(Stream::new(config));
+        }
+        has_room
     }
 
     /// A section of the viewer's sends no more.
@@ -552,5 +562,21 @@ impl Egress {
         if srtp.seal_rtcp(arena, packet) {
             out.add(path, start);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_begins_sections_without_end_gets_no_more() {
+        let mut egress = Egress::new(None, Instant::now());
+        let map = str0m::rtp::ExtensionMap::empty();
+        let config = |ssrc: u32| StreamConfig::new("0".into(), (ssrc.into(), None), &map, 90_000);
+        let begun = (0..2_000).filter(|ssrc| egress.set_stream(config(*ssrc)));
+        assert_eq!(begun.count(), MOST_STREAMS);
+        assert!(egress.set_stream(config(0)), "one that is there changes all the same");
+        assert_eq!(egress.figures().count(), MOST_STREAMS);
     }
 }
