@@ -57,6 +57,28 @@ test('Chromium publishes H.264 over WHIP and Chromium watches it over WHEP', asy
   assert.equal(session?.viewer_count, 1);
 });
 
+test('sound that carries the packets before it goes to whoever takes it, and the others hear the same without', async (t) => {
+  const server = await startServer(t);
+  const plain = await servePlainPage(t);
+  const browser = await launchChromium(t);
+  const publisher = await openPage(t, browser);
+  await publisher.goto(plain);
+  await publisher.evaluate((url) => window.publish(url, 'VP8', ['red', 'opus']), `${server.url}/whip/redundant`);
+
+  const offers = [undefined, ['opus']];
+  const [redundant, own] = await Promise.all(
+    offers.map(async (sound) => {
+      const viewer = await openPage(t, browser);
+      await viewer.goto(plain);
+      await viewer.evaluate(([url, sound]) => window.watch(url, sound), /** @type {const} */ ([`${server.url}/whep/redundant`, sound]));
+      await assertMovingPictureAndSound(viewer, 'video/VP8');
+      const { soundBytes, soundPackets } = await viewer.evaluate(() => window.decoded());
+      return soundBytes / soundPackets;
+    }),
+  );
+  assert.ok(redundant > 1.5 * own, `${redundant} and ${own} bytes a packet`);
+});
+
 /**
  * @param {Evaluates} viewer
  * @param {string} codec
