@@ -4,15 +4,21 @@ import { readFile, readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { makeHome, openApp } from '../fixtures/app.mjs';
+import { launchChromium, openPage } from '../fixtures/browsers.mjs';
 import { startDesktop } from '../fixtures/desktop.mjs';
 import { publish } from '../fixtures/publisher.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
+import { delays, followSound, framesRead, watch } from '../fixtures/watching.mjs';
 
 const seconds = Number(process.argv[2] ?? '20');
 
 /** How long the window is left alone before anything is measured, in milliseconds: what starting left to do is done by then. */
 const SETTLE_MS = 8_000;
+
+/** Pictures that a viewer has seen before sound and picture are compared, and clicks by which they are, one a second. */
+const FRAMES_BEFORE = 150;
+const CLICKS = 20;
 
 /** Clock ticks a second in /proc (proc(5), `sysconf(_SC_CLK_TCK)`), which Linux shows to programs as 100 everywhere. */
 const TICKS = 100;
@@ -80,11 +86,19 @@ try {
 
   await app.click('[data-testid="go-live"]');
   await app.element('[data-testid="live-status"][data-live="true"]');
+  const session = new URL(await app.url()).pathname.split('/').pop();
   await desktop.minimize('.*Footlight');
   console.error('live, minimised');
   await sleep(SETTLE_MS);
   const live = await measured();
-  console.log(JSON.stringify({ startMs, idle, memory, watching, preview, live }));
+
+  console.error('watched');
+  const viewer = await openPage(t, await launchChromium(t), { viewport: { width: 1280, height: 800 } });
+  await watch(viewer, `${server.url}/watch/${session}`);
+  await framesRead(viewer, FRAMES_BEFORE);
+  await followSound(viewer);
+  const atViewer = await delays(viewer, CLICKS);
+  console.log(JSON.stringify({ startMs, idle, memory, watching, preview, live, atViewer }));
 } finally {
   for (const undo of cleanup.toReversed()) await undo();
 }

@@ -38,6 +38,14 @@ struct Seen {
     watching: Drawn,
     preview: Drawn,
     live: Shares,
+    at_viewer: Delays,
+}
+
+/// From capture to a viewer, in milliseconds.
+#[derive(Debug, Deserialize)]
+struct Delays {
+    sound: f64,
+    picture: f64,
 }
 
 /// With pictures a second.
@@ -70,6 +78,10 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
     share(&mut table, "preview", &seen.preview.shares, 35.0, "%");
     table.figure("preview: pictures drawn", number(seen.preview.fps, "/s"));
     share(&mut table, "live 720p30, minimised", &seen.live, 25.0, "%");
+    let Delays { sound, picture } = seen.at_viewer;
+    table.figure("from capture to a viewer: picture", number(picture, "ms"));
+    table.figure("from capture to a viewer: sound", number(sound, "ms"));
+    table.below("sound and picture apart, at a viewer", (sound - picture).abs(), 40.0, "ms");
     table.note(format!(
         "of one core, over {} s each; the pattern and the tone, in a window under Xvfb, drawn without a GPU. Starting \
          includes that of the driver that looks",
