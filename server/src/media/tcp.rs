@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use footlight_sfu::{Routed, WorkerId};
@@ -38,6 +38,9 @@ const HALF_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// All connections of a worker.
 const MAX_CONNECTIONS: usize = 2048;
 
+/// Connections of one network ([`network`]): hundreds watch from behind one router, and none of them takes all places.
+const MAX_OF_NETWORK: usize = 512;
+
 /// A connection over which nothing comes for so long has lost its peer: ICE consent is checked every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -52,6 +55,15 @@ const READ_PER_TURN: usize = 64 * 1024;
 
 /// Pause after the operating system had no descriptor left for a new connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Who is counted as one: an address of IPv4, and of IPv6 the part of it that is given to one customer (RFC 6177 §2).
+fn network(ip: IpAddr) -> IpAddr {
+    const PREFIX: u128 = !0 << 64;
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & PREFIX)),
+        ipv4 @ IpAddr::V4(_) => ipv4,
+    }
+}
 
 /// A connection on its way to the worker that owns its peer, with what was read of it.
 #[derive(Debug)]
@@ -93,6 +105,8 @@ pub(super) struct TcpPort {
     listeners: Vec<TcpListener>,
     connections: HashMap<usize, Connection>,
     by_remote: HashMap<SocketAddr, usize>,
+    /// How many there are of each.
+    by_network: HashMap<IpAddr, usize>,
     readable: HashSet<usize>,
     next_token: usize,
     accept_at: Option<Instant>,
@@ -117,6 +131,7 @@ impl TcpPort {
             listeners: registered,
             connections: HashMap::new(),
             by_remote: HashMap::new(),
+            by_network: HashMap::new(),
             readable: HashSet::new(),
             accept_at: None,
             congestion: Vec::new(),
@@ -172,7 +187,9 @@ impl TcpPort {
     fn insert(&mut self, mut stream: TcpStream, read: Vec<u8>, registry: &Registry, now: Instant) {
         let addresses = stream.peer_addr().and_then(|remote| Ok((remote, stream.local_addr()?)));
         let Ok((remote, local)) = addresses else { return };
-        if self.connections.len() >= MAX_CONNECTIONS {
+        let network = network(remote.ip());
+        let of_network = self.by_network.get(&network).copied().unwrap_or(0);
+        if self.connections.len() >= MAX_CONNECTIONS || of_network >= MAX_OF_NETWORK {
             self.lost += 1;
             return;
         }
@@ -201,6 +218,7 @@ impl TcpPort {
         };
         self.connections.insert(token, connection);
         self.by_remote.insert(remote, token);
+        *self.by_network.entry(network).or_default() += 1;
         self.readable.insert(token);
     }
 
@@ -325,6 +343,13 @@ impl TcpPort {
         if self.by_remote.get(&connection.remote) == Some(&token) {
             self.by_remote.remove(&connection.remote);
         }
+        let network = network(connection.remote.ip());
+        if let Some(count) = self.by_network.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_network.remove(&network);
+            }
+        }
         if let Err(error) = registry.deregister(&mut connection.stream) {
             tracing::debug!(%error, "connection not deregistered");
         }
@@ -430,5 +455,47 @@ impl Connection {
             self.sent = 0;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+
+    use super::*;
+
+    #[test]
+    fn a_customer_of_a_provider_is_one_network() {
+        let of = |ip: &str| network(ip.parse().expect("an address"));
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+
+    #[test]
+    fn one_network_does_not_take_all_places_and_those_it_gives_up_are_free() {
+        let poll = Poll::new().expect("a poll");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("set");
+        let address = listener.local_addr().expect("an address");
+        let mut port = TcpPort::new(vec![listener], poll.registry(), 1).expect("a listener");
+        let now = Instant::now();
+        let come = |port: &mut TcpPort| {
+            let _client = std::net::TcpStream::connect(address).expect("a connection");
+            port.accept(poll.registry(), now);
+            // As after a binding request, so that it makes no room for others.
+            port.connections
+                .values_mut()
+                .for_each(|connection| connection.is_open = true);
+        };
+        for _ in 0..MAX_OF_NETWORK + 10 {
+            come(&mut port);
+        }
+        assert_eq!((port.len(), port.lost), (MAX_OF_NETWORK, 10));
+        port.reap(poll.registry(), now + IDLE_TIMEOUT);
+        assert_eq!((port.len(), port.by_network.len()), (0, 0));
+        come(&mut port);
+        assert_eq!(port.len(), 1);
     }
 }
