@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// What the picture source delivers, made small. The latest copy wins: whoever is slow sees fewer, never older ones. Dropping it ends
-/// the copying.
+/// What the picture source delivers, or the card in its place while it is lost, made small. The latest copy wins: whoever is slow sees
+/// fewer, never older ones. Dropping it ends the copying.
 #[derive(Debug)]
 pub struct Preview(Arc<Mailbox>);
 

@@ -397,7 +397,8 @@ impl Task {
 
     fn show_lost_card(&mut self) {
         if self.controls.hidden.load(Ordering::Acquire) {
-            return self.show_card(card::draw_off);
+            self.show_card(card::draw_off);
+            return;
         }
         let title = match lock(&self.source).0 {
             VideoSource::Camera(_) => "Camera lost",
@@ -407,10 +408,13 @@ impl Task {
         };
         let tick = self.cards;
         self.cards += 1;
-        self.show_card(|frame| card::draw_lost(frame, title, tick));
+        let card = self.show_card(|frame| card::draw_lost(frame, title, tick));
+        // Whoever is filmed would otherwise look at the last picture, which nobody else sees any more.
+        self.controls.preview.show(&card);
     }
 
-    fn show_card(&mut self, draw: impl FnOnce(&mut Frame)) {
+    /// Sends a card, and returns it.
+    fn show_card(&mut self, draw: impl FnOnce(&mut Frame)) -> Frame {
         let mut frame = Frame::black(self.request.size);
         draw(&mut frame);
         frame.capture = self.clock().now();
@@ -419,6 +423,7 @@ impl Task {
         if sent != 0 {
             self.encode(&frame, sent);
         }
+        frame
     }
 }
 

@@ -86,6 +86,21 @@ impl Viewer {
     }
 }
 
+/// Waits for a small copy whose corner has this luma, and returns that copy's brightest luma.
+async fn wait_for_copy(preview: &Preview, luma: u8) -> u8 {
+    let copied = async {
+        loop {
+            let copy = preview.receive().await.expect("the pipeline runs");
+            if copy.y[0].abs_diff(luma) < 10 {
+                return copy.y.iter().copied().max().expect("it has pixels");
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, copied)
+        .await
+        .expect("the preview changes")
+}
+
 /// Looks on until the source counts as live, which its capture thread says just after a picture is on its way.
 async fn wait_until_live(track: &VideoTrack, viewer: &mut Viewer) {
     let live = async {
@@ -131,14 +146,21 @@ async fn while_the_camera_is_away_a_card_is_on_air_and_then_its_picture_again() 
         keyframes: 0,
     };
 
+    let preview = track.preview(SIZE);
     let brightest = viewer.wait_for_corner(PICTURE).await;
     assert!(brightest < PICTURE + 10, "a plain picture: {brightest}");
     wait_until_live(&track, &mut viewer).await;
+    wait_for_copy(&preview, PICTURE).await;
 
     plugged_in.store(false, Ordering::Release);
     let brightest = viewer.wait_for_corner(card::BACKGROUND).await;
     assert!(brightest > WHITE - 40, "the card has no text: {brightest}");
     assert!(matches!(track.stats().state, SourceState::Lost { .. }));
+    let brightest = wait_for_copy(&preview, card::BACKGROUND).await;
+    assert!(
+        brightest > WHITE - 40,
+        "whoever is filmed sees the card as well: {brightest}"
+    );
     // Away for longer than a driver may hang: the thread that waits for it is not taken for a hung one.
     let unplugged = Instant::now();
     while unplugged.elapsed() < HANG + STALL {
@@ -148,6 +170,7 @@ async fn while_the_camera_is_away_a_card_is_on_air_and_then_its_picture_again() 
     plugged_in.store(true, Ordering::Release);
     viewer.wait_for_corner(PICTURE).await;
     wait_until_live(&track, &mut viewer).await;
+    wait_for_copy(&preview, PICTURE).await;
 
     track.set_hidden(true);
     let brightest = viewer.wait_for_corner(card::BACKGROUND).await;
