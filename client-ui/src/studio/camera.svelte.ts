@@ -60,11 +60,17 @@ export class Camera extends DeviceInput {
       return;
     }
     try {
-      await track.applyConstraints({ ...sizeConstraints(quality), ...lensConstraints(this.lensSetting) });
+      // By itself: where lens and lamp are among the constraints, Chromium sets nothing else, and says that all is done.
+      await track.applyConstraints(sizeConstraints(quality));
     } catch {
       if (this.track === track) {
         await this.reopen(this.constraints(this.deviceId));
       }
+      return;
+    }
+    // Constraints replace all of those before. A lens that cannot be set again stays as the browser left it.
+    if (this.track === track && this.lensSetting !== AS_IT_COMES) {
+      await this.#applyLens(track, this.lensSetting).catch(() => undefined);
     }
   }
 
@@ -79,13 +85,17 @@ export class Camera extends DeviceInput {
     const now = { track, setting };
     this.#set = now;
     try {
-      // Constraints replace all of those before.
-      await track.applyConstraints({ ...sizeConstraints(this.quality), ...lensConstraints(setting) });
+      await this.#applyLens(track, setting);
     } catch {
       if (this.#set === now) {
         this.#set = before;
       }
     }
+  }
+
+  /** With the size, which would be left to the browser otherwise. */
+  #applyLens(track: MediaStreamTrack, setting: LensSetting): Promise<void> {
+    return track.applyConstraints({ ...sizeConstraints(this.quality), ...lensConstraints(setting) });
   }
 
   async #backTo(deviceId: string | null): Promise<void> {

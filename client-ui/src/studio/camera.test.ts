@@ -5,8 +5,9 @@ import { DEFAULT_QUALITY } from './quality';
 
 const place = { browser: 'chromium', secureAddress: 'https://a' } as const;
 
-/** Two cameras with a lamp and a zoom each. */
+/** Two cameras with a lamp and a zoom each, in Chromium: where those are among the constraints, nothing else is looked at. */
 class Phone {
+  height: unknown = 720;
   readonly asked: MediaTrackConstraints[] = [];
   refusing = false;
 
@@ -19,6 +20,7 @@ class Phone {
       getCapabilities: () => ({ torch: true, zoom: { min: 1, max: 4, step: 0.5 } }),
       applyConstraints: (constraints: MediaTrackConstraints) => {
         this.asked.push(constraints);
+        this.height = constraints.advanced === undefined ? constraints.height : this.height;
         return this.refusing ? Promise.reject(new DOMException('too hot', 'NotReadableError')) : Promise.resolve();
       },
     } as unknown as MediaStreamTrack;
@@ -52,8 +54,18 @@ describe('Camera', () => {
     await camera.setLens({ torch: true });
     await camera.setLens({ zoom: 2 });
     expect(phone.asked.at(-1)).toMatchObject({ height: { ideal: 720 }, advanced: [{ torch: true, zoom: 2 }] });
+  });
+
+  it('changes its size while the lamp is on, and leaves it on', async () => {
+    await camera.setLens({ torch: true });
     await camera.setQuality({ height: 360, bitrateBps: null });
-    expect(phone.asked.at(-1)).toMatchObject({ height: { ideal: 360 }, advanced: [{ torch: true, zoom: 2 }] });
+    expect(phone.height).toEqual({ ideal: 360 });
+    expect(phone.asked.at(-1)).toMatchObject({ height: { ideal: 360 }, advanced: [{ torch: true }] });
+  });
+
+  it('changes its size alone where lamp and zoom are as they come', async () => {
+    await camera.setQuality({ height: 360, bitrateBps: null });
+    expect(phone.asked).toEqual([{ width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30 } }]);
   });
 
   it('shows a lamp that was refused as off', async () => {
