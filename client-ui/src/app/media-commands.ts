@@ -48,19 +48,23 @@ export interface SourceWish {
   readonly voice: VoiceProcessing | null;
 }
 
+/** `lost` may come back, and the app tries to have it back; `gone` does not, as a window that was closed. */
+export interface SourceState {
+  readonly state: 'starting' | 'live' | 'lost' | 'gone';
+}
+
 /** How a source is doing. */
 export interface SourceStats {
   readonly place: TrackSource;
   readonly on: boolean;
   readonly video?: {
     readonly source: string;
-    /** `lost` may come back; `gone` does not, as a window that was closed. */
-    readonly state: { readonly state: 'starting' | 'live' | 'lost' | 'gone' };
+    readonly state: SourceState;
     readonly resolution: { readonly width: number; readonly height: number };
     /** Pictures encoded per second. */
     readonly encode_fps: number;
   };
-  readonly audio?: { readonly source: string };
+  readonly audio?: { readonly source: string; readonly state: SourceState };
 }
 
 /** How everything is doing that is captured and sent. */

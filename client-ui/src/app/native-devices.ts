@@ -8,6 +8,7 @@ import {
   type CaptureDevices,
   type CaptureScreen,
   type MediaCommands,
+  type SourceState,
   type SourceWish,
   type VoiceProcessing,
 } from './media-commands';
@@ -15,7 +16,7 @@ import {
 /** How often devices are looked for, while somebody wants to know of those that come and go. */
 const LOOK_EVERY_MS = 3_000;
 
-/** How often a shared window is looked after, in milliseconds: its end is to be seen by those who watch, and costs nothing before. */
+/** How often what is open is looked after, in milliseconds: whoever is on air is to know soon that a device is lost. */
 const LOOK_AFTER_MS = 1_000;
 
 /** As `src-tauri/src/media/devices.rs` calls it. */
@@ -48,14 +49,19 @@ export class NativeTrack extends EventTarget {
   readyState: MediaStreamTrackState = 'live';
   contentHint = '';
   onended: (() => void) | null = null;
+  /** As in `RecoveringTrack`. */
+  onlost: ((lost: boolean) => void) | null = null;
   readonly #devices: NativeDevices;
   #wish: SourceWish;
+  /** What the app has heard of {@link wish}. */
+  #told: SourceWish;
   #enabled = true;
+  #lost = false;
 
   constructor(devices: NativeDevices, { wish, label }: Made) {
     super();
     this.#devices = devices;
-    this.#wish = wish;
+    this.#wish = this.#told = wish;
     this.place = wish.place;
     this.kind = wish.place === 'microphone' || wish.place === 'screen_audio' ? 'audio' : 'video';
     this.label = label;
@@ -114,9 +120,27 @@ export class NativeTrack extends EventTarget {
   }
 
   async change(wish: SourceWish): Promise<void> {
-    if (this.readyState === 'live' && JSON.stringify(wish) !== JSON.stringify(this.#wish)) {
+    if (this.readyState !== 'live') {
+      return;
+    }
+    // A device that is away cannot be opened: the app would give up looking for it.
+    if (!this.#lost && JSON.stringify(wish) !== JSON.stringify(this.#told)) {
       await this.#devices.open(wish);
-      this.#wish = wish;
+      this.#told = wish;
+    }
+    this.#wish = wish;
+  }
+
+  /** Hears how its device is doing. */
+  follow({ state }: SourceState): void {
+    const lost = state === 'lost';
+    if (state === 'gone') {
+      this.end();
+    } else if (lost !== this.#lost) {
+      this.#lost = lost;
+      this.onlost?.(lost);
+      // What was changed meanwhile. One that refuses it goes on as it was.
+      this.change(this.#wish).catch(() => undefined);
     }
   }
 
@@ -144,6 +168,9 @@ export class NativeDevices extends EventTarget {
   #last: Promise<unknown> = Promise.resolve();
   /** Those that are live, the newest last. As in a browser, one device may have several. */
   readonly #tracks = new Map<TrackSource, NativeTrack[]>();
+  /** Those of them whose device has opened. */
+  readonly #open = new Set<NativeTrack>();
+  #lookingAfter: ReturnType<typeof setInterval> | undefined;
   #known = '';
   #looking: ReturnType<typeof setInterval> | undefined;
 
@@ -193,9 +220,7 @@ export class NativeDevices extends EventTarget {
         throw new DOMException('no screen was chosen', 'NotAllowedError');
       }
       const wish = { ...picture('screen', SCREEN, SCREEN_FPS, SCREEN_BPS), device: screen.id };
-      const track = await this.#make(wish, screen.name);
-      this.#lookAfter(track);
-      return streamOf([track]);
+      return streamOf([await this.#make(wish, screen.name)]);
     } catch (error) {
       throw exceptionOf(error);
     }
@@ -218,6 +243,11 @@ export class NativeDevices extends EventTarget {
   close(track: NativeTrack): void {
     const others = (this.#tracks.get(track.place) ?? []).filter((one) => one !== track);
     this.#tracks.set(track.place, others);
+    this.#open.delete(track);
+    if (this.#open.size === 0) {
+      clearInterval(this.#lookingAfter);
+      this.#lookingAfter = undefined;
+    }
     const last = others.at(-1);
     // Where another one is left, what it was opened with holds again.
     const done =
@@ -253,6 +283,10 @@ export class NativeDevices extends EventTarget {
     }
     // A source that was turned off for the track before is on for this one.
     this.turn(wish.place, true);
+    if (track.readyState === 'live') {
+      this.#open.add(track);
+      this.#lookingAfter ??= setInterval(() => void this.#lookAfter(), LOOK_AFTER_MS);
+    }
     return track;
   }
 
@@ -262,21 +296,19 @@ export class NativeDevices extends EventTarget {
     return done;
   }
 
-  /** Ends the track of a window that was closed, as browsers do. */
-  #lookAfter(track: NativeTrack): void {
-    const timer = setInterval(() => {
-      if (track.readyState === 'ended') {
-        clearInterval(timer);
-        return;
-      }
-      void this.#isGone(track.place).then((gone) => gone && track.end());
-    }, LOOK_AFTER_MS);
-  }
-
-  async #isGone(place: TrackSource): Promise<boolean> {
+  /** Tells tracks how their devices are doing. */
+  async #lookAfter(): Promise<void> {
+    const isNewest = (track: NativeTrack) => this.#tracks.get(track.place)?.at(-1) === track;
+    const asked = [...this.#open].filter(isNewest);
     const figures = await this.#commands.studioFigures().catch(() => null);
-    const source = figures?.studio.sources.find((one) => one.place === place);
-    return source?.video?.state.state === 'gone';
+    // What was opened since in the place of one is not what these figures are about.
+    for (const track of asked.filter(isNewest)) {
+      const source = figures?.studio.sources.find((one) => one.place === track.place);
+      const state = source?.video?.state ?? source?.audio?.state;
+      if (state !== undefined) {
+        track.follow(state);
+      }
+    }
   }
 
   async #look(): Promise<void> {

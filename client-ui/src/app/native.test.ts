@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { TrackSource } from '../protocol/bindings';
 import { CommandFailed } from './commands';
-import type { CaptureScreen, MediaCommands, PublishConnectionState, SourceWish } from './media-commands';
+import type { CaptureScreen, MediaCommands, PublishConnectionState, SourceState, SourceWish } from './media-commands';
 import { NativeConnection } from './native-connection';
 import { type ChooseScreen, NativeDevices, NativeTrack } from './native-devices';
 import { screenChoice } from './screen-choice.svelte';
@@ -9,7 +9,8 @@ import { screenChoice } from './screen-choice.svelte';
 /** An app that notes what it is asked for. */
 function fakeApp(screens: readonly CaptureScreen[] = []) {
   const asked: string[] = [];
-  const screenState = { current: 'live' };
+  /** How the devices are doing; those that are not named are not open. */
+  const states: Partial<Record<TrackSource, SourceState['state']>> = {};
   let heard: (state: PublishConnectionState) => void = () => undefined;
   let connection = 0;
   const sections = (sources: readonly TrackSource[]) =>
@@ -25,8 +26,12 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
       }),
     captureScreens: () => Promise.resolve(screens),
     studioFigures: () => {
-      const video = { state: { state: screenState.current } };
-      return Promise.resolve({ studio: { sources: [{ place: 'screen', on: true, video }] } });
+      const sources = Object.entries(states).map(([place, state]) => ({
+        place,
+        on: true,
+        [place === 'microphone' ? 'audio' : 'video']: { state: { state } },
+      }));
+      return Promise.resolve({ studio: { sources } });
     },
     openSource: vi.fn((wish: SourceWish) => {
       asked.push(`open ${wish.place} ${wish.device} ${wish.width}x${wish.height} ${wish.bitrate_bps}`);
@@ -54,7 +59,7 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
   }
   return {
     asked,
-    screenState,
+    states,
     commands: commands as unknown as MediaCommands,
     openSource: commands.openSource,
     hear: (state: PublishConnectionState) => heard(state),
@@ -71,6 +76,11 @@ function devicesOf(
 
 async function cameraOf(devices: NativeDevices, constraints: MediaTrackConstraints = {}): Promise<NativeTrack> {
   const [track] = (await devices.getUserMedia({ video: constraints })).getVideoTracks();
+  return track as unknown as NativeTrack;
+}
+
+async function microphoneOf(devices: NativeDevices): Promise<NativeTrack> {
+  const [track] = (await devices.getUserMedia({ audio: true })).getAudioTracks();
   return track as unknown as NativeTrack;
 }
 
@@ -110,20 +120,89 @@ describe('the devices of the app', () => {
     vi.useFakeTimers();
     try {
       const window = { id: 'window-7', name: 'A letter', kind: 'window', width: 640, height: 360, primary: false };
-      const { asked, commands, screenState } = fakeApp([window as unknown as CaptureScreen]);
+      const { asked, commands, states } = fakeApp([window as unknown as CaptureScreen]);
       const [shared] = (await devicesOf(commands).getDisplayMedia()).getVideoTracks();
       const track = shared as unknown as NativeTrack;
       const ended = vi.fn();
       track.onended = ended;
-      screenState.current = 'lost';
+      states.screen = 'lost';
       await vi.advanceTimersByTimeAsync(3_000);
       expect(track.readyState).toBe('live');
-      screenState.current = 'gone';
+      states.screen = 'gone';
       await vi.advanceTimersByTimeAsync(3_000);
       expect(track.readyState).toBe('ended');
       expect(ended).toHaveBeenCalledOnce();
       expect(asked.at(-1)).toBe('close screen');
       expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it.each(['camera', 'microphone'] as const)('tell that the %s is lost, and that it is back', async (place) => {
+    vi.useFakeTimers();
+    try {
+      const { asked, commands, states } = fakeApp();
+      const devices = devicesOf(commands);
+      const track = place === 'camera' ? await cameraOf(devices) : await microphoneOf(devices);
+      const told: boolean[] = [];
+      track.onlost = (lost) => told.push(lost);
+      for (const state of ['starting', 'live', 'lost', 'lost', 'live', 'live'] as const) {
+        states[place] = state;
+        await vi.advanceTimersByTimeAsync(1_000);
+      }
+      expect(told).toEqual([true, false]);
+      expect(track.readyState).toBe('live');
+      expect(asked.filter((what) => what.startsWith('open'))).toHaveLength(1);
+      track.stop();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('that are lost are not opened anew for another size, which they get when they are back', async () => {
+    vi.useFakeTimers();
+    try {
+      const { asked, commands, states } = fakeApp();
+      const track = await cameraOf(devicesOf(commands));
+      states.camera = 'lost';
+      await vi.advanceTimersByTimeAsync(1_000);
+      await track.applyConstraints({ height: { ideal: 360 }, width: { ideal: 640 } });
+      expect(asked.filter((what) => what.startsWith('open'))).toHaveLength(1);
+      states.camera = 'live';
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(asked.at(-1)).toBe('open camera /dev/video0 640x360 700000');
+      track.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('are lost for the track that is newest alone, and not before its device has opened', async () => {
+    vi.useFakeTimers();
+    try {
+      const { commands, openSource, states } = fakeApp();
+      const devices = devicesOf(commands);
+      const desk = await cameraOf(devices);
+      let open: () => void = () => undefined;
+      openSource.mockImplementationOnce(
+        (wish) => new Promise((resolve) => (open = () => resolve({ place: wish.place, on: true }))),
+      );
+      const opening = cameraOf(devices, { deviceId: { exact: 'footlight:pattern' } });
+      const told: string[] = [];
+      desk.onlost = () => told.push('desk');
+      states.camera = 'lost';
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(told).toEqual([]);
+      states.camera = 'live';
+      open();
+      (await opening).onlost = () => told.push('pattern');
+      states.camera = 'lost';
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(told).toEqual(['pattern']);
+      desk.stop();
+      (await opening).stop();
     } finally {
       vi.useRealTimers();
     }

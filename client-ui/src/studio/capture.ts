@@ -6,6 +6,15 @@ export type Capture = Pick<
   'getUserMedia' | 'getDisplayMedia' | 'enumerateDevices' | 'addEventListener' | 'removeEventListener'
 >;
 
+/**
+ * A track whose device can be lost and come back to it, as those of the app's can: the app itself tries to have it back. A
+ * browser's track ends with its device.
+ */
+export interface RecoveringTrack extends MediaStreamTrack {
+  /** Hears that the device is lost, or that it is back. */
+  onlost?: ((lost: boolean) => void) | null;
+}
+
 /** A track, or why there is none. */
 export type Opened =
   { readonly track: MediaStreamTrack; readonly error: null } | { readonly track: null; readonly error: unknown };

@@ -1,11 +1,13 @@
-import { type Capture, type Opened, browserCapture, openOne, permissionOf } from './capture';
+import { type Capture, type Opened, type RecoveringTrack, browserCapture, openOne, permissionOf } from './capture';
 import { type NamedDevice, type Remembered, namedDevices, recalled } from './devices';
-import { type Place, type Trouble, deviceTrouble, openingTrouble } from './trouble';
+import { type Place, type Trouble, awaitedTrouble, deviceTrouble, openingTrouble } from './trouble';
 
 /** A camera or microphone: the one that is chosen, its track, and what is wrong with it. */
 export abstract class DeviceInput {
-  track = $state.raw<MediaStreamTrack | null>(null);
+  track = $state.raw<RecoveringTrack | null>(null);
   trouble = $state.raw<Trouble | null>(null);
+  /** Whether anything of the device is to be seen or heard: a track can outlast the loss of its device. */
+  works = $derived(this.track !== null && this.trouble?.cause !== 'lost');
   opening = $state(false);
   /** Whether it is to be used at all. */
   wanted = $state(true);
@@ -141,7 +143,7 @@ export abstract class DeviceInput {
     return track !== null;
   }
 
-  #take(track: MediaStreamTrack | null, error: unknown): void {
+  #take(track: RecoveringTrack | null, error: unknown): void {
     this.opening = false;
     this.#drop();
     this.track = track;
@@ -150,6 +152,7 @@ export abstract class DeviceInput {
       this.deviceId = track.getSettings().deviceId ?? null;
       track.contentHint = this.kind === 'video' ? 'motion' : 'speech';
       track.onended = () => this.#ended(track);
+      track.onlost = (lost) => this.#lost(track, lost);
     }
     void this.list();
     this.onchange();
@@ -163,9 +166,16 @@ export abstract class DeviceInput {
     }
   }
 
+  #lost(track: MediaStreamTrack, lost: boolean): void {
+    if (track === this.track) {
+      this.trouble = lost ? awaitedTrouble(this.name, this.#place) : null;
+      this.onchange();
+    }
+  }
+
   #drop(): void {
     if (this.track !== null) {
-      this.track.onended = null;
+      this.track.onended = this.track.onlost = null;
       this.track.stop();
       this.track = null;
     }

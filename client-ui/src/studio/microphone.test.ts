@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Capture } from './capture';
+import type { Capture, RecoveringTrack } from './capture';
 import { Microphone } from './microphone.svelte';
 
 const place = { browser: 'chromium', secureAddress: 'https://a' } as const;
@@ -64,6 +64,28 @@ describe('Microphone', () => {
     expect(desk.opened.at(-1)).toMatchObject({ deviceId: { exact: 'm' }, noiseSuppression: false });
     expect(desk.opened.length).toBe(2);
     expect(microphone.track?.getSettings().echoCancellation).toBe(false);
+  });
+
+  it('says that it is lost, and then that it is back, without being opened anew', async () => {
+    const track = microphone.track as RecoveringTrack;
+    let changes = 0;
+    microphone.onchange = () => (changes += 1);
+    track.onlost?.(true);
+    expect(microphone.trouble?.headline).toBe('Your microphone is gone');
+    expect(microphone.trouble?.ways).toEqual(['other', 'without']);
+    expect([microphone.works, microphone.track]).toEqual([false, track]);
+    await microphone.devicesChanged();
+    expect(desk.opened.length).toBe(1);
+    track.onlost?.(false);
+    expect([microphone.works, microphone.trouble, changes]).toEqual([true, null, 2]);
+  });
+
+  it('that another one has taken the place of is not missed', async () => {
+    const track = microphone.track as RecoveringTrack;
+    const tell = track.onlost;
+    await microphone.choose('m');
+    tell?.(true);
+    expect([microphone.works, microphone.trouble, track.onlost]).toEqual([true, null, null]);
   });
 
   it('remembers it for the next device', async () => {

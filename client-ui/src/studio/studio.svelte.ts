@@ -102,8 +102,8 @@ export class Studio {
 
   /** Whether there is anything to be seen or heard of this person. */
   get sends(): boolean {
-    const sound = this.microphone.track !== null && !this.soundOff;
-    const picture = this.camera.track !== null && !this.pictureOff && !this.soundOnly;
+    const sound = this.microphone.works && !this.soundOff;
+    const picture = this.camera.works && !this.pictureOff && !this.soundOnly;
     return sound || picture || this.screen.picture !== null;
   }
 
@@ -428,7 +428,8 @@ export class Studio {
   #tellStatus(): void {
     this.#link?.send({
       action: 'update_media_status',
-      audio_enabled: this.microphone.track !== null && !this.soundOff,
+      audio_enabled: this.microphone.works && !this.soundOff,
+      // A card says in its picture that a camera is lost.
       video_enabled: this.camera.track !== null && !this.pictureOff,
     });
   }

@@ -228,6 +228,17 @@ export function deviceTrouble(cause: Cause, about: About, place: Place): Trouble
   }
 }
 
+/** The words for a camera or a microphone that was lost, and is used again without a person's doing once it is back. */
+export function awaitedTrouble(about: 'camera' | 'microphone', place: Place): Trouble {
+  const trouble = deviceTrouble('lost', about, place);
+  return {
+    ...trouble,
+    explanation:
+      'Unplugged, or taken away by the system. It is used again as soon as it is back. Or choose another one.',
+    ways: trouble.ways.filter((way) => way !== 'again'),
+  };
+}
+
 /** Something that does not work, and what it is about. */
 export interface Problem {
   readonly about: About;
