@@ -13,7 +13,7 @@ import {
   type VoiceProcessing,
 } from './media-commands';
 
-/** How often devices are looked for, while somebody wants to know of those that come and go. */
+/** How often devices are looked for, in milliseconds, while somebody wants to know of those that come and go. */
 const LOOK_EVERY_MS = 3_000;
 
 /** How often what is open is looked after, in milliseconds: whoever is on air is to know soon that a device is lost. */
@@ -172,7 +172,10 @@ export class NativeDevices extends EventTarget {
   readonly #open = new Set<NativeTrack>();
   #lookingAfter: ReturnType<typeof setInterval> | undefined;
   #known = '';
-  #looking: ReturnType<typeof setInterval> | undefined;
+  /** Those who want to know of devices that come and go. */
+  #watchers = 0;
+  #watching: ReturnType<typeof setInterval> | undefined;
+  #looking = false;
 
   constructor(commands: MediaCommands, chooseScreen: ChooseScreen) {
     super();
@@ -226,9 +229,23 @@ export class NativeDevices extends EventTarget {
     }
   }
 
-  override addEventListener(...listener: Parameters<EventTarget['addEventListener']>): void {
-    super.addEventListener(...listener);
-    this.#looking ??= setInterval(() => void this.#look(), LOOK_EVERY_MS);
+  /** Dispatches `devicechange` when devices come or go, until what it returns is called. The app opens every camera for that. */
+  watch(): () => void {
+    this.#watchers += 1;
+    if (this.#watching === undefined) {
+      this.#watching = setInterval(() => void this.#look(), LOOK_EVERY_MS);
+      // Some may have come or gone while nobody looked.
+      void this.#look();
+    }
+    let ended = false;
+    return () => {
+      this.#watchers -= ended ? 0 : 1;
+      ended = true;
+      if (this.#watchers === 0) {
+        clearInterval(this.#watching);
+        this.#watching = undefined;
+      }
+    };
   }
 
   /** Opens a source, or changes what is open in its place. */
@@ -312,7 +329,12 @@ export class NativeDevices extends EventTarget {
   }
 
   async #look(): Promise<void> {
+    if (this.#looking) {
+      return;
+    }
+    this.#looking = true;
     const found = JSON.stringify(await this.#commands.captureDevices().catch(() => null));
+    this.#looking = false;
     if (this.#known !== '' && found !== 'null' && found !== this.#known) {
       this.#known = found;
       this.dispatchEvent(new Event('devicechange'));

@@ -16,6 +16,7 @@ export function nativeStudioEngine(chooseScreen: ChooseScreen, commands: MediaCo
     capture: devices.capture,
     surface: 'canvas',
     recorder: recorderOf(commands),
+    watchDevices: () => devices.watch(),
     createConnection: () => new NativeConnection(commands).rtc,
     sample: async () => sampleOf(await commands.studioFigures(), performance.now()),
     show(surface, track) {

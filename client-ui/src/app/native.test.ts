@@ -16,7 +16,7 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
   const sections = (sources: readonly TrackSource[]) =>
     Object.fromEntries(sources.map((source, index) => [String(index), source]));
   const commands = {
-    captureDevices: () =>
+    captureDevices: vi.fn(() =>
       Promise.resolve({
         cameras: [
           { id: '/dev/video0', name: 'Desk camera' },
@@ -24,6 +24,7 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
         ],
         microphones: [{ id: 'default', name: 'Headset' }],
       }),
+    ),
     captureScreens: () => Promise.resolve(screens),
     studioFigures: () => {
       const sources = Object.entries(states).map(([place, state]) => ({
@@ -62,6 +63,7 @@ function fakeApp(screens: readonly CaptureScreen[] = []) {
     states,
     commands: commands as unknown as MediaCommands,
     openSource: commands.openSource,
+    captureDevices: commands.captureDevices,
     hear: (state: PublishConnectionState) => heard(state),
   };
 }
@@ -137,6 +139,43 @@ describe('the devices of the app', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('are looked for while somebody wants to know of those that come and go, and no longer', async () => {
+    vi.useFakeTimers();
+    try {
+      const { captureDevices, commands } = fakeApp();
+      const devices = devicesOf(commands);
+      const changed = vi.fn();
+      devices.addEventListener('devicechange', changed);
+      await devices.enumerateDevices();
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(captureDevices).toHaveBeenCalledOnce();
+      const ends = [devices.watch(), devices.watch()];
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect([captureDevices.mock.calls.length, changed.mock.calls.length]).toEqual([3, 0]);
+      captureDevices.mockResolvedValue({ cameras: [], microphones: [] });
+      ends[0]?.();
+      ends[0]?.();
+      await vi.advanceTimersByTimeAsync(6_000);
+      expect(changed).toHaveBeenCalledOnce();
+      ends[1]?.();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('are told of that came or went while nobody wanted to know', async () => {
+    const { captureDevices, commands } = fakeApp();
+    const devices = devicesOf(commands);
+    const changed = vi.fn();
+    devices.addEventListener('devicechange', changed);
+    await devices.enumerateDevices();
+    captureDevices.mockResolvedValue({ cameras: [], microphones: [] });
+    const end = devices.watch();
+    await vi.waitFor(() => expect(changed).toHaveBeenCalledOnce());
+    end();
   });
 
   it.each(['camera', 'microphone'] as const)('tell that the %s is lost, and that it is back', async (place) => {

@@ -103,11 +103,16 @@ export abstract class DeviceInput {
     this.devices = namedDevices(found, this.kind === 'video' ? 'videoinput' : 'audioinput');
   }
 
-  /** Devices came or went. One that was missing is used as soon as it is there. */
+  /** Whether it is used as soon as it is there. */
+  get missed(): boolean {
+    const missing = this.trouble?.cause === 'missing' || this.trouble?.cause === 'lost';
+    return missing && this.wanted && this.track === null;
+  }
+
+  /** Devices came or went. */
   async devicesChanged(): Promise<void> {
     await this.list();
-    const missing = this.trouble?.cause === 'missing' || this.trouble?.cause === 'lost';
-    if (missing && this.wanted && this.track === null && this.devices.length > 0) {
+    if (this.missed && this.devices.length > 0) {
       await this.open();
     }
   }

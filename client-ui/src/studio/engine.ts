@@ -34,6 +34,11 @@ export interface StudioEngine {
   readonly surface: 'video' | 'canvas';
   /** Keeps what is sent on this computer; `null` where a page cannot. */
   readonly recorder: Recorder | null;
+  /**
+   * Looks for devices that come and go, until what it returns is called. {@link capture} tells of them as a browser's does,
+   * and may miss those that come and go while nobody looks.
+   */
+  watchDevices(): () => void;
   /** A connection for {@link Publisher}, which uses no more of it than a `StudioConnection` has. */
   createConnection(): RTCPeerConnection;
   /** How sending on such a connection goes; `null` where nothing is sent yet. */
@@ -56,6 +61,8 @@ export const browserStudioEngine: StudioEngine = {
   },
   surface: 'video',
   recorder: null,
+  // Browsers look by themselves.
+  watchDevices: () => () => undefined,
   createConnection: () => new RTCPeerConnection(relay.configuration),
   async sample(connection) {
     const report = await connection.getStats();

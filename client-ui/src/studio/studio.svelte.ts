@@ -66,6 +66,9 @@ export class Studio {
   readonly #endings: (() => void)[] = [];
   /** Ends what is followed for as long as the devices are in use. */
   readonly #followed: (() => void)[] = [];
+  /** Those who choose among the devices. */
+  #choosers = 0;
+  #unwatch: (() => void) | null = null;
   #closed = false;
 
   constructor() {
@@ -125,6 +128,16 @@ export class Studio {
     } else {
       await Promise.all([camera && this.camera.open(), microphone && this.microphone.open()]);
     }
+  }
+
+  /** Keeps the lists of devices up to date for whoever chooses among them, until what it returns is called. */
+  followDevices(): () => void {
+    this.#choosers += 1;
+    this.#watchDevices();
+    return () => {
+      this.#choosers -= 1;
+      this.#watchDevices();
+    };
   }
 
   /** Turns the sound on or off, unless a host has turned it off. */
@@ -335,6 +348,17 @@ export class Studio {
 
   readonly #networkChanged = (): void => this.#publisher?.networkChanged();
 
+  /** The app opens every camera to find those that came, so that it looks only where somebody chooses, or misses one. */
+  #watchDevices(): void {
+    const missed = this.microphone.missed || (this.#mode !== 'voice' && this.camera.missed);
+    if (!this.#closed && (missed || this.#choosers > 0)) {
+      this.#unwatch ??= this.#engine.watchDevices();
+    } else {
+      this.#unwatch?.();
+      this.#unwatch = null;
+    }
+  }
+
   readonly #devicesChanged = (): void => {
     void this.microphone.devicesChanged();
     if (this.#mode !== 'voice') {
@@ -423,6 +447,7 @@ export class Studio {
       this.#mesh?.peers.set(source, track);
     });
     this.#tellStatus();
+    this.#watchDevices();
   }
 
   #tellStatus(): void {

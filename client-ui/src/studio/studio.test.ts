@@ -52,6 +52,10 @@ function phone() {
   useStudioEngine({
     ...browserStudioEngine,
     capture: capture as unknown as Capture,
+    watchDevices: () => {
+      watching.now += 1;
+      return () => (watching.now -= 1);
+    },
     createConnection: () => sending.rtc,
     sample: () => Promise.resolve(null),
   });
@@ -102,5 +106,25 @@ describe('the studio', () => {
     expect(status()).toMatchObject({ audio_enabled: true, video_enabled: true });
     expect(studio.problems).toEqual([]);
     studio.close();
+  });
+
+  it('has devices looked for while somebody chooses among them, or one is missing', async () => {
+    const { present, devices, watching } = phone();
+    present.camera = false;
+    const studio = new Studio();
+    await studio.prepare('camera');
+    expect(studio.camera.trouble?.cause).toBe('missing');
+    expect(watching.now).toBe(1);
+    present.camera = true;
+    devices.dispatchEvent(new Event('devicechange'));
+    await vi.waitFor(() => expect(studio.camera.track).not.toBeNull());
+    expect(watching.now).toBe(0);
+    const ends = [studio.followDevices(), studio.followDevices()];
+    expect(watching.now).toBe(1);
+    ends.forEach((end) => end());
+    expect(watching.now).toBe(0);
+    studio.followDevices();
+    studio.close();
+    expect(watching.now).toBe(0);
   });
 });
