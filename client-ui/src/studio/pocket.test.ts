@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { defaultQuality } from './network';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { defaultQuality, followNetwork } from './network';
 import { bitrateOf, sizeConstraints } from './quality';
 import { followSight, isPocketable } from './sight';
 
@@ -14,6 +14,68 @@ describe('defaultQuality', () => {
   it('is the usual one where nothing is known', () => {
     expect(defaultQuality({}).height).toBe(720);
     expect(defaultQuality({ connection: { type: 'wifi' } }).height).toBe(720);
+  });
+});
+
+describe('followNetwork', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  /** A phone, and how often it told of another network. */
+  function phone() {
+    const connection = Object.assign(new EventTarget(), { type: 'wifi' });
+    const view = Object.assign(new EventTarget(), { navigator: { connection } });
+    const changed = vi.fn();
+    const end = followNetwork(view, changed);
+    const goTo = (type: string) => {
+      connection.type = type;
+      connection.dispatchEvent(new Event('change'));
+    };
+    return { view, changed, end, goTo };
+  }
+
+  it('tells of a hand-over that leaves no gap, once it lasts', () => {
+    const { changed, goTo } = phone();
+    goTo('cellular');
+    vi.advanceTimersByTime(500);
+    expect(changed).not.toHaveBeenCalled();
+    goTo('wifi');
+    vi.advanceTimersByTime(5_000);
+    expect(changed).not.toHaveBeenCalled();
+    goTo('cellular');
+    vi.advanceTimersByTime(5_000);
+    expect(changed).toHaveBeenCalledOnce();
+  });
+
+  it('tells once, and at once, of a network that came after a gap', () => {
+    const { view, changed, goTo } = phone();
+    goTo('none');
+    vi.advanceTimersByTime(5_000);
+    expect(changed).not.toHaveBeenCalled();
+    goTo('cellular');
+    view.dispatchEvent(new Event('online'));
+    expect(changed).toHaveBeenCalledOnce();
+    vi.advanceTimersByTime(5_000);
+    expect(changed).toHaveBeenCalledOnce();
+  });
+
+  it('tells nothing of another speed, nor after its end', () => {
+    const { view, changed, end, goTo } = phone();
+    goTo('wifi');
+    vi.advanceTimersByTime(5_000);
+    goTo('cellular');
+    end();
+    view.dispatchEvent(new Event('online'));
+    vi.advanceTimersByTime(5_000);
+    expect(changed).not.toHaveBeenCalled();
+  });
+
+  it('does with a browser that tells no more than “online”', () => {
+    const view = Object.assign(new EventTarget(), { navigator: {} });
+    const changed = vi.fn();
+    followNetwork(view, changed);
+    view.dispatchEvent(new Event('online'));
+    expect(changed).toHaveBeenCalledOnce();
   });
 });
 

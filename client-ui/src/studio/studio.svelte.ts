@@ -10,7 +10,7 @@ import type { DeviceInput } from './device-input.svelte';
 import { studioEngine } from './engine';
 import { type MeshRoom, meshOf } from './mesh-streams.svelte';
 import { Microphone } from './microphone.svelte';
-import { defaultQuality } from './network';
+import { defaultQuality, followNetwork } from './network';
 import { type Preferences, keepPreferences, keepTurnedOff, recallPreferences, recallTurnedOff } from './preferences';
 import { Publisher, type PublishState } from './publisher';
 import { type Quality, bitrateOf } from './quality';
@@ -121,6 +121,7 @@ export class Studio {
       this.camera.release();
       this.screen.stop();
     }
+    const suited = this.#suitNetwork();
     const camera = mode !== 'voice' && needed(this.camera);
     const microphone = needed(this.microphone);
     if (camera && microphone) {
@@ -128,6 +129,7 @@ export class Studio {
     } else {
       await Promise.all([camera && this.camera.open(), microphone && this.microphone.open()]);
     }
+    await suited;
   }
 
   /** Keeps the lists of devices up to date for whoever chooses among them, until what it returns is called. */
@@ -329,7 +331,6 @@ export class Studio {
     this.#closed = true;
     this.#letGo();
     this.#capture?.removeEventListener('devicechange', this.#devicesChanged);
-    removeEventListener('online', this.#networkChanged);
     this.#followed.splice(0).forEach((end) => end());
   }
 
@@ -346,7 +347,20 @@ export class Studio {
     }
   }
 
-  readonly #networkChanged = (): void => this.#publisher?.networkChanged();
+  #networkChanged(): void {
+    this.#publisher?.networkChanged();
+    void this.#suitNetwork();
+  }
+
+  /**
+   * Fits the picture to the network, where the person leaves it to that. Not on air: what viewers see then changes with what
+   * the way carries, and not with each step out of the Wi-Fi.
+   */
+  async #suitNetwork(): Promise<void> {
+    if (this.#chosenQuality === null && !this.publishing) {
+      await this.camera.setQuality(defaultQuality(navigator));
+    }
+  }
 
   /** The app opens every camera to find those that came, so that it looks only where somebody chooses, or misses one. */
   #watchDevices(): void {
@@ -377,7 +391,7 @@ export class Studio {
 
   #begin(): void {
     this.#capture?.addEventListener('devicechange', this.#devicesChanged);
-    addEventListener('online', this.#networkChanged);
+    this.#followed.push(followNetwork(window, () => this.#networkChanged()));
     if (isPocketable(window)) {
       this.#followed.push(followSight(document, (inSight) => this.#sighted(inSight)));
     }

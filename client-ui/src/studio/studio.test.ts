@@ -4,6 +4,7 @@ import type { StageLink } from '../session/link';
 import type { Capture, RecoveringTrack } from './capture';
 import { browserStudioEngine, useStudioEngine } from './engine';
 import { FakeConnection } from './fake-connection';
+import { CELLULAR_QUALITY, DEFAULT_QUALITY } from './quality';
 import { Studio } from './studio.svelte';
 
 function track(kind: 'audio' | 'video'): RecoveringTrack {
@@ -126,5 +127,33 @@ describe('the studio', () => {
     studio.followDevices();
     studio.close();
     expect(watching.now).toBe(0);
+  });
+
+  it('fits the picture to the network before it goes on air, and looks for another way while it is', async () => {
+    const { goTo, sending } = phone();
+    const [studio, { link }] = [new Studio(), room()];
+    await studio.prepare('camera');
+    expect(studio.camera.quality).toEqual(DEFAULT_QUALITY);
+    goTo('cellular');
+    expect(studio.camera.quality).toEqual(CELLULAR_QUALITY);
+    studio.publish(link, 'camera', 'sfu');
+    sending.become('connected');
+    goTo('wifi');
+    expect(sending.restarts).toBe(1);
+    expect(studio.camera.quality).toEqual(CELLULAR_QUALITY);
+    studio.unpublish();
+    await studio.prepare('camera');
+    expect(studio.camera.quality).toEqual(DEFAULT_QUALITY);
+    studio.close();
+  });
+
+  it('leaves the picture as the person chose it on any network', async () => {
+    const { goTo } = phone();
+    const studio = new Studio();
+    await studio.prepare('camera');
+    await studio.setQuality({ height: 1080, bitrateBps: null });
+    goTo('cellular');
+    expect(studio.camera.quality.height).toBe(1080);
+    studio.close();
   });
 });
