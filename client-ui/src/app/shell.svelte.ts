@@ -4,7 +4,7 @@ import { watchPath } from '../router';
 import { useServer } from '../server/current';
 import { displayName } from '../stores/display-name.svelte';
 import { navigation } from '../stores/current-navigation';
-import { onAir } from '../stores/on-air.svelte';
+import { type OnAirStudio, onAir } from '../stores/on-air.svelte';
 import type { AppEvent, AppLink, AppServer, Failure } from './bindings';
 import { commands, failureOf, wordsOf } from './commands';
 import { chooseEngine } from './engine-choice';
@@ -13,6 +13,12 @@ import { RelayedServer } from './relayed-server';
 
 /** The scheme under which the window finds pictures of the server; `src-tauri/src/pictures.rs` answers it. */
 const PICTURES = 'server';
+
+/**
+ * How long the server is given to hear a farewell, in milliseconds: longer than a bad line takes, and not so long that somebody
+ * who closes the window wonders why it stays.
+ */
+const FAREWELL_WITHIN_MS = 5_000;
 
 /** A certificate that is not the one of the first contact. */
 export type ChangedCertificate = Extract<Failure, { kind: 'certificate_changed' }>;
@@ -76,8 +82,13 @@ class Shell {
     this.#use(await commands.serve());
   }
 
-  /** Goes back to the choice of a server. The pages are loaded anew, so that nothing of the old one is left. */
+  /**
+   * Goes back to the choice of a server, unless whoever is on air would rather stay. The pages are loaded anew, so that nothing
+   * of the old one is left.
+   */
   async leave(): Promise<void> {
+    await this.#agreed();
+    await this.#leaveStage();
     await commands.leave();
     location.assign('/');
   }
@@ -110,20 +121,47 @@ class Shell {
     await commands.stay();
   }
 
-  /** Leaves whatever is on the stage, for good, and closes the window. */
+  /** Leaves whatever is on the stage, for good, and closes the window: the person has agreed to that. */
   async quit(): Promise<void> {
-    navigation.go('/');
-    await tick();
-    await this.#relay?.settled;
+    await this.#leaveStage();
     await commands.quit();
   }
 
-  /** Follows a link to another server. Rejects with words where that cannot be. */
+  /** Follows a link to another server, unless whoever is on air would rather stay. Rejects with words where that cannot be. */
   async follow(link: { session: string; server: string }): Promise<void> {
     this.elsewhere = null;
+    await this.#agreed();
     await this.#asking(commands.connect(link.server));
+    // Not before the other server has answered: who cannot go there stays on air.
+    await this.#leaveStage();
     // Loaded anew, so that nothing of the old server is left.
     location.assign(watchPath(link.session));
+  }
+
+  /** Settles once whoever is on air agrees to leave the stage, and never where they stay. */
+  #agreed(): Promise<void> {
+    return new Promise((resolve) => navigation.ask(resolve));
+  }
+
+  /** Takes whoever is on air off it: a recording is written, and the server is told, where it still listens. */
+  async #leaveStage(): Promise<void> {
+    const { studio } = onAir;
+    if (studio === null) {
+      return;
+    }
+    const recorded = studio.recording.stop();
+    const late = new Promise<void>((resolve) => setTimeout(resolve, FAREWELL_WITHIN_MS));
+    await Promise.race([this.#sayFarewell(studio), late]);
+    await recorded;
+  }
+
+  async #sayFarewell(studio: OnAirStudio): Promise<void> {
+    await studio.unpublish();
+    // Nobody asks any more whether the page may be left, which says good-bye to the room.
+    await tick();
+    navigation.go('/');
+    await tick();
+    await this.#relay?.settled;
   }
 
   #heard(event: AppEvent): void {

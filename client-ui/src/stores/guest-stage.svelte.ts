@@ -81,7 +81,7 @@ export class GuestStage {
 
   /** Back to the seats; the way stays open. */
   leave(): void {
-    this.backstage?.studio.unpublish();
+    void this.backstage?.studio.unpublish();
     this.close();
   }
 

@@ -51,6 +51,15 @@ export class Navigation {
     });
   }
 
+  /** Does what ends the page by other ways, where a guard does not mind. The guard stays: what is done may fail. */
+  ask(leave: () => void): void {
+    if (this.#guard === null) {
+      leave();
+    } else {
+      this.#guard(leave);
+    }
+  }
+
   /** Lets `guard` decide on leaving the page for another one of ours. Returns what ends that. */
   guard(guard: LeaveGuard): () => void {
     this.#guard = guard;
@@ -62,11 +71,7 @@ export class Navigation {
   }
 
   #ask(leave: () => void): void {
-    if (this.#guard === null) {
-      leave();
-      return;
-    }
-    this.#guard(() => {
+    this.ask(() => {
       this.#guard = null;
       leave();
     });

@@ -102,6 +102,20 @@ describe('Navigation', () => {
     expect(navigation.route.page).toBe('stream');
   });
 
+  it('asks before what ends the page otherwise, and again where that came to nothing', () => {
+    const { tab, navigation, asked, end } = live();
+    let done = 0;
+    navigation.ask(() => (done += 1));
+    expect([done, asked.length]).toEqual([0, 1]);
+    asked[0]?.();
+    expect([done, tab.path]).toEqual([1, '/stream']);
+    navigation.go('/');
+    expect([asked.length, tab.path]).toEqual([2, '/stream']);
+    end();
+    navigation.ask(() => (done += 1));
+    expect([done, asked.length]).toEqual([2, 2]);
+  });
+
   it('does not ask for a guard that has ended, nor twice', () => {
     const { tab, navigation, asked, end } = live();
     navigation.go('/');

@@ -1,7 +1,14 @@
 /** The part of a studio that whoever embeds these pages shows and works. */
 export interface OnAirStudio {
   readonly muted: boolean;
+  /** Of what is sent, on this computer. */
+  readonly recording: {
+    /** Ends it; settles when it is written. */
+    stop(): Promise<void>;
+  };
   toggleSound(): void;
+  /** Leaves the stage; settles when the server has been told. */
+  unpublish(): Promise<void>;
 }
 
 /** What this page publishes from, while it is on the stage. */

@@ -145,8 +145,8 @@ export class Publisher {
     }
   }
 
-  /** Sends nothing any more, and tells the server so. */
-  close(): void {
+  /** Sends nothing any more, and tells the server so. Settles when that is said. */
+  async close(): Promise<void> {
     const connection = this.#connection;
     const farewell = connection !== null && this.#wasConnected && !this.#offered;
     this.#closed = true;
@@ -157,7 +157,7 @@ export class Publisher {
     }
     // Without it the others would look at the last picture until the server misses our packets.
     this.#sections.forEach((section) => (section.direction = 'inactive'));
-    connection
+    await connection
       .setLocalDescription()
       .then(() => this.#sendOffer(connection))
       .catch(() => undefined)

@@ -14,6 +14,8 @@ export class RecordingState {
   /** Something to be said about it: where it is, or why there is none. */
   news = $state('');
   readonly #recorder: Recorder | null;
+  /** One thing after another. */
+  #last: Promise<void> = Promise.resolve();
   #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(recorder: Recorder | null) {
@@ -23,19 +25,22 @@ export class RecordingState {
 
   /** Begins a recording named after `title`, or ends the one that runs. */
   async toggle(title: string): Promise<void> {
-    await (this.running ? this.stop() : this.#start(title));
-  }
-
-  /** Ends the one that runs, if one does. */
-  async stop(): Promise<void> {
-    if (!this.running || this.busy) {
-      return;
+    if (!this.busy) {
+      await (this.running ? this.stop() : this.#start(title));
     }
-    await this.#doing(async (recorder) => this.#ended(await recorder.stop()));
   }
 
-  async #start(title: string): Promise<void> {
-    await this.#doing(async (recorder) => {
+  /** Ends the one that runs or is about to, if one is. Settles when it is written. */
+  stop(): Promise<void> {
+    return this.#inTurn(async (recorder) => {
+      if (this.running) {
+        this.#ended(await recorder.stop());
+      }
+    });
+  }
+
+  #start(title: string): Promise<void> {
+    return this.#inTurn(async (recorder) => {
       const folder = await recorder.start(title);
       this.running = true;
       this.seconds = 0;
@@ -44,13 +49,18 @@ export class RecordingState {
     });
   }
 
-  async #doing(work: (recorder: Recorder) => Promise<void>): Promise<void> {
-    if (this.#recorder === null || this.busy) {
-      return;
+  #inTurn(work: (recorder: Recorder) => Promise<void>): Promise<void> {
+    const recorder = this.#recorder;
+    if (recorder !== null) {
+      this.#last = this.#last.then(() => this.#do(() => work(recorder)));
     }
+    return this.#last;
+  }
+
+  async #do(work: () => Promise<void>): Promise<void> {
     this.busy = true;
     try {
-      await work(this.#recorder);
+      await work();
     } catch (error) {
       this.#over();
       this.news = `Not recorded: ${error instanceof Error ? error.message : String(error)}`;

@@ -54,6 +54,23 @@ describe('a recording', () => {
     expect(state.news).toBe('Not recorded: cannot record to /: read-only file system');
   });
 
+  it('that has only just been asked for ends as well, and whoever ends it waits until it is written', async () => {
+    const { recorder, state } = fakeRecorder();
+    let written: () => void = () => undefined;
+    recorder.stop.mockImplementation(() => new Promise((resolve) => (written = () => resolve(null))));
+    void state.toggle('My show');
+    const ended = vi.fn();
+    void state.stop().then(ended);
+    void state.stop().then(ended);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([recorder.start.mock.calls.length, recorder.stop.mock.calls.length]).toEqual([1, 1]);
+    expect(ended).not.toHaveBeenCalled();
+    written();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(ended).toHaveBeenCalledTimes(2);
+    expect([state.running, state.busy, recorder.stop.mock.calls.length]).toEqual([false, false, 1]);
+  });
+
   it('is not to be had in a browser', async () => {
     const state = new RecordingState(null);
     await state.toggle('My show');

@@ -304,14 +304,14 @@ export class Studio {
     addEventListener('beforeunload', this.#askFirst);
   }
 
-  /** Leaves the stage; the devices stay open for the preview. */
-  unpublish(): void {
+  /** Leaves the stage; the devices stay open for the preview. Settles when the server has been told. */
+  async unpublish(): Promise<void> {
     if (this.#link === null) {
       return;
     }
     this.#link.send({ action: 'update_media_status', audio_enabled: false, video_enabled: false });
     void this.recording.stop();
-    this.#publisher?.close();
+    const told = this.#publisher?.close();
     this.#mesh?.peers.silence();
     this.#publisher = this.#mesh = this.#link = null;
     this.#endings.splice(0).forEach((end) => end());
@@ -323,11 +323,12 @@ export class Studio {
     this.#awake.release();
     onAir.end(this);
     removeEventListener('beforeunload', this.#askFirst);
+    await told;
   }
 
   /** Leaves the stage and frees all devices, for good. */
   close(): void {
-    this.unpublish();
+    void this.unpublish();
     this.#closed = true;
     this.#letGo();
     this.#capture?.removeEventListener('devicechange', this.#devicesChanged);
@@ -537,7 +538,7 @@ export class Studio {
   }
 
   #leave(): void {
-    this.unpublish();
+    void this.unpublish();
     this.#letGo();
   }
 }
