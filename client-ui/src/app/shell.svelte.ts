@@ -41,7 +41,7 @@ class Shell {
   /** A link to a session on another server. */
   elsewhere = $state.raw<{ session: string; server: string } | null>(null);
   #relay: RelayedServer | null = null;
-  /** A link that waits until a server is chosen. */
+  /** A link that waits until the server of the last time is known, or another one is chosen. */
   #waiting: AppLink | null = null;
   /** The person decided against a changed certificate, and is not asked again until something else changes. */
   #declined: string | null = null;
@@ -62,7 +62,7 @@ class Shell {
       this.#use(begun.server);
     } catch (error) {
       this.problem = wordsOf(failureOf(error));
-      this.phase = 'choosing';
+      this.#use(null);
     }
   }
 
@@ -177,13 +177,17 @@ class Shell {
     }
   }
 
-  #open({ session, server }: AppLink): void {
-    if (server !== null && server !== this.server?.origin && this.server?.shared.includes(server) !== true) {
+  #open(link: AppLink): void {
+    const { session, server } = link;
+    if (this.phase === 'starting') {
+      // Which server is in use is not known yet.
+      this.#waiting = link;
+    } else if (server !== null && server !== this.server?.origin && this.server?.shared.includes(server) !== true) {
       this.elsewhere = { session, server };
     } else if (this.phase === 'ready') {
       navigation.go(watchPath(session));
     } else {
-      this.#waiting = { session, server };
+      this.#waiting = link;
     }
   }
 
@@ -201,15 +205,16 @@ class Shell {
     this.server = server;
     if (server === null) {
       this.phase = 'choosing';
-      return;
+    } else {
+      const place = { origin: server.origin, sharedOrigin: server.shared[0] ?? server.origin };
+      this.#relay = new RelayedServer(place, commands, this.report, (path) => convertFileSrc(path.slice(1), PICTURES));
+      useServer(this.#relay);
+      this.phase = 'ready';
     }
-    const place = { origin: server.origin, sharedOrigin: server.shared[0] ?? server.origin };
-    this.#relay = new RelayedServer(place, commands, this.report, (path) => convertFileSrc(path.slice(1), PICTURES));
-    useServer(this.#relay);
-    this.phase = 'ready';
-    if (this.#waiting !== null) {
-      navigation.go(watchPath(this.#waiting.session));
-      this.#waiting = null;
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) {
+      this.#open(waiting);
     }
   }
 }

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { OnAirStudio } from '../stores/on-air.svelte';
-import type { AppServer, Start } from './bindings';
+import type { AppEvent, AppServer, Start } from './bindings';
 
 /** All that the shell does outside of itself, in order. */
 const { done, app, page } = vi.hoisted(() => {
   const done: string[] = [];
   return {
     done,
-    /** What the app answers. */
+    /** What the app answers, and how the pages hear of it. */
     app: {
       start: {} as Start,
+      waiting: null as AppEvent | null,
+      tell: (() => undefined) as (event: AppEvent) => void,
       refusal: null as Error | null,
     },
     /** The question whether the page may be left, where one is asked. */
@@ -37,7 +39,14 @@ vi.mock('./commands', async (original) => {
     ...(await original<typeof import('./commands')>()),
     commands: {
       start: () => Promise.resolve(app.start),
-      listen: () => Promise.resolve(),
+      listen: (tell: (event: AppEvent) => void) => {
+        app.tell = tell;
+        // As the app does: a link that waited is told before the command is answered.
+        if (app.waiting !== null) {
+          tell(app.waiting);
+        }
+        return Promise.resolve();
+      },
       connect: note('connect to'),
       leave: note('leave the server'),
       quit: note('close the window'),
@@ -51,9 +60,14 @@ const SERVER: AppServer = {
   shared: ['https://home.example:8443'],
 };
 
-/** A shell that has begun. */
-async function begun() {
-  app.start = { name: null, server: SERVER, failure: null, notice: null, can_serve: true, phone: false };
+function link(server: string | null): AppEvent {
+  return { kind: 'link_opened', link: { session: 'show', server } };
+}
+
+/** A shell that has begun, with `waiting` as the link that the app was started by. */
+async function begun(server: AppServer | null = SERVER, waiting: AppEvent | null = null) {
+  app.waiting = waiting;
+  app.start = { name: null, server, failure: null, notice: null, can_serve: true, phone: false };
   vi.resetModules();
   const { shell } = await import('./shell.svelte');
   const { onAir } = await import('../stores/on-air.svelte');
@@ -90,7 +104,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal('location', { assign: (path: string) => done.push(`load ${path}`) });
   done.length = 0;
-  app.refusal = null;
+  Object.assign(app, { refusal: null, waiting: null });
   Object.assign(page, { asks: false, leave: null });
 });
 
@@ -100,6 +114,25 @@ afterEach(() => {
 });
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
+
+describe('a link that the app is started by', () => {
+  it.each([null, SERVER.origin, SERVER.shared[0] ?? ''])('to the server in use, as %s, is followed', async (server) => {
+    const { shell } = await begun(SERVER, link(server));
+    expect(done).toEqual(['go to /watch/show']);
+    expect(shell.elsewhere).toBeNull();
+  });
+
+  it.each([SERVER, null])('to another server is asked about', async (server) => {
+    const { shell } = await begun(server, link('https://away'));
+    expect(done).toEqual([]);
+    expect(shell.elsewhere).toEqual({ session: 'show', server: 'https://away' });
+  });
+
+  it('waits until a server is chosen', async () => {
+    const { shell } = await begun(null, link(null));
+    expect([shell.phase, done]).toEqual(['choosing', []]);
+  });
+});
 
 describe('another server', () => {
   it('is gone to at once by whoever is not on air', async () => {
