@@ -95,15 +95,16 @@ class Shell {
 
   /** Hears why a server was not reached. */
   readonly report = (failure: Failure): void => {
-    if (failure.kind === 'certificate_changed' && failure.received !== this.#declined) {
+    // Each attempt says it again, also while the person reads it.
+    const known = [this.#declined, this.changed?.received];
+    if (failure.kind === 'certificate_changed' && !known.includes(failure.received)) {
       this.changed = failure;
     }
   };
 
-  /** Answers the question of {@link changed}. */
+  /** Answers the question of {@link changed}, which stays where the answer cannot be kept: rejects with words then. */
   async decide(believed: boolean): Promise<void> {
     const { changed } = this;
-    this.changed = null;
     if (changed === null) {
       return;
     }
@@ -112,6 +113,9 @@ class Shell {
       this.#declined = null;
     } else {
       this.#declined = changed.received;
+    }
+    if (this.changed === changed) {
+      this.changed = null;
     }
   }
 

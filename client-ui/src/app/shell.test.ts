@@ -50,6 +50,7 @@ vi.mock('./commands', async (original) => {
       connect: note('connect to'),
       leave: note('leave the server'),
       quit: note('close the window'),
+      believeCertificate: note('believe'),
     },
   };
 });
@@ -210,5 +211,33 @@ describe('the window of somebody on air', () => {
     write();
     await vi.advanceTimersByTimeAsync(5_000);
     expect(done.at(-1)).toBe('close the window');
+  });
+});
+
+describe('a changed certificate', () => {
+  const changed = { kind: 'certificate_changed', server: 'home', expected: 'old', received: 'new' } as const;
+
+  it('is asked about until the answer is kept', async () => {
+    const { shell } = await begun();
+    shell.report(changed);
+    app.refusal = new Error('the disk is full');
+    await expect(shell.decide(true)).rejects.toThrow('the disk is full');
+    expect(shell.changed).toEqual(changed);
+    app.refusal = null;
+    const decided = shell.decide(true);
+    // One attempt more has failed meanwhile.
+    shell.report({ ...changed });
+    await decided;
+    expect(shell.changed).toBeNull();
+  });
+
+  it('that is not believed is asked about once', async () => {
+    const { shell } = await begun();
+    shell.report(changed);
+    await shell.decide(false);
+    shell.report({ ...changed });
+    expect(shell.changed).toBeNull();
+    shell.report({ ...changed, received: 'newer' });
+    expect(shell.changed?.received).toBe('newer');
   });
 });
