@@ -119,6 +119,17 @@ test('the app is the server, shares a window, and asks before it leaves its view
     await hears(dan, ['Ann']);
   });
 
+  await t.test('another server is gone to only by whoever agrees to leave the stage', async () => {
+    await app.click('button.server');
+    await app.click('=Use another server');
+    await app.says('Leave while you’re live?');
+    await app.photograph('leaving-the-server');
+    await app.click('=Stay');
+    await app.click('dialog [aria-label="Close"]');
+    await hears(dan, ['Ann']);
+    assert.ok(await answers(address), 'the server inside is still there');
+  });
+
   await desktop.closeWindow('.*Footlight');
   await app.says('Leave and close');
   // Not by a click of the driver, which the app would not live to answer.
