@@ -34,15 +34,17 @@ pub(crate) enum Failure {
         /// `host:port`.
         server: String,
     },
-    /// The certificate is not the one of the first contact. Nothing was sent.
-    #[error("The certificate of {server} has changed.")]
+    /// The certificate is not the one of the first contact, or no authority vouches for it any more. Nothing was sent.
+    #[error("The certificate of {server} {}.", if *.expired { "has expired" } else { "has changed" })]
     CertificateChanged {
         /// `host:port`.
         server: String,
-        /// Remembered: SHA-256, as browsers write it.
-        expected: String,
+        /// Remembered: SHA-256, as browsers write it; `null` where an authority vouched for the server.
+        expected: Option<String>,
         /// Shown now.
         received: String,
+        /// Whether an authority vouched for the server, and the certificate is past its time.
+        expired: bool,
     },
     /// The certificate is not believed, for another reason. Nothing was sent.
     #[error("{server} cannot be trusted: {message}")]
@@ -107,8 +109,17 @@ impl Failure {
         match Refusal::behind(error) {
             Some(Refusal::Distrusted(TrustError::Changed { expected, received, .. })) => Self::CertificateChanged {
                 server,
-                expected: expected.to_string(),
+                expected: Some(expected.to_string()),
                 received: received.to_string(),
+                expired: false,
+            },
+            Some(Refusal::Distrusted(TrustError::NoLongerVouched {
+                received, is_expired, ..
+            })) => Self::CertificateChanged {
+                server,
+                expected: None,
+                received: received.to_string(),
+                expired: *is_expired,
             },
             Some(refusal) => Self::Untrusted {
                 server,

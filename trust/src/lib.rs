@@ -1,9 +1,10 @@
 //! Which servers' certificates are believed.
 //!
 //! A certificate that the platform believes is believed. A server at home or in a hall has a self-signed one, and for
-//! those the rule of SSH holds: what is shown at the first contact is remembered, and anything else later is refused. A
-//! server on this same machine needs no proof. Whoever wants no first contact on faith gives the fingerprint
-//! beforehand.
+//! those the rule of SSH holds: what is shown at the first contact is remembered, and anything else later is refused. That
+//! the platform believed a server is remembered as well: from then on it is no first contact to show a certificate of
+//! one's own making, or one that has expired. A server on this same machine needs no proof. Whoever wants no first contact
+//! on faith gives the fingerprint beforehand.
 //!
 //! A crate of its own, because the app on a phone needs it without the capture code that the client library brings along.
 //!
@@ -23,7 +24,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use known_servers::KnownServers;
+pub use known_servers::{Identity, KnownServers};
 pub use refusal::Refusal;
 
 /// Why a server is not believed.
@@ -43,6 +44,25 @@ pub enum TrustError {
         expected: Fingerprint,
         /// Shown now.
         received: Fingerprint,
+        /// The file that remembers.
+        file: String,
+    },
+    /// The platform believed this server before, and does not believe what it shows now.
+    #[error(
+        "WARNING: the certificate of {authority} {}. Somebody may be pretending to be this server, or it {}.\n  expected \
+         one that an authority vouches for\n  received {received}\nIf you know that it {}, remove its line from {file} \
+         and try again.",
+        if *.is_expired { "has expired" } else { "is none that an authority vouches for, as before" },
+        mishap(*.is_expired),
+        mishap(*.is_expired)
+    )]
+    NoLongerVouched {
+        /// `host:port`.
+        authority: String,
+        /// Shown now.
+        received: Fingerprint,
+        /// Whether it is past its time. It may be a stranger's all the same: nobody vouches for what has expired.
+        is_expired: bool,
         /// The file that remembers.
         file: String,
     },
@@ -68,12 +88,22 @@ pub enum TrustError {
     },
 }
 
+/// What may have happened to an honest server.
+fn mishap(is_expired: bool) -> &'static str {
+    if is_expired {
+        "was not renewed in time"
+    } else {
+        "was set up anew"
+    }
+}
+
 /// What is known of a server before it is met.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
     /// Given beforehand; nothing else is then accepted.
     pub fingerprint: Option<Fingerprint>,
-    /// Where first contacts are remembered. `None`: nowhere, and self-signed servers elsewhere are refused.
+    /// Where first contacts and vouched-for servers are remembered. `None`: nowhere, and self-signed servers elsewhere are
+    /// refused.
     pub known_servers: Option<KnownServers>,
 }
 
@@ -91,7 +121,7 @@ impl Trust {
             trust: self.clone(),
             host: host.trim_matches(['[', ']']).to_ascii_lowercase(),
             authority: authority.to_owned(),
-            platform,
+            platform: platform.map(|platform| Arc::new(platform) as Arc<dyn ServerCertVerifier>),
             provider: Arc::clone(&provider),
         };
         Ok(ClientConfig::builder_with_provider(provider)
@@ -101,8 +131,25 @@ impl Trust {
             .with_no_client_auth())
     }
 
-    /// Decides on a certificate that the platform does not believe.
-    fn judge_self_signed(&self, host: &str, authority: &str, received: Fingerprint) -> Result<(), TrustError> {
+    /// Remembers that the platform believes a server. Where that cannot be written down, it is believed all the same.
+    fn remember_vouched(&self, host: &str, authority: &str) {
+        let Some(known) = self.known_servers.as_ref().filter(|_| !is_loopback(host)) else {
+            return;
+        };
+        if let Err(error) = known.vouch(authority) {
+            let file = known.path().display();
+            tracing::warn!(%error, server = authority, %file, "cannot remember that an authority vouches for this server");
+        }
+    }
+
+    /// Decides on a certificate that the platform does not believe, because of `rejection`.
+    fn judge_self_signed(
+        &self,
+        host: &str,
+        authority: &str,
+        received: Fingerprint,
+        rejection: &Error,
+    ) -> Result<(), TrustError> {
         if is_loopback(host) {
             return Ok(());
         }
@@ -122,16 +169,22 @@ impl Trust {
             .find(authority)
             .map_err(|error| no_memory(file(), error.to_string()))?
         {
-            Some(expected) if expected == received => Ok(()),
-            Some(expected) => Err(TrustError::Changed {
+            Some(Identity::Certificate(expected)) if expected == received => Ok(()),
+            Some(Identity::Certificate(expected)) => Err(TrustError::Changed {
                 authority: authority.to_owned(),
                 expected,
                 received,
                 file: file(),
             }),
+            Some(Identity::Vouched) => Err(TrustError::NoLongerVouched {
+                authority: authority.to_owned(),
+                received,
+                is_expired: has_expired(rejection),
+                file: file(),
+            }),
             None => {
                 known
-                    .add(authority, received)
+                    .add(authority, Identity::Certificate(received))
                     .map_err(|error| no_memory(file(), error.to_string()))?;
                 tracing::warn!(server = authority, fingerprint = %received, "first contact: remembering this server's certificate");
                 Ok(())
@@ -150,7 +203,7 @@ struct ServerVerifier {
     /// Lower case, without the brackets of an IPv6 address.
     host: String,
     authority: String,
-    platform: Option<rustls_platform_verifier::Verifier>,
+    platform: Option<Arc<dyn ServerCertVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -180,7 +233,12 @@ impl ServerCertVerifier for ServerVerifier {
         let error = match &self.platform {
             Some(platform) => {
                 match platform.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-                    Ok(verified) => return Ok(verified),
+                    Ok(verified) => {
+                        if is_our_server {
+                            self.trust.remember_vouched(&self.host, &self.authority);
+                        }
+                        return Ok(verified);
+                    }
                     Err(error) => error,
                 }
             }
@@ -190,7 +248,7 @@ impl ServerCertVerifier for ServerVerifier {
             return Err(error);
         }
         self.trust
-            .judge_self_signed(&self.host, &self.authority, received)
+            .judge_self_signed(&self.host, &self.authority, received, &error)
             .map(|()| ServerCertVerified::assertion())
             .map_err(refuse)
     }
@@ -223,6 +281,14 @@ fn was_withdrawn(error: &Error) -> bool {
     matches!(
         error,
         Error::InvalidCertificate(CertificateError::Revoked | CertificateError::BadSignature)
+    )
+}
+
+/// Whether a certificate is past its time.
+fn has_expired(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })
     )
 }
 

@@ -24,13 +24,17 @@ server: string, } | { "kind": "certificate_changed",
  */
 server: string, 
 /**
- * Remembered: SHA-256, as browsers write it.
+ * Remembered: SHA-256, as browsers write it; `null` where an authority vouched for the server.
  */
-expected: string, 
+expected: string | null, 
 /**
  * Shown now.
  */
-received: string, } | { "kind": "untrusted", 
+received: string, 
+/**
+ * Whether an authority vouched for the server, and the certificate is past its time.
+ */
+expired: boolean, } | { "kind": "untrusted", 
 /**
  * `host:port`.
  */

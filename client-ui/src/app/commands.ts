@@ -32,7 +32,7 @@ export function wordsOf(failure: Failure): string {
     case 'not_footlight':
       return `There is a server at ${failure.server}, but it is not Footlight. Check the port.`;
     case 'certificate_changed':
-      return `The certificate of ${failure.server} has changed.`;
+      return `The certificate of ${failure.server} has ${failure.expired ? 'expired' : 'changed'}.`;
     case 'busy':
       return 'The app is busy. Try again in a moment.';
     case 'untrusted':

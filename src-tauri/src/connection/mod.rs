@@ -11,7 +11,7 @@ mod socket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use footlight_trust::{Fingerprint, KnownServers, Trust};
+use footlight_trust::{Fingerprint, Identity, KnownServers, Trust};
 use parking_lot::Mutex;
 
 pub(crate) use http::{Request, Response};
@@ -121,7 +121,7 @@ impl Chosen {
         let known = self.trust.known_servers.as_ref();
         let known = known.ok_or_else(|| Failure::invalid("There is no folder in which servers are remembered."))?;
         known
-            .replace(server, *fingerprint)
+            .replace(server, Identity::Certificate(*fingerprint))
             .map_err(|error| Failure::system(&error))?;
         tracing::warn!(server, %fingerprint, "a person believes the new certificate of this server");
         *refused = None;
