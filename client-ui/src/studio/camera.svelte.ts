@@ -38,11 +38,12 @@ export class Camera extends DeviceInput {
     if (this.facing !== 'unknown') {
       const facingMode = this.facing === 'user' ? 'environment' : 'user';
       const before = this.deviceId;
-      if (await this.reopen(cameraConstraints(this.quality, { facingMode, exact: true }))) {
+      const outcome = await this.reopen(cameraConstraints(this.quality, { facingMode, exact: true }));
+      if (outcome !== 'failed') {
         return;
       }
       if (this.trouble?.cause !== 'unfit') {
-        return this.#backTo(before);
+        return this.backTo(before);
       }
     }
     const next = nextDevice(this.devices, this.deviceId);
@@ -96,12 +97,5 @@ export class Camera extends DeviceInput {
   /** With the size, which would be left to the browser otherwise. */
   #applyLens(track: MediaStreamTrack, setting: LensSetting): Promise<void> {
     return track.applyConstraints({ ...sizeConstraints(this.quality), ...lensConstraints(setting) });
-  }
-
-  async #backTo(deviceId: string | null): Promise<void> {
-    const { trouble } = this;
-    if (deviceId !== null && (await this.reopen(this.constraints(deviceId)))) {
-      this.trouble = trouble;
-    }
   }
 }

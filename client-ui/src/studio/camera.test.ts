@@ -9,13 +9,20 @@ const place = { browser: 'chromium', secureAddress: 'https://a' } as const;
 class Phone {
   height: unknown = 720;
   readonly asked: MediaTrackConstraints[] = [];
+  /** The cameras that are on. */
+  readonly on = new Set<MediaStreamTrack>();
+  /** Cameras that are asked for and do not open until {@link answer}, by their place in that order. */
+  readonly opening: ((outcome: 'open' | 'busy' | 'gone') => void)[] = [];
   refusing = false;
+  slow = false;
+  /** Whether its cameras say so. */
+  looksAtPerson = false;
 
-  track(deviceId: string) {
-    return {
+  track(deviceId: string): MediaStreamTrack {
+    const track = {
       kind: 'video',
-      label: deviceId,
-      stop: () => undefined,
+      label: this.looksAtPerson ? 'Front' : deviceId,
+      stop: () => this.on.delete(track),
       getSettings: () => ({ deviceId }),
       getCapabilities: () => ({ torch: true, zoom: { min: 1, max: 4, step: 0.5 } }),
       applyConstraints: (constraints: MediaTrackConstraints) => {
@@ -24,17 +31,39 @@ class Phone {
         return this.refusing ? Promise.reject(new DOMException('too hot', 'NotReadableError')) : Promise.resolve();
       },
     } as unknown as MediaStreamTrack;
+    this.on.add(track);
+    return track;
   }
 
   get capture(): Capture {
     return {
-      getUserMedia: ({ video }: { video: MediaTrackConstraints }) => {
+      getUserMedia: async ({ video }: { video: MediaTrackConstraints }) => {
         const id = (video.deviceId as { exact?: string } | undefined)?.exact ?? 'a';
-        return Promise.resolve({ getVideoTracks: () => [this.track(id)] });
+        const outcome = this.slow ? await new Promise((resolve) => this.opening.push(resolve)) : 'open';
+        if (outcome !== 'open') {
+          throw new DOMException('', outcome === 'busy' ? 'NotReadableError' : 'NotFoundError');
+        }
+        const track = this.track(id);
+        return { getVideoTracks: () => [track] };
       },
       enumerateDevices: () =>
-        Promise.resolve(['a', 'b'].map((deviceId) => ({ kind: 'videoinput', deviceId, label: `Camera ${deviceId}` }))),
+        Promise.resolve(
+          ['a', 'b', 'c'].map((deviceId) => ({ kind: 'videoinput', deviceId, label: `Camera ${deviceId}` })),
+        ),
     } as unknown as Capture;
+  }
+
+  /** Opens the camera that was asked for as the `nth`, or does not. */
+  async answer(nth: number, outcome: 'open' | 'busy' | 'gone'): Promise<void> {
+    this.opening[nth]?.(outcome);
+    await settle();
+  }
+}
+
+/** Lets everything that waits for nothing but promises happen. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
   }
 }
 
@@ -79,5 +108,56 @@ describe('Camera', () => {
     await camera.flip();
     expect(camera.deviceId).toBe('b');
     expect(camera.lensSetting).toEqual({ torch: null, zoom: null });
+  });
+
+  describe('which takes its time to open', () => {
+    beforeEach(() => (phone.slow = true));
+
+    it.each([
+      ['chosen', () => camera.choose('b')],
+      ['flipped', () => camera.flip()],
+    ])('stays closed where it was released while it was %s', async (_, change) => {
+      void change();
+      camera.release();
+      await phone.answer(0, 'open');
+      expect([phone.opening.length, phone.on.size, camera.track]).toEqual([1, 0, null]);
+    });
+
+    it('stays closed where it was released while the front gave way to the back', async () => {
+      phone.slow = false;
+      phone.looksAtPerson = true;
+      await camera.open();
+      phone.slow = true;
+      expect(camera.facing).toBe('user');
+      void camera.flip();
+      camera.release();
+      await phone.answer(0, 'open');
+      expect([phone.opening.length, phone.on.size]).toEqual([1, 0]);
+    });
+
+    it('is the one that was chosen last', async () => {
+      void camera.choose('b');
+      void camera.choose('c');
+      await phone.answer(0, 'open');
+      await phone.answer(1, 'open');
+      expect([camera.deviceId, camera.remembered?.id, phone.opening.length, phone.on.size]).toEqual(['c', 'c', 2, 1]);
+    });
+
+    it('is the one before where the other one fails, and says why', async () => {
+      void camera.choose('b');
+      await phone.answer(0, 'busy');
+      await phone.answer(1, 'open');
+      expect([camera.deviceId, camera.trouble?.cause, phone.on.size]).toEqual(['a', 'busy', 1]);
+    });
+  });
+
+  it('is not opened by one that is plugged in after it was released', async () => {
+    phone.slow = true;
+    void camera.open();
+    await phone.answer(0, 'gone');
+    expect(camera.trouble?.cause).toBe('missing');
+    camera.release();
+    await camera.devicesChanged();
+    expect(phone.opening).toHaveLength(1);
   });
 });

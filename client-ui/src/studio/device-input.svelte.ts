@@ -2,6 +2,9 @@ import { type Capture, type Opened, type RecoveringTrack, browserCapture, openOn
 import { type NamedDevice, type Remembered, namedDevices, recalled } from './devices';
 import { type Place, type Trouble, awaitedTrouble, deviceTrouble, openingTrouble } from './trouble';
 
+/** What came of opening a device: `superseded` where it was released, or another one chosen, before it was open. */
+export type Reopened = 'open' | 'failed' | 'superseded';
+
 /** A camera or microphone: the one that is chosen, its track, and what is wrong with it. */
 export abstract class DeviceInput {
   track = $state.raw<RecoveringTrack | null>(null);
@@ -46,8 +49,8 @@ export abstract class DeviceInput {
   }
 
   /** Opens the device that was chosen last, or whichever the browser gives. */
-  open(): Promise<boolean> {
-    return this.reopen(this.constraints(this.preferredId));
+  async open(): Promise<boolean> {
+    return (await this.reopen(this.constraints(this.preferredId))) === 'open';
   }
 
   /** Opens this one, and keeps the one before where that fails. */
@@ -55,13 +58,11 @@ export abstract class DeviceInput {
     const before = this.deviceId;
     const name = this.devices.find((device) => device.id === deviceId)?.name ?? '';
     this.wanted = true;
-    if (await this.reopen(this.constraints(deviceId))) {
+    const outcome = await this.reopen(this.constraints(deviceId));
+    if (outcome === 'open') {
       this.#remembered = { id: deviceId, name };
-      return;
-    }
-    const { trouble } = this;
-    if (before !== null && before !== deviceId && (await this.reopen(this.constraints(before)))) {
-      this.trouble = trouble;
+    } else if (outcome === 'failed' && before !== deviceId) {
+      await this.backTo(before);
     }
   }
 
@@ -86,13 +87,13 @@ export abstract class DeviceInput {
   leaveOut(): void {
     this.wanted = false;
     this.release();
-    this.trouble = null;
   }
 
-  /** Frees the device. */
+  /** Frees the device. Nothing but a person opens it again: not one that is plugged in, nor a permission. */
   release(): void {
     this.#attempt += 1;
     this.opening = false;
+    this.trouble = null;
     this.#drop();
     this.onchange();
   }
@@ -129,12 +130,8 @@ export abstract class DeviceInput {
     return () => status?.removeEventListener('change', changed);
   }
 
-  /**
-   * Opens what the constraints name, in place of what is open.
-   *
-   * @returns whether it is open
-   */
-  protected async reopen(constraints: MediaTrackConstraints): Promise<boolean> {
+  /** Opens what the constraints name, in place of what is open. */
+  protected async reopen(constraints: MediaTrackConstraints): Promise<Reopened> {
     const attempt = ++this.#attempt;
     this.opening = true;
     // Freed first: many phones, and some systems, open no second device while the first one is in use.
@@ -142,10 +139,18 @@ export abstract class DeviceInput {
     const { track, error } = await openOne(this.capture, this.kind, constraints);
     if (attempt !== this.#attempt) {
       track?.stop();
-      return false;
+      return 'superseded';
     }
     this.#take(track, error);
-    return track !== null;
+    return track === null ? 'failed' : 'open';
+  }
+
+  /** Opens the device before the one that failed, and still says what was wrong with that. */
+  protected async backTo(deviceId: string | null): Promise<void> {
+    const { trouble } = this;
+    if (deviceId !== null && (await this.reopen(this.constraints(deviceId))) === 'open') {
+      this.trouble = trouble;
+    }
   }
 
   #take(track: RecoveringTrack | null, error: unknown): void {
