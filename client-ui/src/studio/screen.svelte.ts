@@ -16,6 +16,8 @@ export class ScreenShare {
   onchange: () => void = () => undefined;
   readonly possible: boolean;
   readonly #capture: Capture | null;
+  /** Whether what is chosen is to be let go of at once, because nothing is shared any more: no page can close the choice. */
+  #withdrawn = false;
 
   constructor(capture: Capture | null = browserCapture()) {
     this.#capture = capture;
@@ -25,6 +27,7 @@ export class ScreenShare {
 
   /** Asks which screen, and shares it. To be called from a click: browsers want one. */
   async start(): Promise<void> {
+    this.#withdrawn = false;
     if (this.choosing || this.picture !== null) {
       return;
     }
@@ -35,16 +38,22 @@ export class ScreenShare {
         throw new NoMediaDevices(isSecureContext);
       }
       const video: MediaTrackConstraints = { frameRate: { ideal: SCREEN_FPS, max: 30 } };
-      this.#take(await this.#capture.getDisplayMedia({ video, audio: SOUND }));
+      const stream = await this.#capture.getDisplayMedia({ video, audio: SOUND });
+      if (this.#withdrawn) {
+        stream.getTracks().forEach((track) => track.stop());
+      } else {
+        this.#take(stream);
+      }
     } catch (error) {
-      this.trouble = screenTrouble(error);
+      this.trouble = this.#withdrawn ? null : screenTrouble(error);
     } finally {
       this.choosing = false;
     }
   }
 
-  /** Shares no more. */
+  /** Shares no more, nor what is being chosen. */
   stop(): void {
+    this.#withdrawn = this.choosing;
     const shared = [this.picture, this.sound].filter((track) => track !== null);
     shared.forEach((track) => {
       track.onended = null;
