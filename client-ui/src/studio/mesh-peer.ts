@@ -1,8 +1,15 @@
 import type { SignalData, SignalType, TrackSource } from '../protocol/bindings';
+import { MAX_EARLY } from './mesh-setbacks';
 import { SOURCES, isShared } from './sources';
 
-/** Candidates that are kept for a description that has not come: a device has a few dozen addresses at most. */
-const MAX_EARLY = 64;
+/** A connection that has carried media for so long has held, in milliseconds. */
+const HELD_AFTER_MS = 30_000;
+
+/**
+ * Messages that a connection may cost until it has held, and then again: an offer or answer with its candidates, some times
+ * over. Somebody who keeps asking for new ones would have us say more than the server takes, which is 300 at once and 20 a second.
+ */
+const MAX_SAID = 100;
 
 /** What goes to the other one: a description or a candidate. */
 export type SendSignal = (type: SignalType, data: SignalData) => void;
@@ -11,6 +18,8 @@ export type SendSignal = (type: SignalType, data: SignalData) => void;
 export interface MeshPeerEvents {
   /** What comes from the other one: the first stream is the person, another one the screen. */
   streams(person: MediaStream | null, screen: MediaStream | null): void;
+  /** The connection has carried media for a good while. */
+  held(): void;
   /**
    * The connection is beyond repair, or the other one has begun anew: another one is to be made.
    *
@@ -43,7 +52,7 @@ export function fingerprintOf(sdp: string): string | null {
 export class MeshPeer {
   readonly #connection: RTCPeerConnection;
   readonly #polite: boolean;
-  readonly #send: SendSignal;
+  readonly #outside: SendSignal;
   readonly #events: MeshPeerEvents;
   readonly #sections = new Map<TrackSource, RTCRtpTransceiver>();
   readonly #streams: MediaStream[] = [];
@@ -54,17 +63,20 @@ export class MeshPeer {
   /** Signals are dealt with one after the other. */
   #work: Promise<void> = Promise.resolve();
   #closed = false;
+  /** Messages since it was made, or held. */
+  #said = 0;
+  #holding: ReturnType<typeof setInterval> | undefined;
 
   constructor(connection: RTCPeerConnection, polite: boolean, send: SendSignal, events: MeshPeerEvents) {
     this.#connection = connection;
     this.#polite = polite;
-    this.#send = send;
+    this.#outside = send;
     this.#events = events;
     connection.onnegotiationneeded = () => void this.#offer();
     connection.onicecandidate = ({ candidate }) => {
       if (candidate !== null) {
         const { sdpMid, sdpMLineIndex } = candidate;
-        send('ice_candidate', {
+        this.#send('ice_candidate', {
           candidate: candidate.candidate,
           ...(sdpMid !== null && { sdpMid }),
           ...(sdpMLineIndex !== null && { sdpMLineIndex }),
@@ -72,13 +84,7 @@ export class MeshPeer {
       }
     };
     connection.ontrack = ({ streams }) => this.#hear(streams);
-    connection.onconnectionstatechange = () => {
-      if (connection.connectionState === 'failed') {
-        this.#lose();
-      } else if (connection.connectionState === 'disconnected') {
-        connection.restartIce();
-      }
-    };
+    connection.onconnectionstatechange = () => this.#transport(connection.connectionState);
   }
 
   /** The device has another address now. */
@@ -113,6 +119,7 @@ export class MeshPeer {
   /** Frees everything, and reports nothing more. */
   close(): void {
     this.#closed = true;
+    clearInterval(this.#holding);
     const connection = this.#connection;
     connection.onnegotiationneeded = connection.onicecandidate = connection.ontrack = null;
     connection.onconnectionstatechange = null;
@@ -123,6 +130,31 @@ export class MeshPeer {
     if (!this.#closed) {
       this.close();
       this.#events.lost(offer);
+    }
+  }
+
+  #transport(state: RTCPeerConnectionState): void {
+    clearInterval(this.#holding);
+    if (state === 'connected') {
+      this.#holding = setInterval(() => this.#hold(), HELD_AFTER_MS);
+    } else if (state === 'failed') {
+      this.#lose();
+    } else if (state === 'disconnected') {
+      this.#connection.restartIce();
+    }
+  }
+
+  #hold(): void {
+    this.#said = 0;
+    this.#events.held();
+  }
+
+  #send(type: SignalType, data: SignalData): void {
+    this.#said += 1;
+    if (this.#said > MAX_SAID) {
+      this.#lose();
+    } else {
+      this.#outside(type, data);
     }
   }
 

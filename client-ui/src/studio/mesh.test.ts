@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClientMessage, IceServer, ServerEvent, ServerMessage } from '../protocol/bindings';
 import { FakeConnection, fakeTrack } from './fake-connection';
 import { type MeshStreams, MeshPeers, shareOf } from './mesh';
@@ -234,5 +234,115 @@ describe('MeshPeers', () => {
 
   it('shares the upstream', () => {
     expect([0, 1, 4, 20].map((peers) => shareOf(2_500_000, peers))).toEqual([2_500_000, 2_500_000, 625_000, 150_000]);
+  });
+});
+
+describe('MeshPeers, with somebody whose connections do not hold', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const description = (fingerprint: number) => ({ sdp: `v=0\r\na=fingerprint:sha-256 ${fingerprint}:EE\r\n` });
+
+  async function say(bea: Browser, messages: number, data: (nth: number) => { sdp: string }): Promise<void> {
+    for (let nth = 0; nth < messages; nth += 1) {
+      bea.signalFrom('eve', 'offer', data(nth));
+      await settle();
+    }
+  }
+
+  it.each([
+    ['descriptions that make no sense', () => ({ sdp: 'nonsense' })],
+    ['ever new connections', description],
+  ])('makes no more than two connections at once for %s', async (_, data) => {
+    const bea = new Browser('bea').enter(['eve']);
+    await say(bea, 50, data);
+    expect(bea.connections.length).toBeLessThanOrEqual(2);
+    bea.show();
+    await settle();
+    expect(bea.connections.length).toBeLessThanOrEqual(2);
+  });
+
+  it('waits twice as long each time, and half a minute at most', async () => {
+    const bea = new Browser('bea').enter(['eve']).show();
+    await settle();
+    const pauses: number[] = [];
+    for (let time = 0; time < 8; time += 1) {
+      const before = bea.connections.length;
+      const since = Date.now();
+      bea.connection.become('failed');
+      while (bea.connections.length === before) {
+        await vi.advanceTimersByTimeAsync(1_000);
+      }
+      pauses.push((Date.now() - since) / 1_000);
+    }
+    expect(pauses).toEqual([0, 2, 4, 8, 16, 32, 32, 32]);
+  });
+
+  it('takes what was said last during the pause, with its candidates', async () => {
+    const bea = new Browser('bea').enter(['eve']);
+    await say(bea, 4, description);
+    bea.signalFrom('eve', 'ice_candidate', { candidate: 'of the third' });
+    bea.signalFrom('eve', 'offer', description(4));
+    bea.signalFrom('eve', 'ice_candidate', { candidate: 'of the last' });
+    bea.signalFrom('eve', 'answer', description(5));
+    await vi.advanceTimersByTimeAsync(2_000);
+    await settle();
+    expect(bea.connections).toHaveLength(3);
+    expect(bea.connection.remoteDescription).toEqual({ type: 'offer', ...description(4) });
+    expect(bea.connection.candidates).toEqual([{ candidate: 'of the last' }]);
+  });
+
+  it('forgets it all once a connection has held', async () => {
+    const bea = new Browser('bea').enter(['eve']).show();
+    await settle();
+    for (let time = 0; time < 4; time += 1) {
+      bea.connection.become('failed');
+      await vi.advanceTimersByTimeAsync(32_000);
+    }
+    bea.connection.become('connected');
+    await vi.advanceTimersByTimeAsync(30_000);
+    const before = bea.connections.length;
+    bea.connection.become('failed');
+    expect(bea.connections).toHaveLength(before + 1);
+  });
+
+  it('counts one that was connected for a moment as one that did not hold', async () => {
+    const bea = new Browser('bea').enter(['eve']).show();
+    await settle();
+    bea.connection.become('failed');
+    bea.connection.become('connected');
+    await vi.advanceTimersByTimeAsync(29_000);
+    bea.connection.become('failed');
+    expect(bea.connections).toHaveLength(2);
+  });
+
+  it('says no more on one connection than the server takes, until it has held', async () => {
+    const bea = new Browser('bea').enter(['eve']);
+    const restart = (nth: number) => {
+      const candidate = { candidate: `${nth}`, sdpMid: '0', sdpMLineIndex: 0 } as RTCIceCandidate;
+      for (let one = 0; one < 12; one += 1) {
+        bea.connections.at(-1)?.onicecandidate?.({ candidate });
+      }
+      return description(7);
+    };
+    await say(bea, 60, restart);
+    expect(bea.said.length).toBeLessThanOrEqual(200);
+    await vi.advanceTimersByTimeAsync(2_000);
+    bea.connection.become('connected');
+    bea.said.splice(0);
+    for (let minute = 0; minute < 3; minute += 1) {
+      await vi.advanceTimersByTimeAsync(30_000);
+      await say(bea, 5, restart);
+    }
+    expect(bea.connections.map(({ closed }) => closed)).toEqual([true, true, false]);
+  });
+
+  it('makes none for somebody who has left', async () => {
+    const bea = new Browser('bea').enter(['eve']).show();
+    await say(bea, 4, description);
+    const before = bea.connections.length;
+    bea.hear({ type: 'user_left', user_id: 'eve', username: 'Eve', viewer_count: 0 });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(bea.connections).toHaveLength(before);
   });
 });

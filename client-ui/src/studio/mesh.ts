@@ -7,6 +7,7 @@ import type {
   TrackSource,
 } from '../protocol/bindings';
 import { MeshPeer, type Sent } from './mesh-peer';
+import { type Said, Setbacks } from './mesh-setbacks';
 
 /** The people of a mesh beside oneself, at most; the server lets no more in. */
 const MAX_PEERS = 20;
@@ -49,6 +50,7 @@ export class MeshPeers {
   readonly #changed: (streams: MeshStreams) => void;
   readonly #peers = new Map<string, MeshPeer>();
   readonly #others = new Set<string>();
+  readonly #setbacks = new Setbacks((userId, missed) => this.#again(userId, missed));
   readonly #tracks = new Map<TrackSource, MediaStreamTrack>();
   readonly #people = new Map<string, MediaStream>();
   readonly #screens = new Map<string, MediaStream>();
@@ -102,6 +104,7 @@ export class MeshPeers {
       this.#give();
     } else if (message.type === 'user_left') {
       this.#others.delete(message.user_id);
+      this.#setbacks.forget(message.user_id);
       this.#drop(message.user_id);
     } else if (message.type === 'webrtc_signal' && message.from_user_id !== undefined) {
       this.#signal(message.from_user_id, message.signal_type, message.signal_data);
@@ -125,11 +128,13 @@ export class MeshPeers {
     this.#you = null;
     this.#others.clear();
     this.#tracks.clear();
+    this.#setbacks.forgetAll();
     [...this.#peers.keys()].forEach((userId) => this.#drop(userId));
   }
 
   #entered(you: string | null, participants: readonly string[]): void {
     if (you !== this.#you) {
+      this.#setbacks.forgetAll();
       [...this.#peers.keys()].forEach((userId) => this.#drop(userId));
     }
     this.#you = you;
@@ -151,6 +156,9 @@ export class MeshPeers {
       return;
     }
     this.#others.add(from);
+    if (this.#setbacks.keep(from, { type, data })) {
+      return;
+    }
     let peer = this.#peers.get(from);
     if (peer === undefined) {
       // An answer to nothing is nobody's; a candidate may come before its offer.
@@ -169,6 +177,7 @@ export class MeshPeers {
       (type, data) => this.#say(userId, type, data),
       {
         streams: (person, screen) => this.#heard(userId, person, screen),
+        held: () => this.#setbacks.forget(userId),
         lost: (offer) => this.#replace(userId, peer, offer),
       },
     );
@@ -188,14 +197,19 @@ export class MeshPeers {
       return;
     }
     this.#drop(userId);
-    if (!this.#others.has(userId)) {
+    if (this.#others.has(userId)) {
+      this.#setbacks.add(userId, offer === null ? [] : [{ type: 'offer', data: { sdp: offer } }]);
+    }
+  }
+
+  /** Connects once more with somebody whose connection was lost, and who may have said something since. */
+  #again(userId: string, missed: readonly Said[]): void {
+    const isWanted = missed.length > 0 || this.#tracks.size > 0;
+    if (!isWanted || !this.#others.has(userId) || this.#peers.size >= MAX_PEERS) {
       return;
     }
-    if (offer !== null) {
-      this.#connect(userId).receive('offer', { sdp: offer });
-    } else if (this.#tracks.size > 0) {
-      this.#connect(userId);
-    }
+    const peer = this.#connect(userId);
+    missed.forEach(({ type, data }) => peer.receive(type, data));
   }
 
   #drop(userId: string): void {
@@ -209,7 +223,7 @@ export class MeshPeers {
       const peer = this.#peers.get(userId);
       if (peer !== undefined) {
         peer.give(this.#sent());
-      } else if (this.#tracks.size > 0 && this.#peers.size < MAX_PEERS) {
+      } else if (this.#tracks.size > 0 && this.#peers.size < MAX_PEERS && !this.#setbacks.isPausing(userId)) {
         this.#connect(userId);
       }
     }
