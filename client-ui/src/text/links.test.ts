@@ -50,8 +50,18 @@ describe('linkParts', () => {
     expect(links('<a href="https://a.example/">x</a>')).toEqual(['https://a.example/']);
   });
 
-  it('takes no longer for brackets without end', () => {
-    const message = `https://a.example/${')'.repeat(400)}`;
-    expect(links(message)).toEqual(['https://a.example/']);
+  it.each([
+    ['(https://a.example/x_(y).)!', 'https://a.example/x_(y)'],
+    ['https://a.example/x).).', 'https://a.example/x'],
+    ['https://a.example/(x]', 'https://a.example/(x'],
+  ])('ends the address where the sentence goes on: %j', (message, href) => {
+    expect(links(message)).toEqual([href]);
+  });
+
+  // A server sends up to a megabyte: time that grew with its square would pass any test's limit.
+  it('takes no longer for brackets and full stops without end', () => {
+    const many = 400_000;
+    const address = `https://a.example/${'.'.repeat(many)}x`;
+    expect(links(`https://a.example/${').'.repeat(many)} ${address}`)).toEqual(['https://a.example/', address]);
   });
 });

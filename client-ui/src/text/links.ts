@@ -7,27 +7,38 @@ export type TextPart =
 const CANDIDATE = /\bhttps?:\/\/[^\s<>"'`\u200e\u200f\u202a-\u202e\u2066-\u2069]+/giu;
 
 /** Ends a sentence rather than an address. */
-const TRAILING = /[.,;:!?…]+$/u;
+const TRAILING: ReadonlySet<string> = new Set('.,;:!?…');
 
-const CLOSING: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
+const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };
 
-function count(text: string, character: string): number {
-  return text.split(character).length - 1;
+/** How many brackets of each kind are closed without having been opened, by the closing one. */
+function strayBrackets(text: string): Map<string, number> {
+  const stray = new Map(Object.values(CLOSING).map((closing) => [closing, 0]));
+  for (const character of text) {
+    const closing = CLOSING[character];
+    if (closing !== undefined) {
+      stray.set(closing, (stray.get(closing) ?? 0) - 1);
+    } else if (stray.has(character)) {
+      stray.set(character, (stray.get(character) ?? 0) + 1);
+    }
+  }
+  return stray;
 }
 
-/** Without what belongs to the sentence around it: full stops, and brackets that were not opened within. */
+/**
+ * Without what belongs to the sentence around it: full stops, and brackets that were not opened within. Counted once: a server
+ * may send a message of any length.
+ */
 function trimmed(candidate: string): string {
-  let link = candidate;
-  for (;;) {
-    const bare = link.replace(TRAILING, '');
-    const last = bare.at(-1) ?? '';
-    const opening = CLOSING[last];
-    const stray = opening !== undefined && count(bare, last) > count(bare, opening);
-    const next = stray ? bare.slice(0, -1) : bare;
-    if (next === link) {
-      return link;
+  const stray = strayBrackets(candidate);
+  for (let end = candidate.length; ; end -= 1) {
+    const last = candidate.charAt(end - 1);
+    const unopened = stray.get(last) ?? 0;
+    if (unopened > 0) {
+      stray.set(last, unopened - 1);
+    } else if (!TRAILING.has(last)) {
+      return candidate.slice(0, end);
     }
-    link = next;
   }
 }
 
