@@ -1,5 +1,5 @@
 import type { SignalData, SignalType, TrackSource } from '../protocol/bindings';
-import { MAX_EARLY } from './mesh-setbacks';
+import { MAX_EARLY } from './early';
 import { SOURCES, isShared } from './sources';
 
 /** A connection that has carried media for so long has held, in milliseconds. */

@@ -1,13 +1,11 @@
 import type { SignalData, SignalType } from '../protocol/bindings';
+import { MAX_EARLY } from './early';
 
 /** The pause after the second connection in a row that did not hold, in milliseconds; it doubles with each. */
 const FIRST_PAUSE_MS = 2_000;
 
 /** Longer is no pause, in milliseconds: whoever's network was broken is met again within this time. */
 const LONGEST_PAUSE_MS = 32_000;
-
-/** Candidates that are kept for a description that has not come: a device has a few dozen addresses at most. */
-export const MAX_EARLY = 64;
 
 /** What somebody said. */
 export interface Said {

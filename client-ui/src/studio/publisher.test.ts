@@ -237,6 +237,18 @@ describe('Publisher', () => {
     expect(world.offers).toHaveLength(1);
   });
 
+  it('keeps no more candidates for an answer that does not come than a server has', async () => {
+    const world = new World();
+    world.publisher.set('camera', fakeTrack('video'));
+    world.publisher.open();
+    await settle();
+    for (let nth = 0; nth < 200; nth += 1) {
+      await world.candidate(`${nth}`);
+    }
+    await world.answer();
+    expect(world.connection.candidates).toHaveLength(64);
+  });
+
   it('takes candidates that come before the answer', async () => {
     const world = new World();
     world.publisher.set('microphone', fakeTrack('audio'));

@@ -2,6 +2,7 @@ import { RELAY_AFTER_MS, relay } from '../media/relay';
 import type { ClientMessage, ServerMessage, SignalData, TrackSource } from '../protocol/bindings';
 import { VIEWER_BACKOFF, backoff } from '../session/backoff';
 import { preferH264 } from './codecs';
+import { MAX_EARLY } from './early';
 import {
   MICROPHONE_BPS,
   type Quality,
@@ -337,7 +338,9 @@ export class Publisher {
       if ('sdp' in data) {
         await this.#accept(connection, data.sdp);
       } else if (connection.remoteDescription === null) {
-        this.#early.push(data);
+        if (this.#early.length < MAX_EARLY) {
+          this.#early.push(data);
+        }
       } else {
         await connection.addIceCandidate(data);
       }
