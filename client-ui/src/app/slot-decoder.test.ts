@@ -7,6 +7,8 @@ class FakeDecoder {
   static supported: readonly string[] | Error = [];
   configured = '';
   state: CodecState = 'unconfigured';
+  decodeQueueSize = 0;
+  ondequeue: (() => void) | null = null;
   readonly chunks: EncodedVideoChunkInit[] = [];
   readonly #init: VideoDecoderInit;
 
@@ -28,6 +30,13 @@ class FakeDecoder {
 
   decode(chunk: EncodedVideoChunkInit): void {
     this.chunks.push(chunk);
+    this.decodeQueueSize += 1;
+  }
+
+  /** Begins with the next chunk, which may give out nothing. */
+  begin(): void {
+    this.decodeQueueSize -= 1;
+    this.ondequeue?.();
   }
 
   close(): void {
@@ -107,6 +116,39 @@ describe('SlotDecoder', () => {
     // The first one was never given out.
     view().give(20);
     expect(decoder.isReady).toBe(true);
+  });
+
+  it('takes more of somebody who sends hidden frames, once each was begun with', () => {
+    const { decoder, shown, changed, view } = world();
+    for (let at = 10; at <= 160; at += 10) {
+      decoder.decode(picture(at, at === 10 ? 'key' : 'delta'));
+      expect(decoder.isReady, 'not before it was begun with, from the third on').toBe(at < 30);
+      view().begin();
+      expect(decoder.isReady).toBe(true);
+    }
+    expect(changed).toHaveBeenCalledTimes(16);
+    view().give(160);
+    expect([shown, decoder.takeLost()]).toEqual([[161], false]);
+  });
+
+  it('begins anew with a keyframe where there is nothing to see for long', () => {
+    const { decoder, shown, view } = world();
+    for (let at = 10; at <= 170; at += 10) {
+      decoder.decode(picture(at, at === 10 ? 'key' : 'delta'));
+      view().begin();
+    }
+    expect([view().state, decoder.isReady, decoder.takeLost()]).toEqual(['closed', true, true]);
+    decoder.decode(picture(180, 'key'));
+    view().give(180);
+    expect(shown).toEqual([181]);
+  });
+
+  it('hears no more of a decoder that was given up', () => {
+    const { decoder, changed, view } = world();
+    decoder.decode(picture(10, 'key'));
+    decoder.close();
+    view().begin();
+    expect(changed).not.toHaveBeenCalled();
   });
 
   it('needs a keyframe at first', () => {

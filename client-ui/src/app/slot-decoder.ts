@@ -27,6 +27,12 @@ const CONFIGURATIONS: Readonly<Record<Encoded, VideoDecoderConfig>> = {
  */
 const MOST_HELD: Readonly<Record<Encoded, number>> = { vp8: 3, vp9: 3, av1: 10 };
 
+/**
+ * Frames that a decoder may begin with and give nothing out: those that are hidden within their codec, as VP8 has them. Half a
+ * second at 30 a second; whoever sends more of them is asked for a keyframe.
+ */
+const MOST_UNSEEN = 16;
+
 /** Whether a picture is decoded here. */
 export function isEncoded(picture: PictureMessage): picture is EncodedMessage {
   return picture.kind !== 'i420';
@@ -68,9 +74,12 @@ export class SlotDecoder {
     this.#events = events;
   }
 
-  /** Whether it takes another frame. */
+  /**
+   * Whether it takes another frame. One that has begun with all it was given waits for the next: whoever sends only hidden
+   * frames would otherwise be waited for without end, and so would the next one in the slot.
+   */
   get isReady(): boolean {
-    return this.#held.length < MOST_HELD[this.#kind];
+    return this.#held.length < MOST_HELD[this.#kind] || this.#decoder?.decodeQueueSize === 0;
   }
 
   /** Whether it needs a keyframe, said once. */
@@ -82,8 +91,8 @@ export class SlotDecoder {
 
   decode(picture: EncodedMessage): void {
     const { kind, keyframe, timestampUs, content } = picture;
-    if (kind !== this.#kind) {
-      // Somebody else is in the slot.
+    if (kind !== this.#kind || this.#held.length >= MOST_UNSEEN) {
+      // Somebody else is in the slot, or somebody of whom there is nothing to see.
       this.close();
       this.#kind = kind;
     }
@@ -118,6 +127,11 @@ export class SlotDecoder {
       output: (frame) => this.#out(decoder, frame),
       error: () => this.#fail(decoder),
     });
+    decoder.ondequeue = () => {
+      if (decoder === this.#decoder) {
+        this.#events.changed();
+      }
+    };
     decoder.configure(CONFIGURATIONS[this.#kind]);
     return decoder;
   }
