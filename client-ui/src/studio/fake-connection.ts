@@ -8,7 +8,7 @@ export class FakeConnection {
   onconnectionstatechange: (() => void) | null = null;
   onnegotiationneeded: (() => void) | null = null;
   onicecandidate: ((event: { candidate: RTCIceCandidate | null }) => void) | null = null;
-  ontrack: ((event: { streams: MediaStream[] }) => void) | null = null;
+  ontrack: ((event: { streams: MediaStream[]; transceiver: { mid: string | null } }) => void) | null = null;
   readonly transceivers: FakeTransceiver[] = [];
   readonly candidates: RTCIceCandidateInit[] = [];
   readonly configurations: RTCConfiguration[] = [];
@@ -90,7 +90,8 @@ export class FakeConnection {
   }
 
   sdp(words: string): string {
-    return `v=0\r\ns=${words}\r\na=fingerprint:sha-256 ${this.id.toString(16).padStart(2, '0')}:AA\r\n`;
+    const head = `v=0\r\ns=${words}\r\na=fingerprint:sha-256 ${this.id.toString(16).padStart(2, '0')}:AA\r\n`;
+    return this.transceivers.reduce((sdp, { mid, kind }) => `${sdp}m=${kind}\r\na=mid:${mid}\r\n`, head);
   }
 
   #needNegotiation(): void {
@@ -107,10 +108,12 @@ export class FakeTransceiver {
   mid: string | null = null;
   preferred: string[] = [];
   direction: RTCRtpTransceiverDirection;
+  readonly kind: string;
   readonly sender: FakeSender;
   readonly streams: readonly MediaStream[];
 
   constructor(track: MediaStreamTrack, init: RTCRtpTransceiverInit, layers: number) {
+    this.kind = track.kind;
     this.direction = init.direction ?? 'sendrecv';
     this.streams = init.streams ?? [];
     this.sender = new FakeSender(track, (init.sendEncodings ?? [{}]).slice(-layers));

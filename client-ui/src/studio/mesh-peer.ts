@@ -1,4 +1,5 @@
 import type { SignalData, SignalType, TrackSource } from '../protocol/bindings';
+import { type Content, contentOf, contentsIn, withContents } from './contents';
 import { MAX_EARLY } from './early';
 import { SOURCES, isShared } from './sources';
 
@@ -16,7 +17,7 @@ export type SendSignal = (type: SignalType, data: SignalData) => void;
 
 /** What a peer reports. */
 export interface MeshPeerEvents {
-  /** What comes from the other one: the first stream is the person, another one the screen. */
+  /** What comes from the other one. */
   streams(person: MediaStream | null, screen: MediaStream | null): void;
   /** The connection has carried media for a good while. */
   held(): void;
@@ -55,7 +56,10 @@ export class MeshPeer {
   readonly #outside: SendSignal;
   readonly #events: MeshPeerEvents;
   readonly #sections = new Map<TrackSource, RTCRtpTransceiver>();
-  readonly #streams: MediaStream[] = [];
+  /** What comes, oldest first, and what it shows. */
+  readonly #streams = new Map<MediaStream, Content>();
+  /** What the other one's sections show, by their identification tags. */
+  #contents: ReadonlyMap<string, Content> = new Map();
   #early: RTCIceCandidateInit[] = [];
   #making = false;
   #ignoring = false;
@@ -83,7 +87,7 @@ export class MeshPeer {
         });
       }
     };
-    connection.ontrack = ({ streams }) => this.#hear(streams);
+    connection.ontrack = ({ streams, transceiver }) => this.#hear(streams, transceiver.mid);
     connection.onconnectionstatechange = () => this.#transport(connection.connectionState);
   }
 
@@ -173,8 +177,16 @@ export class MeshPeer {
   #describe(): void {
     const description = this.#connection.localDescription;
     if (description !== null && !this.#closed) {
-      this.#send(description.type === 'offer' ? 'offer' : 'answer', { sdp: description.sdp });
+      const sdp = withContents(description.sdp, this.#ownContents());
+      this.#send(description.type === 'offer' ? 'offer' : 'answer', { sdp });
     }
+  }
+
+  #ownContents(): ReadonlyMap<string, Content> {
+    const named = [...this.#sections].flatMap(([source, { mid }]): [string, Content][] =>
+      mid === null ? [] : [[mid, contentOf(source)]],
+    );
+    return new Map(named);
   }
 
   async #take(type: SignalType, data: SignalData): Promise<void> {
@@ -206,6 +218,8 @@ export class MeshPeer {
       this.#lose(type === 'offer' ? sdp : null);
       return;
     }
+    // What is new in it is told while it is taken.
+    this.#contents = contentsIn(sdp);
     await this.#connection.setRemoteDescription({ type, sdp });
     this.#theirs = fingerprint;
     for (const candidate of this.#early.splice(0)) {
@@ -227,13 +241,13 @@ export class MeshPeer {
     }
   }
 
-  #hear(streams: readonly MediaStream[]): void {
+  #hear(streams: readonly MediaStream[], mid: string | null): void {
     for (const stream of streams) {
-      if (!this.#streams.includes(stream)) {
-        this.#streams.push(stream);
+      if (!this.#streams.has(stream)) {
+        this.#streams.set(stream, this.#contentOf(mid));
         stream.onremovetrack = () => {
           if (stream.getTracks().length === 0) {
-            this.#streams.splice(this.#streams.indexOf(stream), 1);
+            this.#streams.delete(stream);
             this.#tellStreams();
           }
         };
@@ -242,9 +256,18 @@ export class MeshPeer {
     this.#tellStreams();
   }
 
+  /** A page from before sections said so sends a person first, as a rule. */
+  #contentOf(mid: string | null): Content {
+    return this.#contents.get(mid ?? '') ?? (this.#showing('main') === null ? 'main' : 'slides');
+  }
+
+  #showing(wanted: Content): MediaStream | null {
+    return [...this.#streams].find(([, content]) => content === wanted)?.[0] ?? null;
+  }
+
   #tellStreams(): void {
     if (!this.#closed) {
-      this.#events.streams(this.#streams[0] ?? null, this.#streams[1] ?? null);
+      this.#events.streams(this.#showing('main'), this.#showing('slides'));
     }
   }
 }

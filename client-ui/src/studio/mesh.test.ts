@@ -203,13 +203,28 @@ describe('MeshPeers', () => {
     const ada = new Browser('ada').enter(['bea']).show();
     await settle();
     const [person, screen] = [{ getTracks: () => [] }, { getTracks: () => [] }] as unknown as MediaStream[];
-    ada.connection.ontrack?.({ streams: [person ?? expect.fail()] });
-    ada.connection.ontrack?.({ streams: [screen ?? expect.fail()] });
+    ada.connection.ontrack?.({ streams: [person ?? expect.fail()], transceiver: { mid: '0' } });
+    ada.connection.ontrack?.({ streams: [screen ?? expect.fail()], transceiver: { mid: '1' } });
     expect(ada.streams.people.get('bea')).toBe(person);
     expect(ada.streams.screens.get('bea')).toBe(screen);
     ada.hear({ type: 'user_left', user_id: 'bea', username: 'Bea', viewer_count: 0 });
     expect([ada.streams.people.size, ada.streams.screens.size]).toEqual([0, 0]);
     expect(ada.connection.closed).toBe(true);
+  });
+
+  it('takes a screen that comes first for a screen, and who comes after it for the person', async () => {
+    const ada = new Browser('ada').enter(['bea']);
+    const bea = new Browser('bea').enter(['ada']);
+    ada.peers.set('screen', fakeTrack('video', 'screen'));
+    await deliver(ada, bea);
+    const [screen, person] = [{ getTracks: () => [] }, { getTracks: () => [] }] as unknown as MediaStream[];
+    bea.connection.ontrack?.({ streams: [screen ?? expect.fail()], transceiver: { mid: '0' } });
+    expect([bea.streams.people.get('ada'), bea.streams.screens.get('ada')]).toEqual([undefined, screen]);
+    ada.show('audio');
+    await deliver(ada, bea);
+    bea.connection.ontrack?.({ streams: [person ?? expect.fail()], transceiver: { mid: '1' } });
+    expect(bea.streams.people.get('ada')).toBe(person);
+    expect(bea.streams.screens.get('ada')).toBe(screen);
   });
 
   it('groups a screen apart from its person', async () => {
