@@ -4,7 +4,7 @@ import { MAX_EARLY } from './early';
 /** The pause after the second connection in a row that did not hold, in milliseconds; it doubles with each. */
 const FIRST_PAUSE_MS = 2_000;
 
-/** Longer is no pause, in milliseconds: whoever's network was broken is met again within this time. */
+/** The longest pause, in milliseconds: whoever's network was broken is met again within this time. */
 const LONGEST_PAUSE_MS = 32_000;
 
 /** What somebody said. */
@@ -66,6 +66,7 @@ export class Setbacks {
     return true;
   }
 
+  /** Whether the next connection waits. */
   isPausing(userId: string): boolean {
     return (this.#setbacks.get(userId)?.timer ?? null) !== null;
   }
@@ -76,6 +77,7 @@ export class Setbacks {
     this.#setbacks.delete(userId);
   }
 
+  /** The mesh is another one, or none. */
   forgetAll(): void {
     [...this.#setbacks.keys()].forEach((userId) => this.forget(userId));
   }
