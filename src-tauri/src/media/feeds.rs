@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,6 +42,9 @@ const MAX_FEEDS: usize = 64;
 /// For the handshake, by a page on the same machine.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// From the offer of a feed until the page has fetched it, which it does at once. A page that forgot one never will.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A page answers with nothing; whatever is larger is not from ours.
 const MAX_MESSAGE: usize = 128;
 
@@ -64,6 +67,13 @@ pub(super) enum Feed {
         decoded: Arc<Mailbox>,
         encoded: Arc<EncodedPictures>,
     },
+}
+
+/// A feed that the page has not fetched yet.
+#[derive(Debug)]
+struct Waiting {
+    feed: Feed,
+    since: Instant,
 }
 
 /// What follows the header.
@@ -117,8 +127,8 @@ impl Feed {
 #[derive(Debug)]
 pub(super) struct Feeds {
     port: u16,
-    /// By their secrets, until the page has fetched them.
-    waiting: Mutex<HashMap<String, Feed>>,
+    /// By their secrets, until the page has fetched them or might have.
+    waiting: Mutex<HashMap<String, Waiting>>,
     shown: Mutex<Vec<AbortHandle>>,
     places: Arc<Semaphore>,
 }
@@ -139,13 +149,18 @@ impl Feeds {
 
     /// Offers a feed to the page: the address of its WebSocket, good for one connection. `None` where there are too many.
     pub(super) fn offer(&self, feed: Feed) -> Option<String> {
+        self.offer_at(feed, Instant::now())
+    }
+
+    fn offer_at(&self, feed: Feed, now: Instant) -> Option<String> {
         let mut waiting = self.waiting.lock();
+        waiting.retain(|_, other| now.saturating_duration_since(other.since) < FETCH_TIMEOUT);
         if waiting.len() >= MAX_FEEDS {
             return None;
         }
         let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET]>());
         let url = format!("ws://127.0.0.1:{}/{secret}", self.port);
-        waiting.insert(secret, feed);
+        waiting.insert(secret, Waiting { feed, since: now });
         Some(url)
     }
 
@@ -250,6 +265,7 @@ fn admit(request: &Request, feeds: &Feeds) -> Result<Feed, ErrorResponse> {
         .waiting
         .lock()
         .remove(secret)
+        .map(|waiting| waiting.feed)
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND))
 }
 
@@ -452,5 +468,19 @@ mod tests {
         assert!(feeds.offer(preview(&studio)).is_none());
         feeds.close_all();
         assert!(feeds.offer(preview(&studio)).is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_page_forgot_to_fetch_makes_room() {
+        let (feeds, studio) = (Feeds::serve().await.expect("a port"), studio());
+        let start = Instant::now();
+        let url = feeds.offer_at(preview(&studio), start).expect("a place");
+        for _ in 1..MAX_FEEDS {
+            assert!(feeds.offer_at(preview(&studio), start + FETCH_TIMEOUT / 2).is_some());
+        }
+        assert!(feeds.offer_at(preview(&studio), start + FETCH_TIMEOUT / 2).is_none());
+        assert!(feeds.offer_at(preview(&studio), start + FETCH_TIMEOUT).is_some());
+        assert!(feeds.offer_at(preview(&studio), start + FETCH_TIMEOUT).is_none());
+        assert_eq!(open(&url, Some(PAGE)).await.err(), Some(404), "it is too late");
     }
 }
