@@ -97,6 +97,12 @@ impl Failure {
         }
     }
 
+    /// What was asked for came too late. Nobody hears this.
+    #[cfg(desktop)]
+    pub(crate) fn page_gone() -> Self {
+        Self::invalid("The page that asked for this is gone.")
+    }
+
     pub(crate) fn system(error: &impl std::fmt::Display) -> Self {
         Self::System {
             message: error.to_string(),

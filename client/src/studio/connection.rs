@@ -227,21 +227,28 @@ impl Connection {
         }
     }
 
-    /// Ends it: nothing is encoded any more, and its sockets are closed.
-    pub async fn close(self) {
+    /// Ends it, whoever else still holds it: nothing is encoded any more, and its sockets are closed.
+    pub async fn close(&self) {
+        // Whoever waits to tell something then waits no more, and lets go of the peer.
+        self.watching.abort();
         // Closing first: media that is being written to the connection then stops waiting for it.
         self.peer.lock().await.close().await;
+        self.go_off_air();
+    }
+
+    fn go_off_air(&self) {
+        for place in self.studio.places() {
+            if let Ok(source) = self.studio.source(place) {
+                source.go_off_air_from(&self.sent);
+            }
+        }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.watching.abort();
-        for place in self.studio.places() {
-            if let Ok(source) = self.studio.source(place) {
-                source.go_off_air_from(&self.sent);
-            }
-        }
+        self.go_off_air();
     }
 }
 

@@ -103,6 +103,15 @@ async fn a_studio_goes_on_air_and_off_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_closed_offers_nothing_to_those_who_still_hold_it() {
+    let studio = studio();
+    let (connection, ..) = connected(&studio).await;
+    connection.close().await;
+    let refused = connection.reoffer(&[TrackSource::Camera]).await;
+    assert!(refused.is_err(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_screen_comes_beside_the_camera_and_goes_on_the_same_connection() {
     let studio = studio();
     let (connection, mut peer, before) = connected(&studio).await;

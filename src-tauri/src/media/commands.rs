@@ -253,6 +253,7 @@ pub(crate) async fn subscribe(
     states: Channel<TransportState>,
 ) -> Result<SubscriptionOffer, Failure> {
     let host = state.connection()?.address().host().to_owned();
+    let page = state.media.subscriptions.page();
     let output = state.media.loudspeaker.choice();
     let (subscription, sdp) = Subscription::offer(SubscribeSetup {
         host,
@@ -262,11 +263,11 @@ pub(crate) async fn subscribe(
         clock: MediaClock::start(),
     })
     .await?;
+    let (mut changes, slots) = (subscription.state(), slots(&subscription));
+    let id = state.media.subscriptions.add(page, subscription)?;
+    let subscription = state.media.subscriptions.get(id)?;
     // What comes out of the loudspeaker also gets into the microphone.
     state.media.studio().far_end().add(subscription.reference());
-    let (mut changes, slots) = (subscription.state(), slots(&subscription));
-    let id = state.media.subscriptions.add(subscription)?;
-    let subscription = state.media.subscriptions.get(id)?;
     state.media.loudspeaker.adopt(&subscription, &output);
     tauri::async_runtime::spawn(async move {
         loop {

@@ -57,8 +57,8 @@ impl Media {
 
     /// The page is gone: nothing is captured, sent or received for it any more.
     pub(crate) fn close_all(&self) {
-        self.publishing.close_any();
-        self.subscriptions.close_all();
+        self.publishing.leave_page();
+        self.subscriptions.leave_page();
         self.loudspeaker.forget();
         if let Some(feeds) = self.feeds.get() {
             feeds.close_all();
