@@ -35,6 +35,7 @@ mod reporter;
 mod reports;
 mod room;
 mod rtp_clock;
+mod session_url;
 mod status;
 mod stream_names;
 mod tracks;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use footlight_protocol::{ApiError, CreateSession, SessionCreated, SessionId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
 use crate::publish::address::ServerAddress;
+use crate::publish::session_url::session_url;
 use crate::trust::{Refusal, Trust};
 
 /// Until a connection stands. Longer than one lost SYN (RFC 6298 §2: 1 s, then 2 s more).
@@ -102,6 +104,8 @@ impl SignalingError {
 #[derive(Debug, Clone)]
 pub(crate) struct SignalingClient {
     http: Client,
+    /// For the farewell: it follows no redirects, which could lead where no `Location` may.
+    farewell: Client,
     tls: Arc<ClientConfig>,
     server: String,
 }
@@ -126,17 +130,20 @@ impl SignalingClient {
         let tls = trust
             .client_config(host, &server)
             .map_err(|error| failed(error.to_string()))?;
-        let http = Client::builder()
-            .tls_backend_preconfigured(tls.clone())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // There are a few requests an hour, and a connection that is kept may lead out of a network that was left.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
+        let client = |redirects: Policy| {
+            let builder = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .redirect(redirects)
+                // There are a few requests an hour, and a connection that is kept may lead out of a network that was left.
+                .pool_max_idle_per_host(0)
+                .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")));
+            builder.build().map_err(|error| failed(error.to_string()))
+        };
         Ok(Self {
-            http,
+            http: client(Policy::default())?,
+            farewell: client(Policy::none())?,
             tls: Arc::new(tls),
             server,
         })
@@ -181,10 +188,8 @@ impl SignalingClient {
         let response = expect(StatusCode::CREATED, response).await?;
         let text = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let location = text(LOCATION).ok_or_else(|| SignalingError::Protocol("201 without a Location".to_owned()))?;
-        let location = response
-            .url()
-            .join(&location)
-            .map_err(|error| SignalingError::Protocol(format!("Location {location:?}: {error}")))?;
+        let location =
+            session_url(response.url(), response.remote_addr(), &location).map_err(SignalingError::Protocol)?;
         let etag = text(ETAG);
         let body = body(response).await.map_err(|reason| self.broken(reason))?;
         let answer = String::from_utf8(body)
@@ -197,7 +202,7 @@ impl SignalingClient {
     /// The bearer goes to the server that it belongs to and to nobody else, whatever `Location` said.
     pub(crate) async fn delete(&self, session: &WhipSession, endpoint: &Url, bearer: Option<&str>) {
         let bearer = bearer.filter(|_| session.location.origin() == endpoint.origin());
-        let request = self.http.delete(session.location.clone()).timeout(DELETE_TIMEOUT);
+        let request = self.farewell.delete(session.location.clone()).timeout(DELETE_TIMEOUT);
         if let Err(error) = self.send(authorize(request, bearer)).await {
             tracing::debug!(%error, etag = session.etag, "WHIP session not deleted");
         }
@@ -285,4 +290,40 @@ async fn body(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
         }
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_farewell_is_not_led_elsewhere() {
+        let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let target = elsewhere.local_addr().expect("its address");
+        elsewhere.set_nonblocking(true).expect("a socket that does not wait");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("its address"));
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).expect("a request");
+            let answer = format!("HTTP/1.1 307 Elsewhere\r\nLocation: http://{target}/\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).expect("a client that reads");
+            request[..length].starts_with(b"DELETE /whip/show/1 ")
+        });
+        let address: ServerAddress = base.parse().expect("an address");
+        let client = SignalingClient::new(&address, &Trust::default()).expect("a client");
+        let endpoint: Url = format!("{base}/whip/show").parse().expect("a URL");
+        let session = WhipSession {
+            location: endpoint.join("show/1").expect("a URL"),
+            etag: None,
+        };
+        client.delete(&session, &endpoint, None).await;
+        assert!(serving.join().expect("a server"), "it was told");
+        let followed = elsewhere.accept().map_err(|error| error.kind());
+        assert_eq!(followed.err(), Some(ErrorKind::WouldBlock));
+    }
 }
