@@ -215,7 +215,13 @@ describe('the window of somebody on air', () => {
 });
 
 describe('a changed certificate', () => {
-  const changed = { kind: 'certificate_changed', server: 'home', expected: 'old', received: 'new' } as const;
+  const changed = {
+    kind: 'certificate_changed',
+    server: 'home',
+    expected: 'old',
+    received: 'new',
+    expired: false,
+  } as const;
 
   it('is asked about until the answer is kept', async () => {
     const { shell } = await begun();
