@@ -137,11 +137,11 @@ async fn viewers_on_every_worker_see_and_hear_the_publisher_and_leave_nothing_be
     );
 
     for viewer in &viewers {
-        media.close(viewer.peer);
-        until_closed(&mut events, viewer.peer).await;
+        media.close(viewer.peer());
+        until_closed(&mut events, viewer.peer()).await;
     }
-    media.close(publisher.peer);
-    until_closed(&mut events, publisher.peer).await;
+    media.close(publisher.peer());
+    until_closed(&mut events, publisher.peer()).await;
     let after = media.snapshot();
     assert_eq!((after.peers, after.tracks, after.slots), (0, 0, 0));
     media.shutdown().await;
@@ -240,7 +240,7 @@ async fn a_second_connection_of_the_publisher_takes_over() {
     let ssrc = viewer.pictures()[0].header.ssrc;
 
     let mut new = Client::join(&media, "show", "host", Connection::Publish, Over::Udp).await;
-    while_live(&mut new, 2, until_closed(&mut events, old.peer)).await;
+    while_live(&mut new, 2, until_closed(&mut events, old.peer())).await;
     viewer.received.clear();
     while_live(&mut new, 2, viewer.until(has_watched)).await;
     assert!(viewer.pictures().iter().all(|packet| packet.header.ssrc == ssrc));
@@ -254,7 +254,7 @@ async fn a_room_hears_who_speaks_from_where_and_how_well_until_the_microphone_is
     let publish = Connection::Publish;
     let mut host = Client::join_as(&media, "show", "host", publish, Over::Udp, named).await;
     let mut viewer = Client::join(&media, "show", "a", Connection::Subscribe, Over::Udp).await;
-    let (host_peer, viewer_peer) = (host.peer, viewer.peer);
+    let (host_peer, viewer_peer) = (host.peer(), viewer.peer());
 
     // The two are on two workers, whose events are not in one order.
     let (mut shown, mut speaks, mut graded) = (None, None, None);
@@ -320,7 +320,7 @@ async fn a_room_hears_who_speaks_from_where_and_how_well_until_the_microphone_is
 async fn a_viewer_with_one_pair_of_slots_learns_that_there_is_more() {
     let (media, mut events) = start(2);
     let mut viewer = Client::join(&media, "show", "a", Connection::Subscribe, Over::Udp).await;
-    let peer = viewer.peer;
+    let peer = viewer.peer();
     let mut first = Client::join(&media, "show", "host", Connection::Publish, Over::Udp).await;
     let mut second = Client::join(&media, "show", "guest", Connection::Publish, Over::Udp).await;
     let wanted = wait_for(&mut events, |event| {

@@ -1,8 +1,11 @@
 //! `POST /whep/{id}` and its resources, as draft-ietf-wish-whep has them.
 
+mod rtc_client;
 mod support;
 
+use footlight_protocol::Connection;
 use reqwest::StatusCode;
+use rtc_client::{Client, LAYERS, Offered, Over};
 use support::{TestServer, error_of, header, watch_offer};
 
 #[tokio::test]
@@ -85,4 +88,56 @@ async fn a_full_session_takes_no_player() {
     let response = watch().await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(error_of(response).await.code, "session_full");
+}
+
+/// Connects by WHIP or WHEP, sending or taking pictures in layers.
+async fn connect(server: &TestServer, path: &str, connection: Connection) -> Client {
+    let port = server.server.as_ref().expect("runs").media().port();
+    let offered = Offered::new(port, connection, Over::Udp, true).await;
+    let response = server.offer(path, offered.offer.clone()).send().await;
+    let response = response.expect("an answer");
+    assert_eq!(response.status(), StatusCode::CREATED, "{path}");
+    offered.accept(&response.text().await.expect("text"))
+}
+
+#[tokio::test]
+async fn a_player_gets_the_layer_that_fills_the_height_that_it_shows() {
+    let server = TestServer::start();
+    let mut publisher = connect(&server, "/whip/show", Connection::Publish).await;
+    let mut tile = connect(&server, "/whep/show?preview=true&height=180", Connection::Subscribe).await;
+    let mut whole = connect(&server, "/whep/show", Connection::Subscribe).await;
+    let [(_, small), (_, large)] = LAYERS;
+    // The tile goes on watching for as long as the other one needs to come to the large layer, and beyond.
+    let watching = async {
+        whole.until(|whole| whole.heights().contains(&large)).await;
+        let shown = whole.received.len();
+        whole.until(|whole| whole.received.len() > shown + 100).await;
+    };
+    tokio::select! {
+        () = publisher.publish(1) => unreachable!("a publisher never ends by itself"),
+        () = watching => {}
+        () = tile.until(|_| false) => unreachable!("it watches without end"),
+    }
+    let heights = tile.heights();
+    assert!(
+        !heights.is_empty() && heights.iter().all(|height| *height == small),
+        "{heights:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_height_that_is_none_is_refused_in_words_that_name_it() {
+    let server = TestServer::start();
+    let session = server.create_session().await.session_id;
+    for wrong in ["0", "-180", "180.5", "tall", "", "4321", "99999999999"] {
+        let path = format!("/whep/{session}?height={wrong}");
+        let response = server.offer(&path, watch_offer()).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{wrong}");
+        let error = error_of(response).await;
+        assert_eq!(error.code, "bad_query", "{wrong}");
+        assert!(
+            error.message.contains("`height`") && error.message.contains("1 to 4320"),
+            "{error:?}"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! `POST /whip/{id}` (RFC 9725) and `POST /whep/{id}` (draft-ietf-wish-whep), and the resources that they make.
 
+use std::ops::RangeInclusive;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
@@ -29,6 +31,29 @@ pub(super) struct PublishQuery {
 pub(super) struct WatchQuery {
     username: Option<String>,
     preview: Option<bool>,
+    height: Option<ShownHeight>,
+}
+
+/// The height in which a player shows the picture, in device pixels.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct ShownHeight(u32);
+
+impl ShownHeight {
+    /// Of 8K: no screen has more. Whoever shows nothing has no need of a connection.
+    const RANGE: RangeInclusive<u32> = 1..=4320;
+}
+
+impl TryFrom<String> for ShownHeight {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let pixels = text.parse().ok().filter(|pixels| Self::RANGE.contains(pixels));
+        pixels.map(Self).ok_or_else(|| {
+            let (least, most) = (Self::RANGE.start(), Self::RANGE.end());
+            format!("`height` is a whole number of pixels from {least} to {most}")
+        })
+    }
 }
 
 /// A body of SDP.
@@ -100,6 +125,7 @@ pub(super) async fn watch(
         bearer: bearer(&headers)?,
         username: query.username,
         preview: query.preview.unwrap_or(false),
+        height: query.height.map(|ShownHeight(pixels)| pixels),
         offer,
     };
     Ok(created(&app, app.sessions.watch(request).await?, reached.as_ref()))

@@ -10,9 +10,9 @@ use super::names;
 use super::peers::{Peer, Purpose, Resource, ResourceKind};
 use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Publisher, Session};
-use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits};
+use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits, video_mids};
 use crate::auth::CreationRefusal;
-use crate::media::{IceRestart, MediaError, Muted, PeerId, PeerRequest, look_at_candidate};
+use crate::media::{IceRestart, MediaError, Muted, PeerId, PeerRequest, Wish, look_at_candidate};
 use crate::rooms::{PublishRefusal, Room};
 use crate::token::BearerDigest;
 
@@ -74,6 +74,8 @@ pub struct WatchRequest {
     pub username: Option<String>,
     /// A tile on the grid, which does not count as a viewer.
     pub preview: bool,
+    /// In which it shows the picture, in device pixels; `None` for the best there is.
+    pub height: Option<u32>,
     /// SDP.
     pub offer: String,
 }
@@ -213,6 +215,15 @@ impl Sessions {
         if !session.add_peer(accepted.peer) {
             self.0.media.close(accepted.peer);
             return Err(IngestError::NotFound);
+        }
+        if let Some(height) = request.height {
+            let wish = Wish {
+                height: Some(height),
+                ..Wish::default()
+            };
+            for mid in video_mids(&accepted.answer) {
+                self.0.media.wish(accepted.peer, mid, wish);
+            }
         }
         let purpose = if request.preview {
             Purpose::Preview

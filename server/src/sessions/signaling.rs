@@ -42,6 +42,18 @@ fn offers_video(offer: &str) -> bool {
     })
 }
 
+/// The names of the media sections of video (RFC 8866 §5.14, RFC 5888 §4).
+pub(super) fn video_mids(sdp: &str) -> impl Iterator<Item = String> {
+    let sections = sdp
+        .split("\nm=")
+        .skip(1)
+        .filter(|section| section.starts_with("video "));
+    sections.filter_map(|section| {
+        let mut lines = section.lines().map(str::trim_end);
+        lines.find_map(|line| line.strip_prefix("a=mid:")).map(str::to_owned)
+    })
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
@@ -206,6 +218,15 @@ mod tests {
         assert!(!fits(&format!("{audio}{unwanted}{video}")));
         assert!(!fits(&format!("{audio}{bundled}")));
         assert!(media_fits(SessionMode::Camera, video).is_ok());
+    }
+
+    #[test]
+    fn sections_of_video_are_known_by_their_names() {
+        let sdp = "v=0\r\na=group:BUNDLE 0 v w\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n\
+                   m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=mid:v\r\n\
+                   m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:w\r\n";
+        assert_eq!(video_mids(sdp).collect::<Vec<_>>(), ["v", "w"]);
+        assert_eq!(video_mids("v=0\r\ns=-\r\n").count(), 0);
     }
 
     #[test]
