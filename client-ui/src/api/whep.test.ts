@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WhepError, deleteResource, postOffer, previewEndpoint } from './whep';
 
-const ENDPOINT = previewEndpoint('show', 'https://host');
+const ENDPOINT = previewEndpoint('show', 'https://host', 180);
 const never = new AbortController().signal;
 
 function answering(status: number, headers: Record<string, string>, body = 'answer') {
@@ -15,6 +15,16 @@ function answering(status: number, headers: Record<string, string>, body = 'answ
 
 afterEach(() => void vi.unstubAllGlobals());
 
+describe('previewEndpoint', () => {
+  it.each([
+    [247.5, '?preview=true&height=248'],
+    [5_000, '?preview=true&height=4320'],
+    [0, '?preview=true'],
+  ])('of a tile %s pixels high asks for %s', (height, query) => {
+    expect(previewEndpoint('show', 'https://host', height).search).toBe(query);
+  });
+});
+
 describe('postOffer', () => {
   it('posts the offer as SDP and reads the answer and its resource', async () => {
     const fetching = answering(201, { location: '/whep/show/7' });
@@ -22,7 +32,7 @@ describe('postOffer', () => {
     expect(resource.answerSdp).toBe('answer');
     expect(resource.location.href).toBe('https://host/whep/show/7');
     const [url, request] = fetching.mock.calls[0] ?? [];
-    expect(url?.href).toBe('https://host/whep/show?preview=true');
+    expect(url?.href).toBe('https://host/whep/show?preview=true&height=180');
     expect(request).toMatchObject({ method: 'POST', body: 'offer', headers: { 'content-type': 'application/sdp' } });
   });
 

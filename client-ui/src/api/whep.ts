@@ -15,9 +15,20 @@ export interface WhepResource {
 /** No answer is waited for longer than this. */
 const ANSWER_WITHIN_MS = 8_000;
 
-/** The WHEP endpoint that feeds a tile of the grid: forwarded like any other, not counted as a viewer. */
-export function previewEndpoint(sessionId: string, origin: string): URL {
-  return new URL(`/whep/${encodeURIComponent(sessionId)}?preview=true`, origin);
+/** The most that the server takes for a height: of 8K, no screen has more. */
+const MOST_HEIGHT = 4_320;
+
+/**
+ * The WHEP endpoint that feeds a tile of the grid: forwarded like any other, not counted as a viewer.
+ *
+ * @param height - of the tile, in device pixels; 0 where it is not known
+ */
+export function previewEndpoint(sessionId: string, origin: string, height: number): URL {
+  const endpoint = new URL(`/whep/${encodeURIComponent(sessionId)}?preview=true`, origin);
+  if (height > 0) {
+    endpoint.searchParams.set('height', `${Math.min(Math.ceil(height), MOST_HEIGHT)}`);
+  }
+  return endpoint;
 }
 
 /** Offers to receive (draft-ietf-wish-whep §4.2). */

@@ -93,6 +93,18 @@ describe('a tile', () => {
     expect(preview.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
   });
 
+  it('offers anew, in place of the connection that it has, when it needs another picture', async () => {
+    const preview = new Preview();
+    preview.tile.renew();
+    preview.tile.open();
+    await preview.play(2_000);
+    preview.tile.renew();
+    await preview.play(2_000);
+    expect(preview.phases).toEqual(['connecting', 'live', 'reconnecting', 'live']);
+    expect(preview.deleted).toEqual(['/whep/show/1']);
+    expect(preview.transports).toHaveLength(2);
+  });
+
   it('says when the picture stands still, and gives up one that never came', async () => {
     const preview = new Preview();
     preview.tile.open();

@@ -57,6 +57,14 @@ export class TileConnection {
     this.#show('idle');
   }
 
+  /** What the offer asked for is not what is needed any more. */
+  renew(): void {
+    if (this.#attempt !== null) {
+      this.#give();
+      this.#begin();
+    }
+  }
+
   /** The element has presented a frame. */
   framePresented(): void {
     if (this.#attempt !== null) {
