@@ -8,10 +8,16 @@ export const STALL_MS = 3_000;
 export class FlowWatch {
   #progress = 0;
   #grewAt: number | null = null;
+  #paused = false;
 
   /** Somebody else is on air, or nobody: what has come so far does not count. */
   restart(): void {
     this.#grewAt = null;
+  }
+
+  /** Nothing is to come for a while. What is observed next is given as much time as if something had come just then. */
+  pause(): void {
+    this.#paused = true;
   }
 
   /**
@@ -20,9 +26,10 @@ export class FlowWatch {
    */
   observe(sample: MediaSample, picture: boolean): Flow {
     const progress = picture ? sample.framesDecoded : sample.audioBytes;
-    if (progress > this.#progress) {
+    if (progress > this.#progress || (this.#paused && this.#grewAt !== null)) {
       this.#grewAt = sample.atMs;
     }
+    this.#paused = false;
     this.#progress = progress;
     if (this.#grewAt === null) {
       return 'none';

@@ -212,6 +212,44 @@ describe('joining', () => {
   });
 });
 
+describe('pictures that nobody sees', () => {
+  it('are not missed, and have time to come when somebody looks again', async () => {
+    const world = new World();
+    await world.goLive();
+    world.connection.expectPictures(false);
+    await pass(60_000);
+    expect(world.phases).toEqual(['connecting', 'live']);
+    world.connection.expectPictures(true);
+    await pass(2_000);
+    expect(world.phase).toBe('live');
+    await world.play(2_000);
+    expect(world.phases).toEqual(['connecting', 'live']);
+  });
+
+  it('are missed when they do not come to somebody who looks', async () => {
+    const world = new World();
+    await world.goLive();
+    world.connection.expectPictures(false);
+    await pass(10_000);
+    world.connection.expectPictures(true);
+    await pass(6_000);
+    expect(world.phase).toBe('waiting');
+    await world.play(2_000);
+    expect(world.phase).toBe('live');
+  });
+
+  it('are awaited without haste where there was none yet', async () => {
+    const world = new World();
+    await world.enter();
+    world.connection.expectPictures(false);
+    await pass(10_000);
+    expect(world.phase).toBe('connecting');
+    world.connection.expectPictures(true);
+    await world.play(300);
+    expect(world.phase).toBe('live');
+  });
+});
+
 describe('codecs that are not there', () => {
   it('names one where there is no other on air, H.264 or not', async () => {
     const world = new World();

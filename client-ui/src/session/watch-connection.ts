@@ -63,6 +63,8 @@ export class WatchConnection {
   #absentSince: number | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #sampling: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the server was asked for any picture. */
+  #sees = true;
   #closed = false;
 
   constructor(sessionId: string, outside: WatchSurroundings, events: WatchEvents) {
@@ -123,6 +125,15 @@ export class WatchConnection {
       this.#failures = 0;
       clearTimeout(this.#retry);
       void this.#tryAgain();
+    }
+  }
+
+  /** Whether the server sends pictures: those that it was told nobody sees are not missed. */
+  expectPictures(expected: boolean): void {
+    const again = expected && !this.#sees;
+    this.#sees = expected;
+    if (again && this.#visit !== null) {
+      this.#sampleSoon();
     }
   }
 
@@ -338,14 +349,19 @@ export class WatchConnection {
     if (this.#visit !== visit || this.#closed) {
       return;
     }
+    const expected = expectation(this.#room);
+    const unseen = expected === 'picture' && !this.#sees;
     if (sample !== null) {
       this.#events.sample(sample);
-      const expected = expectation(this.#room);
+    }
+    if (unseen) {
+      this.#flowWatch.pause();
+    } else if (sample !== null) {
       const flow = this.#flowWatch.observe(sample, expected === 'picture');
       this.#judge(expected === 'nothing' ? 'flowing' : flow);
     }
     clearTimeout(this.#sampling);
-    const soon = this.#room.onAir && this.#facts.flow === 'none';
+    const soon = this.#room.onAir && this.#facts.flow === 'none' && !unseen;
     this.#sampling = setTimeout(() => void this.#sample(), soon ? SAMPLE_SOON_MS : SAMPLE_EVERY_MS);
   }
 }

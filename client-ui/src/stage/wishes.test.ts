@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Wishes, heightFor } from './wishes';
+import { Wishes, comesIntoSight, heightFor } from './wishes';
 
 describe('heightFor', () => {
   it.each([
@@ -23,6 +23,17 @@ describe('heightFor', () => {
   ])('of a picture that is %s', (_, width, height, ratio, whole, expected) => {
     expect(heightFor({ width, height }, 1, { ratio, whole })).toBe(expected);
   });
+});
+
+it.each([
+  ['is seen again', 360, 0, true],
+  ['is still not seen', 0, 0, false],
+  ['goes out of sight', 0, 360, false],
+  ['has another size', 360, 180, false],
+  ['is new', 360, undefined, false],
+])('what %s', (_, height, before, expected) => {
+  const told = new Map(before === undefined ? [] : [['1', before]]);
+  expect(comesIntoSight(new Map([['1', height]]), told)).toBe(expected);
 });
 
 describe('Wishes', () => {

@@ -30,6 +30,11 @@ export function heightFor(
   return STEPS.find((step) => step >= height) ?? Math.ceil(height);
 }
 
+/** Whether a picture can be seen again, of which the server was told `before` that nobody sees it. Both are heights by slot. */
+export function comesIntoSight(heights: ReadonlyMap<string, number>, before: ReadonlyMap<string, number>): boolean {
+  return [...heights].some(([mid, height]) => height > 0 && before.get(mid) === 0);
+}
+
 /** What the server was told of the slots of one subscription. */
 export class Wishes {
   readonly #told = new Map<string, string>();

@@ -151,6 +151,8 @@ export class Watch {
       this.#wishesOf = this.subscription;
       this.#wishes = new Wishes();
     }
+    const isSeen = heights.size === 0 || [...heights.values()].some((height) => height > 0);
+    this.#connection?.expectPictures(isSeen);
     if (this.subscription !== null) {
       this.#wishes.news(heights, first).forEach((message) => this.link.send(message));
     }
