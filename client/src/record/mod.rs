@@ -31,6 +31,14 @@ const QUEUE: usize = 256;
 /// How much media makes a piece: what a crash may cost.
 const FRAGMENT: Duration = Duration::from_secs(1);
 
+/// For how much of it sound waits for a picture to be written with. Pictures come far more often unless they have stopped: the camera
+/// was let go, or the line carries sound alone.
+const WITHOUT_PICTURE: Duration = Duration::from_secs(2);
+
+/// How long the last picture before such a pause lasts by itself, in units of [`VIDEO_SCALE`]: no longer than the time to the next one
+/// of any camera, so that it never overlaps it. Whatever comes next extends it to its own time (ISO/IEC 14496-12 §8.8.12).
+const LAST_PICTURE: u64 = VIDEO_SCALE as u64 / 120;
+
 /// Attempts to find a name that is not taken.
 const NAMES: u32 = 1_000;
 
@@ -113,19 +121,7 @@ impl Recording {
             .map_err(refused)?;
         let (queue, kept) = mpsc::channel(QUEUE);
         let state = Arc::new(Mutex::new(RecordingState::default()));
-        let writer = Writer {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-            has_picture,
-            has_sound,
-            state: Arc::clone(&state),
-            open: None,
-            pictures: Vec::new(),
-            sound: Vec::new(),
-            start: None,
-            follows: false,
-            seconds_before: 0.0,
-        };
+        let writer = Writer::new(folder, name, has_picture, has_sound, Arc::clone(&state));
         let thread = thread::Builder::new()
             .name("record".into())
             .spawn(move || writer.run(kept))
@@ -187,9 +183,27 @@ struct Open {
     path: PathBuf,
     header: Header,
     fragments: u32,
+    /// How far what was written reaches, from its start.
+    until: Duration,
 }
 
 impl Writer {
+    fn new(folder: &Path, name: &str, has_picture: bool, has_sound: bool, state: Arc<Mutex<RecordingState>>) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            has_picture,
+            has_sound,
+            state,
+            open: None,
+            pictures: Vec::new(),
+            sound: Vec::new(),
+            start: None,
+            follows: false,
+            seconds_before: 0.0,
+        }
+    }
+
     fn run(mut self, mut kept: mpsc::Receiver<Kept>) {
         let mut lost = 0;
         let result = loop {
@@ -234,8 +248,15 @@ impl Writer {
             return Ok(());
         };
         self.pictures.push(Sample::picture(unit, start));
-        let enough = unit.capture.saturating_since(start) >= self.written_until() + FRAGMENT;
-        if enough { self.write_fragment() } else { Ok(()) }
+        let waiting = unit
+            .capture
+            .saturating_since(start)
+            .saturating_sub(begin_of(&self.pictures, VIDEO_SCALE));
+        if waiting >= FRAGMENT {
+            self.write_fragment()
+        } else {
+            Ok(())
+        }
     }
 
     fn take_sound(&mut self, packet: &EncodedAudio) -> io::Result<()> {
@@ -250,13 +271,30 @@ impl Writer {
             return Ok(());
         };
         self.sound.push(Sample::sound(packet, start));
-        let enough = packet.capture.saturating_since(start) >= self.written_until() + FRAGMENT;
-        // With pictures, these set the pace.
-        if enough && !self.has_picture {
+        let waiting = packet
+            .capture
+            .saturating_since(start)
+            .saturating_sub(begin_of(&self.sound, AUDIO_SCALE));
+        // With pictures, these set the pace, for as long as they come.
+        if self.has_picture && waiting >= WITHOUT_PICTURE {
+            self.write_without_picture()
+        } else if !self.has_picture && waiting >= FRAGMENT {
             self.write_fragment()
         } else {
             Ok(())
         }
+    }
+
+    /// Writes the last picture too, whose end is not known yet.
+    fn write_without_picture(&mut self) -> io::Result<()> {
+        if let Some(last) = self.pictures.last() {
+            let mut end = last.clone();
+            end.time += LAST_PICTURE;
+            self.pictures.push(end);
+        }
+        self.write_fragment()?;
+        self.pictures.clear();
+        Ok(())
     }
 
     fn begin(&mut self, header: Header, start: MediaTime) -> io::Result<()> {
@@ -276,6 +314,7 @@ impl Writer {
             path,
             header,
             fragments: 0,
+            until: Duration::ZERO,
         });
         Ok(())
     }
@@ -296,15 +335,6 @@ impl Writer {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Where the next fragment begins, from the start of the file.
-    fn written_until(&self) -> Duration {
-        let first = self.pictures.first().map(|sample| (sample.time, VIDEO_SCALE));
-        let (ticks, scale) = first
-            .or_else(|| self.sound.first().map(|sample| (sample.time, AUDIO_SCALE)))
-            .unwrap_or((0, 1));
-        Duration::from_secs_f64(ticks as f64 / f64::from(scale))
-    }
-
     fn write_fragment(&mut self) -> io::Result<()> {
         let Some(open) = &mut self.open else {
             return Ok(());
@@ -321,9 +351,14 @@ impl Writer {
         let bytes = fragment.encode().map_err(io::Error::other)?;
         open.file.write_all(&bytes)?;
         open.file.sync_data()?;
-        keep_last(&mut self.pictures);
-        keep_last(&mut self.sound);
-        let seconds = self.seconds_before + self.written_until().as_secs_f64();
+        for (samples, scale) in [(&mut self.pictures, VIDEO_SCALE), (&mut self.sound, AUDIO_SCALE)] {
+            // Of a lone sample nothing was written: its end is not known.
+            if samples.len() > 1 {
+                keep_last(samples);
+                open.until = open.until.max(begin_of(samples, scale));
+            }
+        }
+        let seconds = self.seconds_before + open.until.as_secs_f64();
         update(&self.state, |state| {
             state.bytes += bytes.len() as u64;
             state.seconds = seconds;
@@ -342,11 +377,17 @@ impl Writer {
         }
         self.write_fragment()?;
         if let Some(open) = self.open.take() {
-            self.seconds_before += self.written_until().as_secs_f64();
+            self.seconds_before += open.until.as_secs_f64();
             open.file.sync_all()?;
         }
         Ok(())
     }
+}
+
+/// When the first of them is, from the start of the file.
+fn begin_of(samples: &[Sample], scale: u32) -> Duration {
+    let ticks = samples.first().map_or(0, |sample| sample.time);
+    Duration::from_secs_f64(ticks as f64 / f64::from(scale))
 }
 
 fn keep_last(samples: &mut Vec<Sample>) {

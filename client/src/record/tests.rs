@@ -211,6 +211,62 @@ async fn sound_alone_is_recorded_too() {
     assert_seamless(&played.sound);
 }
 
+/// A packet of 20 ms.
+fn sound_at(milliseconds: u64) -> EncodedAudio {
+    EncodedAudio {
+        data: bytes::Bytes::from_static(&[0; 60]),
+        capture: at(milliseconds),
+        samples: 960,
+    }
+}
+
+fn at(milliseconds: u64) -> MediaTime {
+    MediaTime::from_duration(Duration::from_millis(milliseconds))
+}
+
+#[tokio::test]
+async fn sound_is_written_on_while_no_pictures_come_and_they_are_in_step_when_they_do() {
+    /// When there are pictures, in milliseconds, and how many a second.
+    const SHOWN: [std::ops::Range<u64>; 2] = [0..3_000, 9_000..12_000];
+    const APART: u64 = 40;
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = Arc::new(Mutex::new(RecordingState::default()));
+    let mut writer = Writer::new(folder.path(), "show", true, true, Arc::clone(&state));
+    let (_pipeline, mut output) = Pipeline::start(config(90)).expect("starts");
+    let mut captures = Vec::new();
+    for now in (0..12_000).step_by(20) {
+        if now % APART == 0 && SHOWN.iter().any(|shown| shown.contains(&now)) {
+            let mut unit = output.video.recv().await.expect("a picture");
+            unit.capture = at(now);
+            captures.push(now);
+            writer.take_picture(&unit).expect("written");
+        }
+        writer.take_sound(&sound_at(now)).expect("written");
+        let waiting = writer.sound.len() as u64 * 20;
+        assert!(waiting <= 2_100, "{waiting} ms of sound wait for the disk");
+        if now == 8_980 {
+            let written = play(&fs::read(folder.path().join("show.mp4")).expect("a file"));
+            assert_eq!(written.frame_numbers().len(), captures.len(), "all pictures so far");
+            let (time, duration, _) = written.sound.last().expect("sound");
+            assert!(time + duration >= 48 * 6_900, "{time} + {duration}");
+            let seconds = state.lock().expect("not poisoned").seconds;
+            assert!((6.9..9.0).contains(&seconds), "{seconds} s");
+        }
+    }
+    writer.flush().expect("written");
+    let played = play(&fs::read(folder.path().join("show.mp4")).expect("a file"));
+    assert_eq!(played.frame_numbers().len(), captures.len());
+    let times: Vec<_> = played.pictures.iter().map(|(time, ..)| time / 90).collect();
+    assert_eq!(times, captures);
+    for pair in played.pictures.windows(2) {
+        assert!(pair[0].0 + pair[0].1 <= pair[1].0, "no overlap");
+    }
+    assert_eq!(played.sound.len(), 600);
+    assert_seamless(&played.sound);
+    let seconds = state.lock().expect("not poisoned").seconds;
+    assert!((11.9..=12.0).contains(&seconds), "{seconds} s");
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_to_is_named_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -227,34 +283,19 @@ async fn a_full_disk_ends_the_recording_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let recording = Recording::start(folder.path(), "show", true, true).expect("starts");
     std::os::unix::fs::symlink("/dev/full", folder.path().join("full")).expect("a link");
-    let state = Arc::clone(&recording.state);
-    let mut writer = Writer {
-        folder: folder.path().to_owned(),
-        name: "full".to_owned(),
-        has_picture: false,
-        has_sound: true,
-        state,
-        open: Some(Open {
-            file: OpenOptions::new().write(true).open("/dev/full").expect("a device"),
-            path: folder.path().join("full"),
-            header: Header {
-                picture: None,
-                sound: true,
-            },
-            fragments: 0,
-        }),
-        pictures: Vec::new(),
-        sound: Vec::new(),
-        start: Some(MediaTime::default()),
-        follows: false,
-        seconds_before: 0.0,
-    };
-    let packet = |number: u64| EncodedAudio {
-        data: bytes::Bytes::from_static(&[0; 60]),
-        capture: MediaTime::from_duration(Duration::from_millis(20 * number)),
-        samples: 960,
-    };
-    let failed = (0..100).find_map(|number| writer.take_sound(&packet(number)).err());
+    let mut writer = Writer::new(folder.path(), "full", false, true, Arc::clone(&recording.state));
+    writer.start = Some(MediaTime::default());
+    writer.open = Some(Open {
+        file: OpenOptions::new().write(true).open("/dev/full").expect("a device"),
+        path: folder.path().join("full"),
+        header: Header {
+            picture: None,
+            sound: true,
+        },
+        fragments: 0,
+        until: Duration::ZERO,
+    });
+    let failed = (0..100).find_map(|number| writer.take_sound(&sound_at(20 * number)).err());
     assert_eq!(failed.expect("no room").kind(), io::ErrorKind::StorageFull);
     recording.finish();
 }
