@@ -72,7 +72,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
 
-    /// Sent as `Authorization: Bearer` with WHIP requests.
+    /// Sent as `Authorization: Bearer` with WHIP and WHEP requests.
     #[arg(long, env = "FOOTLIGHT_LOAD_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
 

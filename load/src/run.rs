@@ -58,7 +58,7 @@ async fn measure(options: &Options, signaling: &Signaling, resources: &mut Resou
     if let Some(whip) = &options.whip {
         for number in 0..options.publishers {
             let url = signaling::address(whip, number)?;
-            let joined = join(signaling, &identity, url, Some(options)).await?;
+            let joined = join(signaling, &identity, url, options.token.as_deref(), Some(options)).await?;
             resources.publishing.extend(joined.resource);
             publisher.add(joined.peer)?;
         }
@@ -120,8 +120,8 @@ async fn join_all(
     while next < options.receivers || !joining.is_empty() {
         while next < options.receivers && joining.len() < options.join_concurrency as usize {
             let url = signaling::address(whep, next % options.publishers)?;
-            let (signaling, identity) = (signaling.clone(), identity.clone());
-            joining.spawn(async move { join(&signaling, &identity, url, None).await });
+            let (signaling, identity, token) = (signaling.clone(), identity.clone(), options.token.clone());
+            joining.spawn(async move { join(&signaling, &identity, url, token.as_deref(), None).await });
             next += 1;
         }
         match joining.join_next().await {
@@ -144,11 +144,11 @@ async fn join(
     signaling: &Signaling,
     identity: &Identity,
     url: Url,
+    bearer: Option<&str>,
     publish: Option<&Options>,
 ) -> Result<Joined, LoadError> {
     let server = signaling::resolve(&url).await?;
     let offered = peer::offer(identity, server, publish)?;
-    let bearer = publish.and_then(|options| options.token.as_deref());
     let asked = Instant::now();
     let accepted = signaling.post(&url, bearer, offered.offer.clone()).await?;
     let request = asked.elapsed();
@@ -185,8 +185,8 @@ async fn leave(options: &Options, signaling: &Signaling, resources: Resources) {
             while deleting.len() >= options.join_concurrency as usize {
                 deleting.join_next().await;
             }
-            let signaling = signaling.clone();
-            deleting.spawn(async move { signaling.delete(resource, None).await });
+            let (signaling, token) = (signaling.clone(), options.token.clone());
+            deleting.spawn(async move { signaling.delete(resource, token.as_deref()).await });
         }
         deleting.join_all().await;
         for resource in resources.publishing {

@@ -13,6 +13,7 @@ const HONEST: Behaviour = Behaviour {
     lose_every: None,
     asks_for_arrivals: true,
     accept: usize::MAX,
+    bearer: None,
 };
 
 async fn load(behaviour: Behaviour, arguments: &str) -> Report {
@@ -45,6 +46,18 @@ async fn what_is_forwarded_arrives_and_is_timed() {
         "{report}"
     );
     assert!(report.join_ms.p50 > report.http_ms.p50, "{report}");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_token_gets_it_of_publishers_and_receivers_until_the_end() {
+    let closed = Behaviour {
+        bearer: Some("of-the-test"),
+        ..HONEST
+    };
+    let (report, heard) = load_and_hear(closed, "--receivers 2 --bitrate 500k --token of-the-test").await;
+    assert!(report.everyone_served(), "{report}");
+    assert_eq!(heard.unauthorized, 0, "leaving is a request as well");
+    assert!(!report.to_string().contains("of-the-test"), "{report}");
 }
 
 #[tokio::test]

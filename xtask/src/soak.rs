@@ -103,6 +103,7 @@ fn real(args: &Args, load: &Path, server: &Server) -> Result<Vec<Look>> {
         threads: 1,
         server_pid: None,
         insecure: false,
+        token: None,
         pacing: load::PACING,
     };
     let began = Instant::now();

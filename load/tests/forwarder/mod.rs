@@ -29,6 +29,8 @@ pub(crate) struct Behaviour {
     pub(crate) asks_for_arrivals: bool,
     /// Requests answered with 503 after so many that were not.
     pub(crate) accept: usize,
+    /// The bearer, in lower case, without which every request is answered with 401; `None` for a server that is open.
+    pub(crate) bearer: Option<&'static str>,
 }
 
 /// What receivers reported.
@@ -42,6 +44,8 @@ pub(crate) struct Heard {
     pub(crate) loss: Option<f32>,
     /// By transport-wide reports.
     pub(crate) transport_loss: Option<f32>,
+    /// Requests that were answered with 401.
+    pub(crate) unauthorized: u64,
 }
 
 /// Starts a forwarder that lasts as long as the test, and answers its address and what it heard.
@@ -52,7 +56,7 @@ pub(crate) fn start(behaviour: Behaviour) -> (SocketAddr, Arc<Mutex<Heard>>) {
     let media = UdpSocket::bind("127.0.0.1:0").expect("a port for media");
     let candidate = media.local_addr().expect("its address");
     let (peers, joining) = channel();
-    let thread = heard.clone();
+    let (thread, asked) = (heard.clone(), heard.clone());
     std::thread::spawn(move || forward(&media, &joining, behaviour, &thread));
     std::thread::spawn(move || {
         for (count, connection) in http.incoming().enumerate() {
@@ -61,6 +65,7 @@ pub(crate) fn start(behaviour: Behaviour) -> (SocketAddr, Arc<Mutex<Heard>>) {
                 candidate,
                 &peers,
                 (count, behaviour),
+                &asked,
             );
         }
     });
@@ -81,23 +86,36 @@ fn answer(
     candidate: SocketAddr,
     peers: &Sender<Peer>,
     (count, behaviour): (usize, Behaviour),
+    heard: &Mutex<Heard>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     reader.read_line(&mut request)?;
     let mut length = 0;
+    let mut bearer = None;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         if line.trim().is_empty() {
             break;
         }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+        let line = line.to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
+        }
+        if let Some(value) = line.strip_prefix("authorization: bearer ") {
+            bearer = Some(value.trim().to_owned());
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    if behaviour.bearer.is_some() && bearer.as_deref() != behaviour.bearer {
+        heard.lock().expect("nobody panicked").unauthorized += 1;
+        return write!(
+            stream,
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+    }
     if !request.starts_with("POST") {
         return write!(
             stream,

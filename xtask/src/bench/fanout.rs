@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Accept any TLS certificate of the other server.
     #[arg(long)]
     insecure: bool,
+    /// Sent as `Authorization: Bearer` with the WHIP and WHEP requests to the other server.
+    #[arg(long, env = load::TOKEN_VARIABLE, hide_env_values = true)]
+    token: Option<String>,
     /// Measure this number of receivers only.
     #[arg(long, value_name = "N")]
     receivers: Option<u32>,
@@ -84,6 +87,7 @@ impl Default for Args {
             whep: None,
             server_pid: None,
             insecure: false,
+            token: None,
             receivers: None,
             max: 4096,
             rooms: 1,
@@ -261,6 +265,11 @@ impl Bench<'_> {
             threads: self.cores.load_count,
             server_pid,
             insecure: self.args.insecure && matches!(self.target, Target::Theirs),
+            token: self
+                .args
+                .token
+                .as_deref()
+                .filter(|_| matches!(self.target, Target::Theirs)),
             pacing: self.args.pacing,
         };
         let report = load::run(&self.programs.path(Program::Load), self.cores.load.as_deref(), &run)?;

@@ -76,6 +76,7 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
             threads: 1,
             server_pid: None,
             insecure: false,
+            token: None,
             pacing: load::PACING,
         },
     )?;

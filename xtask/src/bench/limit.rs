@@ -95,6 +95,7 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
             threads: cores.load_count,
             server_pid: Some(server.pid()),
             insecure: false,
+            token: None,
             // As the bursts are that the limit is measured with.
             pacing: 0.0,
         };

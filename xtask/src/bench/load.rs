@@ -1,6 +1,7 @@
 //! `footlight-load`, and the figures that it answers.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Result, bail};
 use serde::Deserialize;
@@ -27,6 +28,8 @@ pub(crate) struct Run<'a> {
     /// Whose processor time to take.
     pub(crate) server_pid: Option<u32>,
     pub(crate) insecure: bool,
+    /// The bearer of its requests, where the server wants one.
+    pub(crate) token: Option<&'a str>,
     /// How many times as fast as the bitrate a picture's packets leave; 0: at once.
     pub(crate) pacing: f64,
 }
@@ -78,8 +81,19 @@ impl Report {
     }
 }
 
+/// Where `footlight-load` takes its token from: a command line is there for all to see.
+pub(crate) const TOKEN_VARIABLE: &str = "FOOTLIGHT_LOAD_TOKEN";
+
 /// Makes a run, on `cores` where they are given.
 pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<Report> {
+    let report: Report = read_json(&mut command(program, cores, run))?;
+    if report.receiving == 0 {
+        bail!("nobody received anything: {}", report.refusals.join("; "));
+    }
+    Ok(report)
+}
+
+fn command(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Command {
     let mut command = pinned(program, cores);
     command
         .args(["--json", "--whep", &run.whep])
@@ -105,9 +119,44 @@ pub(crate) fn run(program: &Path, cores: Option<&str>, run: &Run<'_>) -> Result<
     if run.insecure {
         command.arg("--insecure");
     }
-    let report: Report = read_json(&mut command)?;
-    if report.receiving == 0 {
-        bail!("nobody received anything: {}", report.refusals.join("; "));
+    // One that is set for another server is not this one's.
+    command.env_remove(TOKEN_VARIABLE);
+    if let Some(token) = run.token {
+        command.env(TOKEN_VARIABLE, token);
     }
-    Ok(report)
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_token_goes_by_the_environment_and_to_no_server_that_it_is_not_for() {
+        let of = |token| {
+            let run = Run {
+                whip: None,
+                whep: "http://127.0.0.1/whep/a".into(),
+                publishers: 1,
+                receivers: 1,
+                bitrate: "1M",
+                seconds: 1,
+                joining: None,
+                threads: 1,
+                server_pid: None,
+                insecure: false,
+                token,
+                pacing: PACING,
+            };
+            let command = command(Path::new("footlight-load"), None, &run);
+            assert!(command.get_args().all(|argument| argument != "secret"));
+            let mut variables = command.get_envs();
+            let found = variables.find(|(name, _)| *name == TOKEN_VARIABLE);
+            found.expect("set, or taken away").1.map(OsStr::to_owned)
+        };
+        assert_eq!(of(Some("secret")).as_deref(), Some(OsStr::new("secret")));
+        assert_eq!(of(None), None);
+    }
 }
