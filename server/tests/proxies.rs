@@ -5,7 +5,7 @@ mod support;
 use footlight_protocol::SessionCreated;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use support::{Socket, TestServer};
+use support::{Socket, TestServer, error_of, watch_offer};
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -67,4 +67,22 @@ async fn what_a_stranger_says_of_its_address_counts_for_nothing() {
     // The address that was invented is not barred: it may be somebody else's.
     let query = session.session_id.to_string();
     assert!(enter(&server, &query, "198.51.100.7").await.is_ok());
+}
+
+#[tokio::test]
+async fn who_was_banned_does_not_watch_by_a_player_either() {
+    let proxies = vec!["127.0.0.1".parse().expect("an address")];
+    let server = TestServer::start_with(|config| config.trusted_proxies = proxies);
+    let session = after_a_ban(&server).await;
+    for query in ["username=X", "preview=true"] {
+        let path = format!("/whep/{}?{query}", session.session_id);
+        let watch = async |from: &str| {
+            let request = server.offer(&path, watch_offer()).header("x-forwarded-for", from);
+            request.send().await.expect("an answer")
+        };
+        let refused = watch("198.51.100.7").await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{query}");
+        assert_eq!(error_of(refused).await.code, "removed");
+        assert_eq!(watch("198.51.100.8").await.status(), StatusCode::CREATED, "{query}");
+    }
 }

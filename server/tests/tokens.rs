@@ -11,7 +11,7 @@ use footlight_server::auth::{Authority, Claims};
 use footlight_server::config::AuthConfig;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
-use support::{TestServer, error_of, header};
+use support::{TestServer, error_of, header, publish_offer, watch_offer};
 
 const API_KEY: &str = "an-api-key-of-the-test";
 
@@ -256,4 +256,50 @@ fn the_command_says_why_it_makes_no_token() {
         let error = run(&[arguments.as_slice(), &secret].concat());
         assert!(error.contains(word), "{error}");
     }
+}
+
+#[tokio::test]
+async fn who_was_sent_away_does_not_watch_by_the_same_token() {
+    let server = closed();
+    let created = post(&server, "/api/sessions", Some(API_KEY), &json!({})).await;
+    let session: SessionCreated = created.json().await.expect("JSON");
+    let id = &session.session_id;
+    let path = format!("/ws/live/{id}?token={}", session.host_token);
+    let mut host = server.connect(&path).await;
+    host.next_of("current_participants").await;
+    let ada = token(&server, &json!({"session_id": id, "user_id": "ada"})).await.token;
+    let path = format!("/whep/{id}");
+    let watch = async || {
+        let request = server.offer(&path, watch_offer()).bearer_auth(&ada);
+        request.send().await.expect("an answer")
+    };
+    assert_eq!(watch().await.status(), StatusCode::CREATED);
+    let player = host.next_of("user_joined").await["user_id"].clone();
+    host.send(&json!({"action": "participant_action", "action_type": "kick", "target_user_id": player}))
+        .await;
+    host.next_of("user_left").await;
+    let refused = watch().await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!(error_of(refused).await.code, "removed");
+    let (status, _) = server.refused(&format!("/ws/live/{id}?token={ada}")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_guest_is_told_that_the_session_is_full_before_the_offer_is_taken() {
+    let server = TestServer::start_with(|config| {
+        config.max_participants = 1;
+        config.auth.api_keys = vec![API_KEY.into()];
+    });
+    let created = post(&server, "/api/sessions", Some(API_KEY), &json!({})).await;
+    let session: SessionCreated = created.json().await.expect("JSON");
+    let id = &session.session_id;
+    let mut viewer = server.connect(&format!("/ws/live/{id}")).await;
+    viewer.next_of("current_participants").await;
+    let guest = json!({"session_id": id, "user_id": "ada", "role": "guest"});
+    let guest = token(&server, &guest).await.token;
+    let request = server.offer(&format!("/whip/{id}"), publish_offer()).bearer_auth(guest);
+    let refused = request.send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!(error_of(refused).await.code, "session_full");
 }

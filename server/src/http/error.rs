@@ -165,7 +165,6 @@ impl From<IngestError> for Failure {
             IngestError::Identity(error) => error.into(),
             IngestError::Creation(refusal) => refusal.into(),
             IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
-            IngestError::Full => Self::new(StatusCode::FORBIDDEN, "session_full", message),
             IngestError::Create(error) => error.into(),
             IngestError::Media(error) => error.into(),
         }

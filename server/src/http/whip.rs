@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::error::Failure;
-use super::extract::{Id, Query, ReachedAt, bearer, is_content_type, parse_id};
+use super::extract::{ClientAddress, Id, Query, ReachedAt, bearer, is_content_type, parse_id};
 use super::{App, sdp_fragment};
 use crate::config::links;
 use crate::ice_servers::Reached;
@@ -97,7 +97,7 @@ pub(super) async fn publish(
     State(app): State<App>,
     Id(session): Id,
     Query(query): Query<PublishQuery>,
-    ReachedAt(reached): ReachedAt,
+    (ClientAddress(address), ReachedAt(reached)): (ClientAddress, ReachedAt),
     headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Failure> {
@@ -106,6 +106,7 @@ pub(super) async fn publish(
         bearer: bearer(&headers)?,
         title: query.title,
         username: query.username,
+        address,
         offer,
     };
     Ok(created(&app, app.sessions.publish(request).await?, reached.as_ref()))
@@ -116,7 +117,7 @@ pub(super) async fn watch(
     State(app): State<App>,
     Id(session): Id,
     Query(query): Query<WatchQuery>,
-    ReachedAt(reached): ReachedAt,
+    (ClientAddress(address), ReachedAt(reached)): (ClientAddress, ReachedAt),
     headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Failure> {
@@ -126,6 +127,7 @@ pub(super) async fn watch(
         username: query.username,
         preview: query.preview.unwrap_or(false),
         height: query.height.map(|ShownHeight(pixels)| pixels),
+        address,
         offer,
     };
     Ok(created(&app, app.sessions.watch(request).await?, reached.as_ref()))

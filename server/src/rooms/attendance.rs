@@ -72,7 +72,7 @@ impl Room {
     }
 
     /// What a newcomer may be: there is one host, and the stage has its limit.
-    fn role_for(&self, user: &UserId, wanted: Role) -> Role {
+    pub(super) fn role_for(&self, user: &UserId, wanted: Role) -> Role {
         let is_owner = *user == self.settings.owner;
         let held = self.members.get(user).map(|member| member.role);
         // Roles that were given in the room count for more than those that were brought along.

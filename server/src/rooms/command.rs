@@ -55,6 +55,8 @@ pub enum Command {
         username: Option<String>,
         /// What a publisher may do who is no participant yet.
         role: Role,
+        /// By what such a publisher is recognised.
+        badges: Badges,
         /// Whether it ends with the participant's place, rather than living by itself (WHIP).
         with_place: bool,
     },

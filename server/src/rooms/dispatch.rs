@@ -1,6 +1,6 @@
 //! The way in: which command is handled where.
 
-use footlight_protocol::{ClientMessage, EndReason, ServerEvent, UserId};
+use footlight_protocol::{ANONYMOUS, ClientMessage, EndReason, ServerEvent, UserId};
 
 use super::command::{Command, Effect};
 use super::member::Member;
@@ -50,13 +50,21 @@ impl Room {
                 user,
                 username,
                 role,
+                badges,
                 with_place,
             } => {
                 let new = Publishing {
                     publication,
                     with_place,
                 };
-                self.publish(new, user, username, role, now, effects);
+                // Somebody without a WebSocket is a participant like any other for as long as the publication lasts.
+                let rank = self.next_rank();
+                let name = username.clone().unwrap_or_else(|| ANONYMOUS.to_owned());
+                let newcomer = Member {
+                    badges,
+                    ..Member::new(user, name, role, rank, now.instant)
+                };
+                self.publish(new, newcomer, username, now, effects);
             }
             Command::MediaStarted { publication, kind } => self.media_started(publication, kind, now, effects),
             Command::PublishStopped { publication } => self.publish_stopped(publication, now, effects),

@@ -18,6 +18,9 @@ pub struct Badges {
     pub visitor: Option<Badge>,
     /// The network address. It may be shared with others, and so only a ban holds against it.
     pub address: Option<Badge>,
+    /// Who the token says that this is. A player by WHEP has another name in the room with each connection, and this one
+    /// always; whoever is sent away stays away with it.
+    pub bearer: Option<Badge>,
 }
 
 /// How well somebody's two connections work.

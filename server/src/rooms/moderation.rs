@@ -117,7 +117,8 @@ impl Room {
             return;
         };
         self.barred_users.insert(target.clone());
-        self.barred_badges.extend(member.badges.visitor);
+        self.barred_badges
+            .extend([member.badges.visitor, member.badges.bearer].into_iter().flatten());
         if ban {
             self.barred_badges.extend(member.badges.address);
         }

@@ -87,7 +87,11 @@ fn command() -> impl Strategy<Value = Command> {
             user: user(n),
             username: format!("name {n}"),
             role: if n == 0 { Role::Host } else { role },
-            badges: Badges { visitor: Some(Badge(u64::from(n))), address: Some(Badge(1000 + u64::from(n / 4))) },
+            badges: Badges {
+                visitor: Some(Badge(u64::from(n))),
+                address: Some(Badge(1000 + u64::from(n / 4))),
+                bearer: None,
+            },
             resume_token: has_socket.then(|| format!("token {n}")),
         }),
         2 => someone().prop_map(|user| Command::Leave { user }),
@@ -95,7 +99,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => someone().prop_map(|user| Command::Resume { user, resume_token: "next".into() }),
         20 => (someone(), message()).prop_map(|(user, message)| Command::Act { user, message }),
         3 => (publication.clone(), someone(), role(), any::<bool>()).prop_map(|(publication, user, role, with_place)| {
-            Command::Publish { publication, user, username: None, role, with_place }
+            Command::Publish { publication, user, username: None, role, badges: Badges::default(), with_place }
         }),
         3 => (publication.clone(), any::<bool>()).prop_map(|(publication, audio)| Command::MediaStarted {
             publication,
@@ -360,7 +364,7 @@ proptest! {
             resume_token: None,
         };
         let troll = user(200);
-        let badges = Badges { visitor: Some(Badge(77)), address: Some(Badge(78)) };
+        let badges = Badges { visitor: Some(Badge(77)), address: Some(Badge(78)), bearer: None };
         let come = |user: UserId| Command::Join {
             user,
             username: "troll".into(),

@@ -2,11 +2,11 @@
 
 use std::time::{Instant, SystemTime};
 
-use footlight_protocol::{Broadcaster, Role, SessionMode, SessionSummary, Topology, UserId, Visibility};
+use footlight_protocol::{Broadcaster, Right, Role, SessionMode, SessionSummary, Topology, UserId, Visibility};
 
-use super::member::{Badge, Badges, Member};
+use super::member::{Badges, Member};
 use super::refusal::{JoinRefusal, PublishRefusal};
-use super::room::{Now, Publication, Room, rfc3339};
+use super::room::{Departed, Now, Publication, Room, rfc3339};
 use crate::media::Muted;
 
 impl Room {
@@ -36,15 +36,15 @@ impl Room {
         if self.barred_users.contains(user) {
             return Err(PublishRefusal::Barred);
         }
-        let member = self.members.get(user);
-        let role = member.map_or(role, |member| member.role);
-        if !role.may(footlight_protocol::Right::Publish) {
-            return Err(PublishRefusal::NotOnStage);
+        let place = self.members.get(user);
+        let granted = place.map_or_else(|| self.role_for(user, role), |member| member.role);
+        if granted.may(Right::Publish) {
+            return Ok(());
         }
-        if member.is_none() && role != Role::Host && self.stage_is_full() {
+        if place.is_none() && role.may(Right::Publish) && self.stage_is_full() {
             return Err(PublishRefusal::StageFull);
         }
-        Ok(())
+        Err(PublishRefusal::NotOnStage)
     }
 
     /// Whether somebody may come in.
@@ -52,9 +52,7 @@ impl Room {
         if self.over {
             return Err(JoinRefusal::Ended);
         }
-        let is_barred = |badge: Option<Badge>| badge.is_some_and(|badge| self.barred_badges.contains(&badge));
-        let is_known = user.is_some_and(|user| self.barred_users.contains(user));
-        if is_known || (role != Role::Host && (is_barred(badges.visitor) || is_barred(badges.address))) {
+        if self.bars(user, role, badges) {
             return Err(JoinRefusal::Barred);
         }
         let has_place = user.is_some_and(|user| self.members.contains_key(user));
@@ -64,7 +62,30 @@ impl Room {
         Ok(())
     }
 
-    /// Whose place this is, where `is_token` says yes to its token and its time is not over.
+    /// Whether somebody may watch by a connection of its own (WHEP), under another name in the room each time: `user` is
+    /// the name outside of it. A preview takes no participant's place.
+    pub fn may_watch(&self, user: &UserId, role: Role, badges: Badges, is_preview: bool) -> Result<(), JoinRefusal> {
+        if self.over {
+            return Err(JoinRefusal::Ended);
+        }
+        if self.bars(Some(user), role, badges) {
+            return Err(JoinRefusal::Barred);
+        }
+        if !is_preview && self.is_full() {
+            return Err(JoinRefusal::Full);
+        }
+        Ok(())
+    }
+
+    /// Whether this is somebody who was sent away.
+    fn bars(&self, user: Option<&UserId>, role: Role, badges: Badges) -> bool {
+        let is_known = user.is_some_and(|user| self.barred_users.contains(user));
+        let mut worn = [badges.visitor, badges.address, badges.bearer].into_iter().flatten();
+        is_known || (role != Role::Host && worn.any(|badge| self.barred_badges.contains(&badge)))
+    }
+
+    /// Whose place this is, where `is_token` says yes to its token and its time is not over. A place that was given up has
+    /// to be had once more: somebody else may have it by now.
     pub fn may_resume(&self, user: &UserId, is_token: impl Fn(&str) -> bool, now: Now) -> bool {
         let in_time = |since: Instant| now.instant.saturating_duration_since(since) <= self.settings.resume_within;
         let owns = |member: &Member| member.resume_token.as_deref().is_some_and(&is_token);
@@ -72,7 +93,9 @@ impl Room {
             _ if self.over => false,
             // A connection whose loss the server has not noticed yet may be replaced as well.
             (Some(member), _) => owns(member) && member.away_since.is_none_or(in_time),
-            (None, Some(departed)) => owns(&departed.member) && in_time(departed.at),
+            (None, Some(Departed { member, at })) => {
+                owns(member) && in_time(*at) && self.admits(Some(user), member.role, member.badges).is_ok()
+            }
             (None, None) => false,
         }
     }

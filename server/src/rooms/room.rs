@@ -170,7 +170,7 @@ impl Room {
         match self.members.get(user) {
             Some(member) => Some(member.role),
             // The only one who publishes without being a participant.
-            None => self.publishing.contains_key(user).then_some(Role::Host),
+            None => (*user == self.settings.owner && self.publishing.contains_key(user)).then_some(Role::Host),
         }
     }
 

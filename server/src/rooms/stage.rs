@@ -14,24 +14,22 @@ impl Room {
     pub(super) fn publish(
         &mut self,
         new: Publishing,
-        user: UserId,
+        newcomer: Member,
         username: Option<String>,
-        role: Role,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        let user = newcomer.user.clone();
         let is_owner = user == self.settings.owner;
-        if !is_owner && !self.members.contains_key(&user) {
-            // It has no WebSocket, and is a participant like any other for as long as it publishes.
-            let rank = self.next_rank();
-            let name = username
-                .clone()
-                .unwrap_or_else(|| footlight_protocol::ANONYMOUS.to_owned());
-            self.join(Member::new(user.clone(), name, role, rank, now.instant), now, effects);
-        }
-        if self.may_publish(&user, role).is_err() {
+        let needs_place = !is_owner && !self.members.contains_key(&user);
+        let is_let_in = !needs_place || self.admits(Some(&user), newcomer.role, newcomer.badges).is_ok();
+        // Asked before anybody comes in: whoever is refused leaves nothing behind.
+        if !is_let_in || self.may_publish(&user, newcomer.role).is_err() {
             effects.push(Effect::ClosePublication(new.publication));
             return;
+        }
+        if needs_place {
+            self.join(newcomer, now, effects);
         }
         if let Some(name) = username {
             if is_owner {

@@ -63,6 +63,8 @@ pub(super) struct Identity {
     pub(super) role: Role,
     /// As a token says.
     pub(super) name: Option<String>,
+    /// Whether a token says who this is, and says the same the next time.
+    pub(super) is_by_token: bool,
 }
 
 /// Leave to come in, given before the WebSocket handshake is answered.
@@ -117,8 +119,9 @@ impl Sessions {
     }
 
     fn new_place(&self, session: &Session, entrance: &Entrance<'_>) -> Result<Way, AdmissionError> {
-        let Identity { user, role, name } = self.identify(session, entrance.token)?;
-        let badges = self.badges(entrance.visitor, entrance.address);
+        let identity = self.identify(session, entrance.token)?;
+        let badges = self.badges(&identity, entrance.visitor, entrance.address);
+        let Identity { user, role, name, .. } = identity;
         session.read(|room| room.admits(Some(&user), role, badges))?;
         Ok(Way::New {
             user,
@@ -139,6 +142,7 @@ impl Sessions {
                     user: names::new_user_id(),
                     role: Role::Viewer,
                     name: None,
+                    is_by_token: false,
                 });
             }
             return Err(AdmissionError::TokenRequired);
@@ -150,6 +154,7 @@ impl Sessions {
                 role: Role::Host,
                 // The token that made the session may be one that names its bearer.
                 name: verified.ok().map(|claims| claims.name).filter(|name| name != ANONYMOUS),
+                is_by_token: true,
             });
         }
         match verified {
@@ -161,19 +166,21 @@ impl Sessions {
                 user: claims.user,
                 role: claims.role,
                 name: (claims.name != ANONYMOUS).then_some(claims.name),
+                is_by_token: true,
             }),
             Err(TokenRefusal::NoKeys) => Err(AdmissionError::Unauthorized),
             Err(refusal) => Err(refusal.into()),
         }
     }
 
-    fn badges(&self, visitor: Option<&str>, address: Option<IpAddr>) -> Badges {
-        let badge = |of: &dyn Fn() -> u64| Badge(of());
+    pub(super) fn badges(&self, identity: &Identity, visitor: Option<&str>, address: Option<IpAddr>) -> Badges {
+        let badges = &self.0.badges;
+        let bearer = identity.is_by_token.then_some(&identity.user);
         Badges {
-            visitor: visitor.map(|name| badge(&|| self.0.badges.hash_one(name))),
-            address: address
-                .and_then(network)
-                .map(|network| badge(&|| self.0.badges.hash_one(network))),
+            visitor: visitor.map(|name| Badge(badges.hash_one(name))),
+            address: address.and_then(network).map(|network| Badge(badges.hash_one(network))),
+            // Apart from what a browser may call itself.
+            bearer: bearer.map(|user| Badge(badges.hash_one(("bearer", user.as_str())))),
         }
     }
 

@@ -1,19 +1,20 @@
 //! What comes in by WHIP and WHEP: publishers and players that are no participants with a WebSocket.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use footlight_protocol::{Connection, SessionId, Topology};
+use footlight_protocol::{Connection, Role, SessionId, Topology};
 
-use super::admission::{AdmissionError, host_id};
+use super::admission::{AdmissionError, Identity, host_id};
 use super::names;
 use super::peers::{Peer, Purpose, Resource, ResourceKind};
 use super::registry::{CreateError, NewSession, Sessions};
-use super::session::{Publisher, Session};
+use super::session::{Player, Publisher, Session};
 use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits, video_mids};
 use crate::auth::CreationRefusal;
 use crate::media::{IceRestart, MediaError, Muted, PeerId, PeerRequest, Wish, look_at_candidate};
-use crate::rooms::{PublishRefusal, Room};
+use crate::rooms::{Badges, PublishRefusal, Room};
 use crate::token::BearerDigest;
 
 /// Why there is no connection.
@@ -28,10 +29,7 @@ pub enum IngestError {
     /// Somebody is on air, or the session has ended.
     #[error(transparent)]
     Refused(#[from] PublishRefusal),
-    /// The limit of participants is reached.
-    #[error("this session is full")]
-    Full,
-    /// Not known here.
+    /// Not known here, or not let in.
     #[error(transparent)]
     Identity(#[from] AdmissionError),
     /// May not create the session that it would publish into.
@@ -59,6 +57,8 @@ pub struct PublishRequest {
     pub title: Option<String>,
     /// The host's name.
     pub username: Option<String>,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
     /// SDP.
     pub offer: String,
 }
@@ -76,6 +76,8 @@ pub struct WatchRequest {
     pub preview: bool,
     /// In which it shows the picture, in device pixels; `None` for the best there is.
     pub height: Option<u32>,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
     /// SDP.
     pub offer: String,
 }
@@ -97,12 +99,13 @@ impl Sessions {
             bearer,
             title,
             username,
+            address,
             offer,
         } = request;
         let bearer = bearer.as_deref();
         // Asked before any work is done, and again when it is done: another publisher may have been faster.
         let publisher = if let Some(session) = self.get(&id) {
-            let publisher = self.publisher(&session, bearer)?;
+            let publisher = self.publisher(&session, bearer, address)?;
             session.may_publish(&publisher)?;
             media_fits(session.read(Room::mode), &offer)?;
             publisher
@@ -114,13 +117,13 @@ impl Sessions {
             session: id.clone(),
             user: match &publisher {
                 Publisher::Anonymous => host_id(),
-                Publisher::Known(identity) => identity.user.clone(),
+                Publisher::Known(identity, _) => identity.user.clone(),
             },
             connection: Connection::Publish,
             offer,
             sources: None,
             muted: match (self.get(&id), &publisher) {
-                (Some(session), Publisher::Known(identity)) => session.read(|room| room.muted(&identity.user)),
+                (Some(session), Publisher::Known(identity, _)) => session.read(|room| room.muted(&identity.user)),
                 _ => Muted::default(),
             },
         };
@@ -131,7 +134,7 @@ impl Sessions {
             .and_then(|session| {
                 let username = names::username(username.as_deref());
                 let title = names::title(title.as_deref());
-                let publisher = self.publisher(&session, bearer)?;
+                let publisher = self.publisher(&session, bearer, address)?;
                 let publication = session.publish(accepted.peer, publisher, bearer, username, title)?;
                 Ok((session, publication))
             });
@@ -146,13 +149,21 @@ impl Sessions {
     }
 
     /// Who publishes into a session that is there.
-    fn publisher(&self, session: &Session, bearer: Option<&str>) -> Result<Publisher, IngestError> {
+    fn publisher(
+        &self,
+        session: &Session,
+        bearer: Option<&str>,
+        address: Option<IpAddr>,
+    ) -> Result<Publisher, IngestError> {
         match bearer {
             Some(_) if session.is_ownerless() && self.0.authority.is_open() => Ok(Publisher::Anonymous),
             None if session.is_ownerless() => Ok(Publisher::Anonymous),
             None => Err(IngestError::Unauthorized),
             Some(_) => match self.identify(session, bearer) {
-                Ok(identity) => Ok(Publisher::Known(identity)),
+                Ok(identity) => {
+                    let badges = self.badges(&identity, None, address);
+                    Ok(Publisher::Known(identity, badges))
+                }
                 Err(AdmissionError::Unauthorized) => Err(IngestError::Unauthorized),
                 Err(error) => Err(error.into()),
             },
@@ -198,10 +209,9 @@ impl Sessions {
         if session.read(Room::topology) == Topology::Mesh {
             return Err(PublishRefusal::Mesh.into());
         }
-        if !request.preview && session.read(Room::is_full) {
-            return Err(IngestError::Full);
-        }
-        let user = names::new_user_id();
+        let player = self.player(identity, &request);
+        session.may_watch(&player).map_err(AdmissionError::from)?;
+        let user = player.user.clone();
         let accepted = self
             .accept(PeerRequest {
                 session: request.session.clone(),
@@ -212,9 +222,9 @@ impl Sessions {
                 muted: Muted::default(),
             })
             .await?;
-        if !session.add_peer(accepted.peer) {
+        if let Err(refusal) = session.watch(accepted.peer, player) {
             self.0.media.close(accepted.peer);
-            return Err(IngestError::NotFound);
+            return Err(AdmissionError::from(refusal).into());
         }
         if let Some(height) = request.height {
             let wish = Wish {
@@ -228,13 +238,6 @@ impl Sessions {
         let purpose = if request.preview {
             Purpose::Preview
         } else {
-            session.watch(
-                accepted.peer,
-                &user,
-                identity
-                    .name
-                    .unwrap_or_else(|| names::username_or_anonymous(request.username.as_deref())),
-            );
             Purpose::Watch(user)
         };
         let resource = self.name(accepted.peer, ResourceKind::Whep, request.session);
@@ -243,6 +246,22 @@ impl Sessions {
             answer: accepted.answer,
             resource,
         })
+    }
+
+    fn player(&self, identity: Identity, request: &WatchRequest) -> Player {
+        let username = names::username_or_anonymous(request.username.as_deref());
+        let badges = match identity.role {
+            // Whoever shares an address with somebody who was banned is let in as host, and so as the host's player.
+            Role::Host => Badges::default(),
+            _ => self.badges(&identity, None, request.address),
+        };
+        Player {
+            user: names::new_user_id(),
+            username: identity.name.clone().unwrap_or(username),
+            identity,
+            badges,
+            is_preview: request.preview,
+        }
     }
 
     fn name(&self, peer: PeerId, kind: ResourceKind, session: SessionId) -> Resource {

@@ -9,11 +9,12 @@ use footlight_protocol::{
 };
 use parking_lot::Mutex;
 
-use super::admission::{Identity, host_id};
+use super::admission::{AdmissionError, Identity, host_id};
 use super::background::{Background, BackgroundRefusal};
+use super::ingest::IngestError;
 use super::outbox::{Closing, Mail, Outbox};
 use crate::media::{Media, MediaError, PeerId};
-use crate::rooms::{Badges, Command, Effect, Now, Publication, PublishRefusal, Room};
+use crate::rooms::{Badges, Command, Effect, JoinRefusal, Now, Publication, PublishRefusal, Room};
 use crate::token::BearerDigest;
 
 /// One session. Everything that changes is behind one lock that nobody waits under.
@@ -92,7 +93,20 @@ pub(super) enum Publisher {
     /// Into a session that is anybody's.
     Anonymous,
     /// The owner, or whoever a token says.
-    Known(Identity),
+    Known(Identity, Badges),
+}
+
+/// Somebody who watches without a WebSocket.
+#[derive(Debug, Clone)]
+pub(super) struct Player {
+    /// In the room, for this one connection.
+    pub(super) user: UserId,
+    /// Outside of it.
+    pub(super) identity: Identity,
+    pub(super) badges: Badges,
+    pub(super) username: String,
+    /// For a tile on the grid, and in nobody's place.
+    pub(super) is_preview: bool,
 }
 
 impl Session {
@@ -146,7 +160,7 @@ impl Session {
     }
 
     /// Whether this publisher may publish now.
-    pub(super) fn may_publish(&self, publisher: &Publisher) -> Result<(), PublishRefusal> {
+    pub(super) fn may_publish(&self, publisher: &Publisher) -> Result<(), IngestError> {
         self.live.lock().may_publish(publisher)
     }
 
@@ -158,15 +172,15 @@ impl Session {
         bearer: Option<&str>,
         username: Option<String>,
         title: Option<String>,
-    ) -> Result<Publication, PublishRefusal> {
+    ) -> Result<Publication, IngestError> {
         let mut live = self.live.lock();
         live.may_publish(&publisher)?;
         if live.owner.is_none() {
             live.owner = bearer.map(BearerDigest::of);
         }
-        let (user, role, username) = match publisher {
-            Publisher::Anonymous => (host_id(), Role::Host, username),
-            Publisher::Known(Identity { user, role, name }) => (user, role, name.or(username)),
+        let (user, role, badges, username) = match publisher {
+            Publisher::Anonymous => (host_id(), Role::Host, Badges::default(), username),
+            Publisher::Known(Identity { user, role, name, .. }, badges) => (user, role, badges, name.or(username)),
         };
         let publication = live.add_publication(peer);
         if let Some(title) = title.filter(|_| role == Role::Host) {
@@ -177,6 +191,7 @@ impl Session {
             user: user.clone(),
             username,
             role,
+            badges,
             with_place: false,
         };
         self.apply(&mut live, publish);
@@ -194,6 +209,7 @@ impl Session {
             user: user.clone(),
             username: None,
             role: Role::Viewer,
+            badges: Badges::default(),
             with_place: true,
         };
         self.apply(&mut live, publish);
@@ -262,18 +278,29 @@ impl Session {
         self.apply(&mut live, Command::Lose { user: user.clone() });
     }
 
-    /// Takes a participant without a WebSocket in.
-    pub(super) fn watch(&self, peer: PeerId, user: &UserId, username: String) {
+    /// Whether this player may watch now.
+    pub(super) fn may_watch(&self, player: &Player) -> Result<(), JoinRefusal> {
+        self.live.lock().may_watch(player)
+    }
+
+    /// Takes a player in. Asked again: the room may have filled up, or have sent this one away, since the offer was taken.
+    pub(super) fn watch(&self, peer: PeerId, player: Player) -> Result<(), JoinRefusal> {
         let mut live = self.live.lock();
-        live.watchers.insert(user.clone(), peer);
+        live.may_watch(&player)?;
+        live.peers.insert(peer);
+        if player.is_preview {
+            return Ok(());
+        }
+        live.watchers.insert(player.user.clone(), peer);
         let join = Command::Join {
-            user: user.clone(),
-            username,
+            user: player.user,
+            username: player.username,
             role: Role::Viewer,
-            badges: Badges::default(),
+            badges: player.badges,
             resume_token: None,
         };
         self.apply(&mut live, join);
+        Ok(())
     }
 
     /// Does what a participant asks for. `false` where the room refused.
@@ -332,12 +359,6 @@ impl Session {
             }
             None => Err(negotiation),
         }
-    }
-
-    /// Counts a peer as the session's own. `false` where the session has ended meanwhile.
-    pub(super) fn add_peer(&self, peer: PeerId) -> bool {
-        let mut live = self.live.lock();
-        !live.room.is_over() && live.peers.insert(peer)
     }
 
     /// Forgets a peer that is gone.
@@ -444,11 +465,24 @@ impl Live {
         self.owner.as_ref().is_some_and(|owner| owner.matches(bearer))
     }
 
-    fn may_publish(&self, publisher: &Publisher) -> Result<(), PublishRefusal> {
+    fn may_publish(&self, publisher: &Publisher) -> Result<(), IngestError> {
         match publisher {
-            Publisher::Anonymous => self.room.may_publish_anonymously(),
-            Publisher::Known(identity) => self.room.may_publish(&identity.user, identity.role),
+            Publisher::Anonymous => self.room.may_publish_anonymously()?,
+            Publisher::Known(Identity { user, role, .. }, badges) => {
+                self.room.may_publish(user, *role)?;
+                // Whoever has no place yet takes one like anybody else.
+                if !self.room.has_place(user) {
+                    let admitted = self.room.admits(Some(user), *role, *badges);
+                    admitted.map_err(AdmissionError::from)?;
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn may_watch(&self, player: &Player) -> Result<(), JoinRefusal> {
+        let Identity { user, role, .. } = &player.identity;
+        self.room.may_watch(user, *role, player.badges, player.is_preview)
     }
 
     fn add_publication(&mut self, peer: PeerId) -> Publication {

@@ -142,6 +142,7 @@ impl World {
             user: user(name),
             username: None,
             role: if name == "host" { Role::Host } else { Role::Viewer },
+            badges: Badges::default(),
             with_place: true,
         });
         effects.extend(self.handle(Command::MediaStarted {
@@ -149,6 +150,18 @@ impl World {
             kind: MediaKind::Video,
         }));
         effects
+    }
+
+    /// Publishes without a WebSocket, by a token that says who this is and what this one may do.
+    fn publish_alone(&mut self, name: &str, role: Role, publication: u64) -> Vec<Effect> {
+        self.handle(Command::Publish {
+            publication: Publication(publication),
+            user: user(name),
+            username: None,
+            role,
+            badges: Badges::default(),
+            with_place: false,
+        })
     }
 
     fn role(&self, name: &str) -> Option<Role> {

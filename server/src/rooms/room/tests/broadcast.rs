@@ -11,6 +11,7 @@ fn it_is_on_air_from_the_first_media_and_not_from_the_connection() {
         user: user("host"),
         username: Some("Ann".into()),
         role: Role::Host,
+        badges: Badges::default(),
         with_place: false,
     };
     assert_eq!(world.handle(publish), []);

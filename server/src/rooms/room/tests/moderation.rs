@@ -78,10 +78,12 @@ fn who_is_sent_away_hears_why_and_cannot_come_back() {
     let browser = Badges {
         visitor: Some(Badge(7)),
         address: Some(Badge(1)),
+        bearer: None,
     };
     let neighbour = Badges {
         visitor: Some(Badge(8)),
         address: Some(Badge(1)),
+        bearer: None,
     };
     for (action, neighbour_stays) in [(ParticipantAction::Kick, true), (ParticipantAction::Ban, false)] {
         let mut world = World::full_house();
@@ -101,4 +103,24 @@ fn who_is_sent_away_hears_why_and_cannot_come_back() {
         let neighbour = world.room.admits(Some(&user("n")), Role::Viewer, neighbour);
         assert_eq!(neighbour.is_ok(), neighbour_stays, "{action:?}");
     }
+}
+
+#[test]
+fn a_player_who_is_sent_away_is_known_by_the_token_under_any_name() {
+    let bearer = Badges {
+        bearer: Some(Badge(9)),
+        ..Badges::default()
+    };
+    let mut world = World::full_house();
+    world.join_with("player", Role::Viewer, bearer);
+    world.moderate("host", "player", ParticipantAction::Kick);
+    let known_as = user("ada");
+    let may_watch = |badges, is_preview| world.room.may_watch(&known_as, Role::Viewer, badges, is_preview);
+    for is_preview in [false, true] {
+        assert_eq!(may_watch(bearer, is_preview), Err(JoinRefusal::Barred));
+        assert_eq!(may_watch(Badges::default(), is_preview), Ok(()));
+    }
+    let kicked = user("player");
+    let refused = world.room.may_watch(&kicked, Role::Viewer, Badges::default(), true);
+    assert_eq!(refused, Err(JoinRefusal::Barred));
 }

@@ -65,3 +65,25 @@ fn a_page_that_is_loaded_again_gets_its_role_back() {
     ));
     assert_eq!(world.role("guest"), Some(Role::Guest));
 }
+
+#[test]
+fn a_place_that_was_given_up_is_gone_where_the_room_is_full() {
+    let mut world = World::with(RoomSettings {
+        max_participants: 2,
+        ..settings(SessionMode::Camera)
+    });
+    world.join("ann", Role::Viewer);
+    world.join("bob", Role::Viewer);
+    let _ = world.handle(Command::Leave { user: user("bob") });
+    let may_resume = |world: &World| world.room.may_resume(&user("bob"), |token| token == "bob.1", world.now);
+    assert!(may_resume(&world));
+    world.join("cleo", Role::Viewer);
+    assert!(!may_resume(&world));
+    // A lost connection still has its place.
+    let _ = world.handle(Command::Lose { user: user("cleo") });
+    assert!(
+        world
+            .room
+            .may_resume(&user("cleo"), |token| token == "cleo.1", world.now)
+    );
+}

@@ -83,3 +83,33 @@ fn each_mode_has_room_for_so_many_guests_and_not_one_more() {
         assert_eq!(refusal("host", &world.respond("host", &one_too_many, true)), None);
     }
 }
+
+#[test]
+fn a_full_room_takes_no_publisher_and_makes_nobody_its_host() {
+    let mut world = World::with(RoomSettings {
+        max_participants: 2,
+        ..settings(SessionMode::Camera)
+    });
+    world.join("host", Role::Host);
+    world.join("ann", Role::Viewer);
+    let refused = world.publish_alone("bob", Role::Guest, 1);
+    assert_eq!(refused, [Effect::ClosePublication(Publication(1))]);
+    assert_eq!(world.room.role_of(&user("bob")), None);
+    assert_eq!(world.room.publication(&user("bob")), None);
+    let kick = world.moderate("host", "bob", ParticipantAction::Kick);
+    assert_eq!(refusal("host", &kick).as_deref(), Some("not_found"));
+}
+
+#[test]
+fn a_second_host_finds_no_place_on_a_full_stage_and_is_told_before() {
+    let mut world = World::with(settings(SessionMode::Voice));
+    world.join("host", Role::Host);
+    for n in 0..SessionMode::Voice.guest_limit() {
+        world.join(&format!("guest{n}"), Role::Guest);
+    }
+    let may_publish = world.room.may_publish(&user("bob"), Role::Host);
+    assert_eq!(may_publish, Err(PublishRefusal::StageFull));
+    let refused = world.publish_alone("bob", Role::Host, 1);
+    assert_eq!(refused, [Effect::ClosePublication(Publication(1))]);
+    assert_eq!(world.role("bob"), None);
+}
