@@ -1,6 +1,6 @@
 //! Coming, going, being lost and coming back; and what becomes of a session whose host is away.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use footlight_protocol::{Connection, EndReason, Role, ServerEvent, UserId};
 
@@ -14,7 +14,7 @@ const MAX_DEPARTED: usize = 1000;
 
 /// How often changes of connection quality are told: people look at the bars when something is wrong, and that is not over
 /// within seconds.
-const QUALITY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
+const QUALITY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Up to this many participants, viewers' connection quality is told as well as that of the stage.
 const QUALITY_OF_VIEWERS_UP_TO: usize = 100;
@@ -31,8 +31,11 @@ impl Room {
         if let Some(before) = &before {
             member.rank = before.rank;
             member.muted = before.muted;
+            member.ceiling = before.ceiling;
             member.allowance = before.allowance.clone();
             member.quality = before.quality;
+        } else {
+            self.recall(&mut member, now);
         }
         let role = member.role;
         let username = member.username.clone();
@@ -42,13 +45,41 @@ impl Room {
         self.members.insert(user.clone(), member);
         self.count_viewers(before.as_ref().map(|m| m.role), Some(role));
         if role == Role::Host {
-            self.make_only_host(&user, effects);
+            self.make_only_host(&user, now, effects);
         }
         self.tell_state(&user, effects);
         match before {
             None => self.tell_joined(&user, now, effects),
             Some(before) if before.role != role => self.tell_role(&user, effects),
             Some(_) => {}
+        }
+    }
+
+    /// Goes on with somebody where it ended when this one went, and was not brought back by a resume token.
+    fn recall(&mut self, member: &mut Member, now: Now) {
+        let moderation = self.memory.take(&member.user);
+        member.muted = moderation.muted;
+        member.ceiling = moderation.ceiling;
+        let kept = member
+            .badges
+            .returning()
+            .and_then(|badge| self.chat.take_up(badge, now.instant));
+        if let Some(kept) = kept.filter(|_| member.allowance.is_whole(Duration::ZERO, now.instant)) {
+            member.allowance = kept;
+        }
+    }
+
+    /// Keeps what somebody who goes would be rid of by coming in anew.
+    fn keep_in_mind(&mut self, member: &Member, now: Now) {
+        // Whoever is host again is moderated by nobody.
+        if member.user != self.settings.owner {
+            self.memory.keep(member);
+        }
+        // Of one who was lost before, it is kept since then.
+        if member.is_here()
+            && let Some(badge) = member.badges.returning()
+        {
+            self.chat.keep(badge, member.allowance.clone(), now.instant);
         }
     }
 
@@ -77,6 +108,8 @@ impl Room {
         let held = self.members.get(user).map(|member| member.role);
         // Roles that were given in the room count for more than those that were brought along.
         let wanted = held.filter(|_| !is_owner).unwrap_or(wanted);
+        let ceiling = self.memory.of(user).ceiling.unwrap_or(Role::Host);
+        let wanted = wanted.min(ceiling);
         let has_other_host = self
             .members
             .values()
@@ -93,7 +126,7 @@ impl Room {
     }
 
     /// Makes everybody else who is host a cohost, as far as there is room.
-    pub(super) fn make_only_host(&mut self, host: &UserId, effects: &mut Vec<Effect>) {
+    pub(super) fn make_only_host(&mut self, host: &UserId, now: Now, effects: &mut Vec<Effect>) {
         let others: Vec<_> = self
             .members
             .values()
@@ -102,7 +135,7 @@ impl Room {
             .collect();
         for user in others {
             let role = self.role_after_host();
-            self.set_role(&user, role, effects);
+            self.set_role(&user, role, now, effects);
         }
     }
 
@@ -119,12 +152,19 @@ impl Room {
         let Some(member) = self.members.get_mut(user) else {
             return;
         };
-        member.away_since = None;
+        let was_lost = member.away_since.take().is_some();
         member.resume_token = Some(resume_token);
+        // It has its own still, and nobody who comes in shall go on with it.
+        if let Some(badge) = member.badges.returning().filter(|_| was_lost) {
+            self.chat.take_up(badge, now.instant);
+        }
+        let Some(member) = self.members.get(user) else {
+            return;
+        };
         // Somebody took over meanwhile; the session is the owner's nevertheless.
         if *user == self.settings.owner && member.role != Role::Host {
-            self.set_role(user, Role::Host, effects);
-            self.make_only_host(user, effects);
+            self.set_role(user, Role::Host, now, effects);
+            self.make_only_host(user, now, effects);
         }
         self.tell_state(user, effects);
     }
@@ -140,7 +180,13 @@ impl Room {
     pub(super) fn lose(&mut self, user: &UserId, now: Now, effects: &mut Vec<Effect>) {
         match self.members.get_mut(user) {
             Some(member) if member.resume_token.is_some() => {
-                member.away_since.get_or_insert(now.instant);
+                if member.away_since.is_some() {
+                    return;
+                }
+                member.away_since = Some(now.instant);
+                if let Some(badge) = member.badges.returning() {
+                    self.chat.keep(badge, member.allowance.clone(), now.instant);
+                }
             }
             Some(_) => self.leave(user, now, effects),
             None => {}
@@ -172,6 +218,7 @@ impl Room {
             self.take_off_air(user, effects);
         }
         let member = self.members.remove(user)?;
+        self.keep_in_mind(&member, now);
         self.count_viewers(Some(member.role), None);
         self.new_quality.remove(user);
         self.speaking(user.clone(), None, effects);
@@ -203,16 +250,18 @@ impl Room {
             .map(|member| member.user.clone())
             .collect();
         for user in lost {
+            // Its media has a way of its own, and would go on unseen.
+            effects.push(Effect::Disconnect(user.clone()));
             self.remove(&user, now, effects);
         }
         self.departed.retain(|_, departed| !is_late(departed.at));
         let is_over = |since: Instant| now.instant.saturating_duration_since(since) >= self.settings.host_grace;
         if self.host_away_since.is_some_and(is_over) {
-            self.replace_host(effects);
+            self.replace_host(now, effects);
         }
     }
 
-    fn replace_host(&mut self, effects: &mut Vec<Effect>) {
+    fn replace_host(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.host_away_since = None;
         let heir = self
             .members
@@ -222,8 +271,8 @@ impl Room {
             .map(|member| member.user.clone());
         match heir {
             Some(heir) => {
-                self.set_role(&heir, Role::Host, effects);
-                self.make_only_host(&heir, effects);
+                self.set_role(&heir, Role::Host, now, effects);
+                self.make_only_host(&heir, now, effects);
             }
             None => self.end(EndReason::HostLeft, effects),
         }

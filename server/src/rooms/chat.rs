@@ -5,11 +5,17 @@ use std::time::{Duration, Instant};
 
 use footlight_protocol::{CHAT_HISTORY, ChatMessage, UserId};
 
+use super::member::Badge;
+
 /// Messages that somebody may write at once: a lively answer in pieces.
 const BURST: f64 = 5.0;
 
 /// Messages per second that somebody may write for ever. Nobody reads faster.
 const PER_SECOND: f64 = 1.0;
+
+/// Allowances of people who went that are kept, the newest. Most are whole again within seconds; where they are not, in slow
+/// mode, it takes as many connections from one address to get rid of one's own.
+const MAX_KEPT: usize = 1000;
 
 /// How much one person may say.
 #[derive(Debug, Clone)]
@@ -35,6 +41,13 @@ impl Allowance {
             counted_at: now,
             spoke_at: None,
         }
+    }
+
+    /// Whether it is as good as a new one.
+    pub(super) fn is_whole(&self, slow_mode: Duration, now: Instant) -> bool {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let may_speak = self.spoke_at.is_none_or(|spoke_at| since(spoke_at) >= slow_mode);
+        may_speak && self.left + since(self.counted_at).as_secs_f64() * PER_SECOND >= BURST
     }
 
     /// Accounts for a message, unless it has to wait.
@@ -63,6 +76,9 @@ pub(super) struct Chat {
     messages: VecDeque<ChatMessage>,
     written: u64,
     pub(super) slow_mode: Duration,
+    /// What those who went had left to say, for each of them one: a newcomer by whom one of them is recognised goes on with
+    /// it, and the next newcomer from the same address, who may be somebody else, does not.
+    kept: VecDeque<(Badge, Allowance)>,
 }
 
 impl Chat {
@@ -90,6 +106,26 @@ impl Chat {
         let number = id.strip_prefix('m').and_then(|number| number.parse::<u64>().ok());
         // One that has left the history is still on somebody's page.
         before != self.messages.len() || number.is_some_and(|number| (1..=self.written).contains(&number))
+    }
+
+    /// Keeps what somebody who goes has left to say.
+    pub(super) fn keep(&mut self, badge: Badge, allowance: Allowance, now: Instant) {
+        let slow_mode = self.slow_mode;
+        self.kept.retain(|(_, kept)| !kept.is_whole(slow_mode, now));
+        if !allowance.is_whole(slow_mode, now) {
+            self.kept.push_back((badge, allowance));
+        }
+        if self.kept.len() > MAX_KEPT {
+            self.kept.pop_front();
+        }
+    }
+
+    /// Takes what the last one of this badge who went had left to say.
+    pub(super) fn take_up(&mut self, badge: Badge, now: Instant) -> Option<Allowance> {
+        let slow_mode = self.slow_mode;
+        let is_theirs = |(of, kept): &(Badge, Allowance)| *of == badge && !kept.is_whole(slow_mode, now);
+        let at = self.kept.iter().rposition(is_theirs)?;
+        self.kept.remove(at).map(|(_, allowance)| allowance)
     }
 
     pub(super) fn clear(&mut self, user: &UserId) {

@@ -135,7 +135,7 @@ pub enum Effect {
     },
     /// Close a publish connection.
     ClosePublication(Publication),
-    /// Close whatever this user has, who was sent away.
+    /// Close whatever this user has, who has no place any more.
     Disconnect(UserId),
     /// Close what is left of the session and forget it. The last effect of a room.
     Over,

@@ -62,6 +62,7 @@ impl Room {
                 let name = username.clone().unwrap_or_else(|| ANONYMOUS.to_owned());
                 let newcomer = Member {
                     badges,
+                    publishes_alone: true,
                     ..Member::new(user, name, role, rank, now.instant)
                 };
                 self.publish(new, newcomer, username, now, effects);

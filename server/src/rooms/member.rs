@@ -23,6 +23,13 @@ pub struct Badges {
     pub bearer: Option<Badge>,
 }
 
+impl Badges {
+    /// By what somebody is taken for the same person who comes in anew: the token or, without one, the address.
+    pub(super) fn returning(self) -> Option<Badge> {
+        self.bearer.or(self.address)
+    }
+}
+
 /// How well somebody's two connections work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Quality {
@@ -55,6 +62,10 @@ pub(super) struct Member {
     pub(super) audio_enabled: bool,
     pub(super) video_enabled: bool,
     pub(super) muted: Muted,
+    /// The highest role that is left to whoever was demoted.
+    pub(super) ceiling: Option<Role>,
+    /// Whether it is there by what it sends without a WebSocket (WHIP), and goes with that.
+    pub(super) publishes_alone: bool,
     pub(super) quality: Quality,
     pub(super) allowance: Allowance,
 }
@@ -72,6 +83,8 @@ impl Member {
             audio_enabled: false,
             video_enabled: false,
             muted: Muted::default(),
+            ceiling: None,
+            publishes_alone: false,
             quality: Quality::default(),
             allowance: Allowance::new(now),
         }

@@ -9,6 +9,7 @@ mod chat;
 mod command;
 mod dispatch;
 mod member;
+mod memory;
 mod moderation;
 mod presence;
 mod queries;

@@ -30,14 +30,17 @@ impl Room {
             ParticipantAction::UnmuteAudio => self.mute(target, MediaKind::Audio, false, name, effects),
             ParticipantAction::MuteVideo => self.mute(target, MediaKind::Video, true, name, effects),
             ParticipantAction::UnmuteVideo => self.mute(target, MediaKind::Video, false, name, effects),
-            ParticipantAction::Promote => self.promote(target, target_role, effects),
+            ParticipantAction::Promote => self.promote(target, target_role, now, effects),
             ParticipantAction::Demote => {
                 let lower = match target_role {
                     Role::Cohost => Role::Guest,
                     Role::Guest => Role::Viewer,
                     Role::Viewer | Role::Host => return Err(Refusal::AtBottom),
                 };
-                self.set_role(target, lower, effects);
+                if let Some(member) = self.members.get_mut(target) {
+                    member.ceiling = Some(lower);
+                }
+                self.set_role(target, lower, now, effects);
                 Ok(())
             }
             ParticipantAction::Kick => {
@@ -51,7 +54,7 @@ impl Room {
         }
     }
 
-    fn promote(&mut self, target: &UserId, role: Role, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    fn promote(&mut self, target: &UserId, role: Role, now: Now, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
         let higher = match role {
             Role::Viewer if self.stage_is_full() => {
                 return Err(Refusal::StageFull(self.settings.mode.guest_limit()));
@@ -60,7 +63,7 @@ impl Room {
             Role::Guest => Role::Cohost,
             Role::Cohost | Role::Host => return Err(Refusal::AtTop),
         };
-        self.set_role(target, higher, effects);
+        self.set_role(target, higher, now, effects);
         Ok(())
     }
 

@@ -110,11 +110,10 @@ impl Room {
         self.members.get(user).map(|member| member.role)
     }
 
-    /// What a host or cohost has turned off of this user's.
+    /// What a host or cohost has turned off of this user's, who may be out for a moment.
     pub fn muted(&self, user: &UserId) -> Muted {
-        self.members
-            .get(user)
-            .map_or_else(Muted::default, |member| member.muted)
+        let place = self.members.get(user);
+        place.map_or_else(|| self.memory.of(user).muted, |member| member.muted)
     }
 
     /// Whether the limit of participants is reached.

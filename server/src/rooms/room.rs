@@ -8,6 +8,7 @@ use footlight_protocol::{ANONYMOUS, Role, ServerEvent, SessionId, SessionMode, T
 use super::chat::Chat;
 use super::command::Effect;
 use super::member::{Badge, Member};
+use super::memory::Memory;
 use super::presence::Presence;
 use super::reactions::Reactions;
 
@@ -81,6 +82,8 @@ pub struct Room {
     /// Ordered, so that the same commands always give the same effects.
     pub(super) members: BTreeMap<UserId, Member>,
     pub(super) departed: BTreeMap<UserId, Departed>,
+    /// What was decided about those who went.
+    pub(super) memory: Memory,
     pub(super) viewers: u32,
     pub(super) publishing: BTreeMap<UserId, Publishing>,
     /// Who is on air.
@@ -114,6 +117,7 @@ impl Room {
             owner_name: ANONYMOUS.to_owned(),
             members: BTreeMap::new(),
             departed: BTreeMap::new(),
+            memory: Memory::default(),
             viewers: 0,
             publishing: BTreeMap::new(),
             on_air: BTreeSet::new(),

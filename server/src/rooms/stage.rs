@@ -41,8 +41,8 @@ impl Room {
         }
         if is_owner {
             // Somebody may have taken over meanwhile.
-            self.set_role(&user, Role::Host, effects);
-            self.make_only_host(&user, effects);
+            self.set_role(&user, Role::Host, now, effects);
+            self.make_only_host(&user, now, effects);
         }
         // The broadcast goes on across the change of connection: the others are not told that it stopped, because for them
         // it did not.
@@ -90,8 +90,7 @@ impl Room {
         };
         self.publishing.remove(&user);
         self.off_air(&user, effects);
-        let is_without_socket = |member: &Member| member.resume_token.is_none();
-        if self.members.get(&user).is_some_and(is_without_socket) {
+        if self.members.get(&user).is_some_and(|member| member.publishes_alone) {
             self.remove(&user, now, effects);
         }
     }
@@ -291,10 +290,17 @@ impl Room {
     }
 
     /// Gives somebody a role and says so. Whether it may be given was asked before.
-    pub(super) fn set_role(&mut self, user: &UserId, role: Role, effects: &mut Vec<Effect>) {
+    pub(super) fn set_role(&mut self, user: &UserId, role: Role, now: Now, effects: &mut Vec<Effect>) {
         let Some(before) = self.role(user).filter(|before| *before != role) else {
             return;
         };
+        let publishes_alone = self.members.get(user).is_some_and(|member| member.publishes_alone);
+        // A viewer that gets nothing and sends nothing would be one for ever.
+        if role == Role::Viewer && publishes_alone {
+            effects.push(Effect::Disconnect(user.clone()));
+            self.remove(user, now, effects);
+            return;
+        }
         let event = if role > before {
             ServerEvent::Promoted { new_role: role }
         } else {
@@ -310,6 +316,7 @@ impl Room {
             return;
         };
         let before = std::mem::replace(&mut member.role, role);
+        member.ceiling = member.ceiling.map(|ceiling| ceiling.max(role));
         self.count_viewers(Some(before), Some(role));
         if before == Role::Viewer {
             self.close_request(user, effects);

@@ -73,3 +73,60 @@ fn too_much_chat_has_to_wait_and_slow_mode_spares_those_who_moderate() {
     let effects = world.act("host", ClientMessage::SlowMode { seconds: 601 });
     assert_eq!(refusal("host", &effects).as_deref(), Some("bad_message"));
 }
+
+fn at(address: u64, bearer: Option<u64>) -> Badges {
+    Badges {
+        address: Some(Badge(address)),
+        bearer: bearer.map(Badge),
+        ..Badges::default()
+    }
+}
+
+/// Says one thing and goes; the refusal.
+fn says(world: &mut World, name: &str) -> Option<String> {
+    refusal(name, &world.say(name, "x"))
+}
+
+#[test]
+fn a_new_connection_is_no_new_allowance() {
+    for badges in [at(1, None), at(1, Some(7))] {
+        for goes in [|user| Command::Leave { user }, |user| Command::Lose { user }] {
+            let mut world = World::full_house();
+            world.act("host", ClientMessage::SlowMode { seconds: 30 });
+            world.join_with("ann", Role::Viewer, badges);
+            assert_eq!(says(&mut world, "ann"), None);
+            let _ = world.handle(goes(user("ann")));
+            world.join_with("ann2", Role::Viewer, badges);
+            assert_eq!(says(&mut world, "ann2").as_deref(), Some("slow_mode"));
+            world.pass(Duration::from_secs(30));
+            assert_eq!(says(&mut world, "ann2"), None);
+        }
+    }
+}
+
+#[test]
+fn one_who_went_is_nobody_elses_burden_behind_the_same_address() {
+    let mut world = World::full_house();
+    world.act("host", ClientMessage::SlowMode { seconds: 30 });
+    world.join_with("ann", Role::Viewer, at(1, None));
+    assert_eq!(says(&mut world, "ann"), None);
+    // Nobody has gone.
+    world.join_with("bob", Role::Viewer, at(1, None));
+    assert_eq!(says(&mut world, "bob"), None);
+    let _ = world.handle(Command::Lose { user: user("ann") });
+    let _ = world.handle(Command::Resume {
+        user: user("ann"),
+        resume_token: "ann.2".into(),
+    });
+    world.join_with("cleo", Role::Viewer, at(1, None));
+    assert_eq!(says(&mut world, "cleo"), None, "ann came back for her own");
+    let _ = world.handle(Command::Leave { user: user("bob") });
+    for (name, badges) in [("dora", at(2, None)), ("eve", at(1, Some(7)))] {
+        world.join_with(name, Role::Viewer, badges);
+        assert_eq!(says(&mut world, name), None, "{name}");
+    }
+    for (name, refused) in [("fred", Some("slow_mode")), ("gina", None)] {
+        world.join_with(name, Role::Viewer, at(1, None));
+        assert_eq!(says(&mut world, name).as_deref(), refused, "{name}");
+    }
+}

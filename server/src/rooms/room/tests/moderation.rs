@@ -124,3 +124,67 @@ fn a_player_who_is_sent_away_is_known_by_the_token_under_any_name() {
     let refused = world.room.may_watch(&kicked, Role::Viewer, Badges::default(), true);
     assert_eq!(refused, Err(JoinRefusal::Barred));
 }
+
+#[test]
+fn going_out_and_in_again_undoes_no_mute() {
+    let mut world = World::full_house();
+    world.moderate("host", "guest", ParticipantAction::MuteAudio);
+    let _ = world.handle(Command::Leave { user: user("guest") });
+    assert!(world.room.muted(&user("guest")).audio, "before the offer is taken");
+    let effects = world.join("guest", Role::Guest);
+    assert!(welcome(&effects).you.audio_muted);
+    let on = ClientMessage::UpdateMediaStatus {
+        audio_enabled: true,
+        video_enabled: false,
+    };
+    assert_eq!(
+        refusal("guest", &world.act("guest", on.clone())).as_deref(),
+        Some("muted_by_host")
+    );
+    world.moderate("host", "guest", ParticipantAction::UnmuteAudio);
+    let _ = world.handle(Command::Leave { user: user("guest") });
+    world.join("guest", Role::Guest);
+    assert_eq!(refusal("guest", &world.act("guest", on)), None);
+}
+
+#[test]
+fn a_publisher_without_a_socket_that_comes_anew_is_muted_still() {
+    let mut world = World::full_house();
+    world.publish_alone("obs", Role::Guest, 1);
+    world.moderate("host", "obs", ParticipantAction::MuteVideo);
+    let publication = Publication(1);
+    let _ = world.handle(Command::PublishStopped { publication });
+    assert_eq!(world.role("obs"), None);
+    world.publish_alone("obs", Role::Guest, 2);
+    assert!(world.room.muted(&user("obs")).video);
+}
+
+#[test]
+fn going_out_and_in_again_gives_no_role_back() {
+    let mut world = World::full_house();
+    world.moderate("host", "cohost", ParticipantAction::Demote);
+    let comes_back = |world: &mut World| {
+        let _ = world.handle(Command::Leave { user: user("cohost") });
+        welcome(&world.join("cohost", Role::Cohost)).you.role
+    };
+    assert_eq!(comes_back(&mut world), Role::Guest);
+    world.moderate("host", "cohost", ParticipantAction::Demote);
+    assert_eq!(comes_back(&mut world), Role::Viewer);
+    // Until it is given back by those who may.
+    world.moderate("host", "cohost", ParticipantAction::Promote);
+    world.moderate("host", "cohost", ParticipantAction::Promote);
+    assert_eq!(comes_back(&mut world), Role::Cohost);
+}
+
+#[test]
+fn a_publisher_without_a_socket_who_is_no_guest_any_more_is_gone() {
+    let mut world = World::full_house();
+    let before = world.room.participant_count();
+    world.publish_alone("obs", Role::Guest, 1);
+    let effects = world.moderate("host", "obs", ParticipantAction::Demote);
+    assert!(effects.contains(&Effect::ClosePublication(Publication(1))));
+    assert!(effects.contains(&Effect::Disconnect(user("obs"))));
+    assert_eq!((world.role("obs"), world.room.participant_count()), (None, before));
+    let again = world.room.may_publish(&user("obs"), Role::Guest);
+    assert_eq!(again, Err(PublishRefusal::NotOnStage));
+}

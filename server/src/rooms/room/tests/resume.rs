@@ -40,6 +40,8 @@ fn a_lost_connection_keeps_its_place_for_a_while_and_nobody_notices() {
             .any(|event| matches!(event, ServerEvent::UserLeft { .. }))
     );
     assert!(effects.contains(&Effect::ClosePublication(Publication(1))));
+    // Whatever it watches by as well.
+    assert!(effects.contains(&Effect::Disconnect(user("guest"))));
     assert_eq!(world.role("guest"), None);
     assert!(!world.room.may_resume(&user("guest"), |_| true, world.now));
 }
