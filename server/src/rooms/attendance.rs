@@ -33,6 +33,7 @@ impl Room {
             member.muted = before.muted;
             member.ceiling = before.ceiling;
             member.allowance = before.allowance.clone();
+            member.signals.clone_from(&before.signals);
             member.quality = before.quality;
         } else {
             self.recall(&mut member, now);

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use footlight_protocol::{CHAT_HISTORY, ChatMessage, UserId};
+use footlight_protocol::{CHAT_HISTORY, ChatMessage, Role, UserId};
 
+use super::influence::Influence;
 use super::member::Badge;
 
 /// Messages that somebody may write at once: a lively answer in pieces.
@@ -17,12 +18,17 @@ const PER_SECOND: f64 = 1.0;
 /// mode, it takes as many connections from one address to get rid of one's own.
 const MAX_KEPT: usize = 1000;
 
+/// Messages of hosts that are remembered as such when they have left the history: those of a day of much talk.
+const MAX_HOSTS_MESSAGES: usize = 10_000;
+
 /// How much one person may say.
 #[derive(Debug, Clone)]
 pub(super) struct Allowance {
     left: f64,
     counted_at: Instant,
     spoke_at: Option<Instant>,
+    /// And how much else may be caused at the others.
+    pub(super) influence: Influence,
 }
 
 /// Why a message has to wait, and how long.
@@ -40,6 +46,7 @@ impl Allowance {
             left: BURST,
             counted_at: now,
             spoke_at: None,
+            influence: Influence::new(now),
         }
     }
 
@@ -47,7 +54,9 @@ impl Allowance {
     pub(super) fn is_whole(&self, slow_mode: Duration, now: Instant) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
         let may_speak = self.spoke_at.is_none_or(|spoke_at| since(spoke_at) >= slow_mode);
-        may_speak && self.left + since(self.counted_at).as_secs_f64() * PER_SECOND >= BURST
+        may_speak
+            && self.influence.is_whole(now)
+            && self.left + since(self.counted_at).as_secs_f64() * PER_SECOND >= BURST
     }
 
     /// Accounts for a message, unless it has to wait.
@@ -70,6 +79,20 @@ impl Allowance {
     }
 }
 
+/// Which messages are meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Written<'a> {
+    /// The one of this id.
+    As(&'a str),
+    /// All of somebody's.
+    By(&'a UserId),
+}
+
+/// The number that [`Chat::next_id`] makes a name of.
+fn number(id: &str) -> Option<u64> {
+    id.strip_prefix('m')?.parse().ok()
+}
+
 /// The last messages.
 #[derive(Debug, Default)]
 pub(super) struct Chat {
@@ -79,6 +102,8 @@ pub(super) struct Chat {
     /// What those who went had left to say, for each of them one: a newcomer by whom one of them is recognised goes on with
     /// it, and the next newcomer from the same address, who may be somebody else, does not.
     kept: VecDeque<(Badge, Allowance)>,
+    /// The numbers of hosts' messages that have left the history, and are still on somebody's page.
+    hosts: VecDeque<u64>,
 }
 
 impl Chat {
@@ -90,7 +115,11 @@ impl Chat {
 
     pub(super) fn add(&mut self, message: ChatMessage) {
         if self.messages.len() >= CHAT_HISTORY {
-            self.messages.pop_front();
+            let oldest = self.messages.pop_front().filter(|oldest| oldest.role == Role::Host);
+            self.hosts.extend(oldest.and_then(|oldest| number(&oldest.message_id)));
+            if self.hosts.len() > MAX_HOSTS_MESSAGES {
+                self.hosts.pop_front();
+            }
         }
         self.messages.push_back(message);
     }
@@ -103,9 +132,20 @@ impl Chat {
     pub(super) fn delete(&mut self, id: &str) -> bool {
         let before = self.messages.len();
         self.messages.retain(|message| message.message_id != id);
-        let number = id.strip_prefix('m').and_then(|number| number.parse::<u64>().ok());
         // One that has left the history is still on somebody's page.
-        before != self.messages.len() || number.is_some_and(|number| (1..=self.written).contains(&number))
+        before != self.messages.len() || number(id).is_some_and(|number| (1..=self.written).contains(&number))
+    }
+
+    /// Whether somebody wrote this message, or any of `user`'s, as the host.
+    pub(super) fn is_of_host(&self, of: Written<'_>) -> bool {
+        let mut by_host = self.messages.iter().filter(|message| message.role == Role::Host);
+        match of {
+            Written::As(id) => {
+                let has_left = number(id).is_some_and(|number| self.hosts.contains(&number));
+                has_left || by_host.any(|message| message.message_id == id)
+            }
+            Written::By(user) => by_host.any(|message| message.user_id == *user),
+        }
     }
 
     /// Keeps what somebody who goes has left to say.

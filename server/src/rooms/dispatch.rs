@@ -3,7 +3,9 @@
 use footlight_protocol::{ANONYMOUS, ClientMessage, EndReason, ServerEvent, UserId};
 
 use super::command::{Command, Effect};
+use super::influence::{has_to_wait, most_at_one, weight};
 use super::member::Member;
+use super::refusal::Refusal;
 use super::room::{Now, Publishing, Room};
 
 impl Room {
@@ -89,6 +91,12 @@ impl Room {
         let Some(member) = self.members.get(user) else { return };
         let action = message.action();
         let role = member.role;
+        let wait = member.allowance.influence.wait(now.instant);
+        if let Some(wait) = wait.filter(|_| has_to_wait(&message, member)) {
+            Self::tell(user, Refusal::TooMuch(wait).event(action), effects);
+            return;
+        }
+        let weight = weight(&message);
         let done = match message {
             ClientMessage::Ping
             | ClientMessage::KeepAlive
@@ -124,14 +132,14 @@ impl Room {
                 signal_type,
                 signal_data,
                 ..
-            } => self.relay_signal(user, &to, signal_type, signal_data, effects),
+            } => self.relay_signal(user, &to, (signal_type, signal_data), now, effects),
         };
+        let caused = most_at_one(effects, user) * weight;
+        if let Some(member) = self.members.get_mut(user).filter(|_| caused > 0) {
+            member.allowance.influence.spend(caused, now.instant);
+        }
         if let Err(refusal) = done {
-            let event = refusal.event(action);
-            effects.push(Effect::Tell {
-                user: user.clone(),
-                event,
-            });
+            Self::tell(user, refusal.event(action), effects);
         }
     }
 

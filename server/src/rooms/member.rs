@@ -1,10 +1,12 @@
 //! Somebody in a room.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use footlight_protocol::{MediaKind, Participant, Role, ServerEvent, UserId};
 
 use super::chat::Allowance;
+use super::influence::Influence;
 use crate::media::Muted;
 
 /// What somebody can be recognised by, as an opaque number: who made it knows what it stands for.
@@ -68,6 +70,9 @@ pub(super) struct Member {
     pub(super) publishes_alone: bool,
     pub(super) quality: Quality,
     pub(super) allowance: Allowance,
+    /// How many more signals each of the others may be sent, in a mesh. Those to whom nothing was sent for a while are not
+    /// in it.
+    pub(super) signals: BTreeMap<UserId, Influence>,
 }
 
 impl Member {
@@ -87,6 +92,7 @@ impl Member {
             publishes_alone: false,
             quality: Quality::default(),
             allowance: Allowance::new(now),
+            signals: BTreeMap::new(),
         }
     }
 

@@ -8,6 +8,7 @@ mod attendance;
 mod chat;
 mod command;
 mod dispatch;
+mod influence;
 mod member;
 mod memory;
 mod moderation;
@@ -24,6 +25,7 @@ mod welcome;
 mod properties;
 
 pub use command::{Command, Effect};
+pub use influence::MOST_AT_ONCE;
 pub use member::{Badge, Badges};
 pub use refusal::{JoinRefusal, PublishRefusal};
 pub use room::{Now, Publication, Room, RoomSettings};

@@ -73,6 +73,8 @@ pub(super) enum Refusal {
     TooLong(usize),
     #[error("you are writing faster than others can read: wait {} s", seconds(*.0))]
     TooFast(Duration),
+    #[error("you are doing more at once than others can follow: wait {} s", seconds(*.0))]
+    TooMuch(Duration),
     #[error("slow mode is on: wait {} s", seconds(*.0))]
     SlowMode(Duration),
     #[error("there is no such message")]
@@ -102,7 +104,7 @@ impl Refusal {
             Self::AtTop | Self::AtBottom => "no_such_role",
             Self::MutedByHost(_) => "muted_by_host",
             Self::TooLong(_) => "too_long",
-            Self::TooFast(_) => "rate_limited",
+            Self::TooFast(_) | Self::TooMuch(_) => "rate_limited",
             Self::SlowMode(_) => "slow_mode",
             Self::NoMessage => "no_message",
             Self::BadSlowMode(_) => "bad_message",

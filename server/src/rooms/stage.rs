@@ -3,6 +3,7 @@
 use footlight_protocol::{MediaKind, Right, Role, ServerEvent, SignalData, SignalType, Topology, UserId};
 
 use super::command::Effect;
+use super::influence::Influence;
 use super::member::Member;
 use super::refusal::{Refusal, check};
 use super::room::{Now, Publication, Publishing, Room};
@@ -371,25 +372,35 @@ impl Room {
 
     /// In a mesh, passes a description or a candidate on.
     pub(super) fn relay_signal(
-        &self,
+        &mut self,
         from: &UserId,
         to: &UserId,
-        signal_type: SignalType,
-        signal_data: SignalData,
+        (signal_type, signal_data): (SignalType, SignalData),
+        now: Now,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         if self.settings.topology != Topology::Mesh {
             return Err(Refusal::NoMesh);
         }
-        let (Some(sender), Some(receiver)) = (self.members.get(from), self.members.get(to)) else {
+        let receiver_is_on_stage = self.members.get(to).map(Member::is_on_stage);
+        let (Some(sender), Some(receiver_is_on_stage)) = (self.members.get_mut(from), receiver_is_on_stage) else {
             return Err(Refusal::Nobody);
         };
         if from == to {
             return Err(Refusal::OnOneself);
         }
-        if !sender.is_on_stage() && !receiver.is_on_stage() {
+        if !sender.is_on_stage() && !receiver_is_on_stage {
             return Err(Refusal::NobodyOnStage);
         }
+        sender
+            .signals
+            .retain(|receiver, left| receiver == to || !left.is_whole(now.instant));
+        let left = sender.signals.entry(to.clone());
+        let left = left.or_insert_with(|| Influence::new(now.instant));
+        if let Some(wait) = left.wait(now.instant) {
+            return Err(Refusal::TooMuch(wait));
+        }
+        left.spend(1, now.instant);
         let event = ServerEvent::WebrtcSignal {
             session_id: self.settings.id.clone(),
             connection: None,

@@ -9,6 +9,10 @@ use tokio::sync::mpsc;
 /// same one, they are a few dozen KiB.
 const CAPACITY: usize = 256;
 
+/// One participant may cause so many at another, and in a mesh as many signals: two who do so at once must not make anybody
+/// look slow.
+const _: () = assert!(CAPACITY > 4 * crate::rooms::MOST_AT_ONCE as usize);
+
 /// Why the server closes a participant's WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {

@@ -113,3 +113,69 @@ fn a_second_host_finds_no_place_on_a_full_stage_and_is_told_before() {
     assert_eq!(refused, [Effect::ClosePublication(Publication(1))]);
     assert_eq!(world.role("bob"), None);
 }
+
+/// What each of them is told while somebody sends 300 messages at once, as the socket lets through.
+fn told_in_a_flood(world: &mut World, sender: &str, messages: &[ClientMessage], receivers: &[&str]) -> Vec<usize> {
+    let mut counts = vec![0; receivers.len()];
+    let mut refusals = 0;
+    for message in messages.iter().cycle().take(300) {
+        let effects = world.act(sender, message.clone());
+        for (count, name) in counts.iter_mut().zip(receivers) {
+            *count += told_all(&effects).len() + told(name, &effects).len();
+        }
+        refusals += usize::from(refusal(sender, &effects).as_deref() == Some("rate_limited"));
+    }
+    assert!(refusals > 0, "{sender} is not told");
+    counts
+}
+
+#[test]
+fn a_flood_of_one_is_no_flood_at_the_others() {
+    let target_user_id = user("viewer2");
+    let moderate = |action_type| ClientMessage::ParticipantAction {
+        target_user_id: target_user_id.clone(),
+        action_type,
+    };
+    let status = |audio_enabled| ClientMessage::UpdateMediaStatus {
+        audio_enabled,
+        video_enabled: false,
+    };
+    let slow_mode = |seconds| ClientMessage::SlowMode { seconds };
+    let floods = [
+        ("viewer", [ClientMessage::RequestGuest, ClientMessage::WithdrawRequest]),
+        ("guest", [status(true), status(false)]),
+        ("cohost", [slow_mode(1), slow_mode(2)]),
+        (
+            "cohost",
+            [
+                moderate(ParticipantAction::Promote),
+                moderate(ParticipantAction::Demote),
+            ],
+        ),
+        ("host", [ClientMessage::StartBroadcast, ClientMessage::StopBroadcast]),
+    ];
+    for (sender, messages) in floods {
+        let mut world = World::full_house();
+        let receivers =
+            ["host", "cohost", "guest2", "viewer2"].map(|name| if name == sender { "viewer" } else { name });
+        let counts = told_in_a_flood(&mut world, sender, &messages, &receivers);
+        let most = counts.iter().max().copied().unwrap_or(0);
+        assert!((1..=70).contains(&most), "{sender} {messages:?}: {counts:?}");
+        // Afterwards it is as before.
+        world.pass(Duration::from_mins(1));
+        assert_eq!(refusal(sender, &world.act(sender, messages[0].clone())), None);
+    }
+}
+
+#[test]
+fn turning_off_is_possible_at_any_time() {
+    let mut world = World::full_house();
+    let status = |audio_enabled| ClientMessage::UpdateMediaStatus {
+        audio_enabled,
+        video_enabled: false,
+    };
+    while refusal("guest", &world.act("guest", status(true))).is_none() {
+        assert_eq!(refusal("guest", &world.act("guest", status(false))), None);
+    }
+    assert!(!world.room.members[&user("guest")].audio_enabled);
+}
