@@ -6,7 +6,7 @@ use footlight_protocol::{
     ChatMessage, MAX_CHAT_CHARS, MAX_SLOW_MODE_SECONDS, Reaction, Right, Role, ServerEvent, UserId,
 };
 
-use super::chat::Wait;
+use super::chat::{Wait, Written};
 use super::command::Effect;
 use super::refusal::{Refusal, check};
 use super::room::{Now, Room, rfc3339};
@@ -71,6 +71,9 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         check(role, Right::DeleteMessage)?;
+        if role != Role::Host && self.chat.is_of_host(Written::As(&message_id)) {
+            return Err(Refusal::OnHost);
+        }
         if !self.chat.delete(&message_id) {
             return Err(Refusal::NoMessage);
         }
@@ -87,6 +90,12 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         check(role, Right::ClearMessages)?;
+        let is_host = target == self.settings.owner
+            || self.role_of(&target) == Some(Role::Host)
+            || self.chat.is_of_host(Written::By(&target));
+        if role != Role::Host && is_host {
+            return Err(Refusal::OnHost);
+        }
         self.chat.clear(&target);
         let by = self.name_of(user);
         self.tell_all(ServerEvent::MessagesCleared { user_id: target, by }, effects);

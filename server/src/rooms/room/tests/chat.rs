@@ -130,3 +130,29 @@ fn one_who_went_is_nobody_elses_burden_behind_the_same_address() {
         assert_eq!(says(&mut world, name).as_deref(), refused, "{name}");
     }
 }
+
+#[test]
+fn what_the_host_wrote_is_the_hosts_to_delete() {
+    let mut world = World::full_house();
+    world.say("host", "one");
+    world.say("viewer", "two");
+    let delete = |id: &str| ClientMessage::DeleteMessage { message_id: id.into() };
+    let clear = |name: &str| ClientMessage::ClearMessages {
+        target_user_id: user(name),
+    };
+    let refused = |world: &mut World, message| refusal("cohost", &world.act("cohost", message));
+    assert_eq!(refused(&mut world, delete("m1")).as_deref(), Some("forbidden"));
+    assert_eq!(refused(&mut world, clear("host")).as_deref(), Some("forbidden"));
+    assert_eq!(refused(&mut world, delete("m2")), None);
+    // Neither the host's absence nor time makes it anybody's.
+    for n in 0..200 {
+        world.pass(Duration::from_secs(2));
+        world.say("viewer", &format!("message {n}"));
+    }
+    let _ = world.handle(Command::Leave { user: user("host") });
+    assert_eq!(refused(&mut world, delete("m1")).as_deref(), Some("forbidden"));
+    assert_eq!(refused(&mut world, clear("host")).as_deref(), Some("forbidden"));
+    assert_eq!(refused(&mut world, clear("viewer")), None);
+    world.join("host", Role::Host);
+    assert_eq!(refusal("host", &world.act("host", delete("m1"))), None);
+}
