@@ -1,6 +1,6 @@
 //! The media engine as the async world sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use footlight_protocol::{Connection, MediaKind, SessionId, TrackSource, UserId};
 use footlight_sfu::{Direction, IceCreds, Identity, Muted, PeerId, Protocol, Sfu, SfuConfig, Source, Wish, WorkerId};
 use mio::{Poll, Waker};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::address::{Addresses, Advertised};
@@ -107,6 +108,8 @@ struct Shared {
     workers: Vec<Address>,
     counters: Vec<Arc<WorkerCounters>>,
     placement: Placement,
+    /// Peers that are to be closed, and whose worker had no room for being told so. Bounded by the peers of the workers.
+    overdue: Mutex<HashSet<PeerId>>,
 }
 
 impl Drop for Shared {
@@ -159,6 +162,7 @@ impl Media {
             workers: workers.clone(),
             placement: Placement::new(&counters),
             counters: counters.clone(),
+            overdue: Mutex::default(),
         }));
 
         let may_use = if pinning { affinity::cores() } else { Vec::new() };
@@ -316,9 +320,27 @@ impl Media {
         })
     }
 
-    /// Closes a peer, telling the remote. Nothing happens for one that is gone.
+    /// Closes a peer, telling the remote. Nothing happens for one that is gone. Where its worker has more to do than it can
+    /// note, [`Media::close_overdue`] does it.
     pub fn close(&self, peer: PeerId) {
-        self.tell(peer, Command::Close { peer });
+        if self.has_no_room_to_close(peer) {
+            tracing::warn!(%peer, "close not taken yet");
+            self.0.overdue.lock().insert(peer);
+        }
+    }
+
+    /// Closes those that are to be closed and are not: it must not be forgotten that somebody was sent away. To be called
+    /// now and then.
+    pub fn close_overdue(&self) {
+        self.0.overdue.lock().retain(|peer| self.has_no_room_to_close(*peer));
+    }
+
+    /// Tells a peer's worker to close it. One that has stopped has closed all of its own.
+    fn has_no_room_to_close(&self, peer: PeerId) -> bool {
+        let told = self
+            .worker_of(peer)
+            .and_then(|worker| worker.command(Command::Close { peer }));
+        matches!(told, Err(MediaError::Overloaded))
     }
 
     /// Figures of all workers, as they stood at the end of their last round.
@@ -397,5 +419,72 @@ fn spawn(index: usize, core: Option<usize>, parts: Parts) -> io::Result<()> {
 pub fn look_at_candidate(peer: PeerId, candidate: &str) {
     if let Err(error) = footlight_sfu::check_candidate(candidate) {
         tracing::debug!(%peer, %error, "candidate ignored");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::mail::{CONTROL_CAPACITY, Control};
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn offer() -> String {
+        let mut rtc = str0m::RtcConfig::new().build(std::time::Instant::now());
+        let mut changes = rtc.sdp_api();
+        let (kind, direction) = (str0m::media::MediaKind::Audio, str0m::media::Direction::RecvOnly);
+        changes.add_media(kind, direction, None, None, None);
+        changes.apply().expect("there are changes").0.to_sdp_string()
+    }
+
+    #[tokio::test]
+    async fn a_close_that_finds_no_room_is_made_up_for() {
+        let config = MediaConfig {
+            bind: vec![LOOPBACK],
+            port: 0,
+            advertise: vec![LOOPBACK],
+            workers: 1,
+            pinning: false,
+            ice_tcp: false,
+            pages: Vec::new(),
+            relay: None,
+        };
+        let (media, _events) = Media::start(config).expect("a media engine");
+        let request = PeerRequest {
+            session: "show".parse().expect("a session id"),
+            user: "ann".parse().expect("a user id"),
+            connection: Connection::Subscribe,
+            offer: offer(),
+            sources: None,
+            muted: Muted::default(),
+        };
+        let peer = media.accept(request).await.expect("a peer").peer;
+
+        // Another engine, whose worker does nothing.
+        let poll = Poll::new().expect("a poller");
+        let (address, mailbox) = mailbox(Waker::new(poll.registry(), WAKE).expect("a waker"));
+        let stuck = Media(Arc::new(Shared {
+            port: 0,
+            ice_tcp: false,
+            addresses: media.0.addresses.clone(),
+            advertised: media.advertised(),
+            workers: vec![address],
+            counters: Vec::new(),
+            placement: Placement::new(&[]),
+            overdue: Mutex::default(),
+        }));
+        for _ in 0..CONTROL_CAPACITY {
+            stuck.wish(peer, String::new(), Wish::default());
+        }
+        stuck.close(peer);
+        stuck.close_overdue();
+        let is_close = |control: &Control| matches!(control, Control::Command(Command::Close { .. }));
+        assert_eq!(mailbox.control.try_iter().filter(is_close).count(), 0);
+        stuck.close_overdue();
+        assert_eq!(mailbox.control.try_iter().filter(is_close).count(), 1);
+        stuck.close_overdue();
+        assert_eq!(mailbox.control.try_iter().count(), 0, "once");
     }
 }
