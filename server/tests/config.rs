@@ -116,6 +116,48 @@ fn an_unknown_key_is_named_with_its_line() {
 }
 
 #[test]
+fn an_error_names_its_place_and_repeats_nothing_of_the_line() {
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("own.toml");
+    let secret = "north-by-northwest-of-the-secret";
+    for line in [
+        format!("secret = \"{secret}"),
+        format!("secret = {secret}"),
+        format!("secret = '{secret}\""),
+        format!("secret = \"{secret}\" # \n oops"),
+        format!("secret = \"{secret}\" \"{secret}\""),
+        format!("secret = [\"{secret}\"]"),
+        format!("secret = \"\\q{secret}\""),
+        format!("api_keys = \"{secret}\""),
+        format!("api_keys = \", expected {secret}\""),
+        format!("api_keys = [\"{secret}\" \"{secret}\"]"),
+        format!("public_viewing = \"{secret}\""),
+        "secret = 3141592653589793".to_owned(),
+        "secret = 3.141592653589793".to_owned(),
+    ] {
+        std::fs::write(&file, format!("[auth]\n{line}\n")).expect("writes");
+        let error = config::load(Settings::default(), Some(&file))
+            .expect_err(&line)
+            .to_string();
+        assert!(error.contains("own.toml") && error.contains("line "), "{error}");
+        assert!(!error.contains("north") && !error.contains("14159"), "{error}");
+    }
+    for line in [
+        format!("ice_servers = [{{ urls = [\"turn:a\"], credential = \"{secret}\" }}]"),
+        format!("ice_servers = [[\"{secret}\"]]"),
+        format!("ice_servers = [\"turn:ann:{secret}@turn.example.net\"]"),
+        format!("ice_servers = [\"turn:turn.example.net ann {secret} {secret}\"]"),
+    ] {
+        std::fs::write(&file, &line).expect("writes");
+        let error = config::load(Settings::default(), Some(&file))
+            .expect_err(&line)
+            .to_string();
+        assert!(error.contains("line 1, column 15"), "{error}");
+        assert!(!error.contains(secret), "{error}");
+    }
+}
+
+#[test]
 fn a_file_that_is_missing_is_named() {
     let home = tempfile::tempdir().expect("a folder");
     let output = server(&["--config", "/nowhere/footlight.toml"], &[], home.path());
@@ -234,14 +276,20 @@ fn a_file_with_secrets_in_it_is_not_for_everybody() {
     let home = tempfile::tempdir().expect("a folder");
     let file = home.path().join("own.toml");
     let path = file.to_str().expect("a path in UTF-8");
-    std::fs::write(&file, "[auth]\napi_keys = [\"the-key-of-the-test\"]\n").expect("writes");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("changes");
-    let exposed = server(&["--config", path], &[], home.path());
-    assert!(!exposed.status.success());
-    let text = printed(&exposed);
-    assert!(text.contains("own.toml") && text.contains("chmod o-rwx"), "{text}");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("changes");
-    assert!(server(&["--config", path], &[], home.path()).status.success());
+    for secrets in [
+        "[auth]\napi_keys = [\"the-key-of-the-test\"]\n",
+        "ice_servers = [\"turn:turn.example.net ann north\"]\n",
+        "ice_servers = [\"turn:turn.example.net secret=north\"]\n",
+    ] {
+        std::fs::write(&file, secrets).expect("writes");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("changes");
+        let exposed = server(&["--config", path], &[], home.path());
+        assert!(!exposed.status.success());
+        let text = printed(&exposed);
+        assert!(text.contains("own.toml") && text.contains("chmod o-rwx"), "{text}");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("changes");
+        assert!(server(&["--config", path], &[], home.path()).status.success());
+    }
 }
 
 #[test]

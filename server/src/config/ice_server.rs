@@ -91,6 +91,11 @@ impl IceServer {
         }
     }
 
+    /// Whether it is written with a credential or a secret.
+    pub(super) fn holds_secret(&self) -> bool {
+        self.credentials != Credentials::None
+    }
+
     /// One by these URLs, which take this login.
     pub(crate) fn new(urls: Vec<String>, login: Option<Login>) -> Result<Self, IceServerError> {
         Self::check(urls, login.map_or(Credentials::None, Credentials::Fixed))
@@ -204,7 +209,7 @@ fn check_uri(uri: &str) -> Result<bool, IceServerError> {
     let is_turn = match scheme.to_ascii_lowercase().as_str() {
         "stun" | "stuns" => false,
         "turn" | "turns" => true,
-        _ => return Err(IceServerError::Scheme(uri.to_owned())),
+        _ => return Err(IceServerError::Scheme(without_login(uri))),
     };
     let (authority, query) = match rest.split_once('?') {
         Some((authority, query)) => (authority, Some(query)),
@@ -217,7 +222,15 @@ fn check_uri(uri: &str) -> Result<bool, IceServerError> {
     if query_fits && is_host_with_port(authority) {
         Ok(is_turn)
     } else {
-        Err(IceServerError::Uri(uri.to_owned()))
+        Err(IceServerError::Uri(without_login(uri)))
+    }
+}
+
+/// What can be repeated of a URI that may be written with a login in it, as URLs of other schemes are.
+fn without_login(uri: &str) -> String {
+    match uri.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => uri.to_owned(),
     }
 }
 
@@ -330,13 +343,16 @@ mod tests {
             "stun:stun.example.net:65536",
             "stun:stun.example.net:+1",
             "stun:stun.example.net?transport=udp",
-            "stun:ann@stun.example.net",
             "stun:[2001:db8::1",
             "stun:2001:db8::1",
             "turn:turn.example.net?transport=carrier-pigeon",
         ] {
             assert_eq!(refused(uri), IceServerError::Uri(uri.into()));
         }
+        assert_eq!(
+            refused("stun:ann:b@stun.example.net"),
+            IceServerError::Uri("…@stun.example.net".into())
+        );
         assert_eq!(refused("turn:a user"), IceServerError::Shape);
         assert_eq!(refused("turn:a secret="), IceServerError::Shape);
         assert_eq!(refused(""), IceServerError::Shape);

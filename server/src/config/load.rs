@@ -115,7 +115,7 @@ pub enum ConfigError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Names the line and the key.
+        /// Names the line, and never what stands in it: that may be a secret.
         reason: String,
     },
     /// It holds secrets, and everybody can read it.
@@ -170,15 +170,41 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
     })?;
     let settings = parse(&text).map_err(|error| ConfigError::Parse {
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: reason(&text, &error),
     })?;
-    if settings.auth.holds_secrets() {
+    if settings.holds_secrets() {
         private_file::refuse_exposed(path).map_err(|source| ConfigError::Exposed {
             path: path.to_owned(),
             source,
         })?;
     }
     Ok(settings)
+}
+
+/// Where a file is wrong, and how. What the parser would print is the line itself, which may hold a secret and would end up
+/// in a journal.
+fn reason(text: &str, error: &toml::de::Error) -> String {
+    let message = without_value(error.message());
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return message;
+    };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {message}")
+}
+
+/// serde names the value that is of the wrong type.
+fn without_value(message: &str) -> String {
+    let wrong = ["invalid type: ", "invalid value: "]
+        .into_iter()
+        .find_map(|kind| Some((kind, message.strip_prefix(kind)?)));
+    let parts = wrong.and_then(|(kind, rest)| Some((kind, rest, rest.rfind(", expected ")?)));
+    let Some((kind, rest, at)) = parts else {
+        return message.to_owned();
+    };
+    let (value, expected) = rest.split_at(at);
+    let name = value.split(['"', '`']).next().unwrap_or_default().trim_end();
+    format!("{kind}{name}{expected}")
 }
 
 /// Reads the text of a configuration file.

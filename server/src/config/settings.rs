@@ -135,6 +135,12 @@ impl Settings {
         }
     }
 
+    /// Whether a secret stands here in plain text.
+    pub(super) fn holds_secrets(&self) -> bool {
+        let servers = self.ice_servers.iter().flatten();
+        self.auth.holds_secrets() || servers.into_iter().any(IceServer::holds_secret)
+    }
+
     /// Fills in the defaults and checks what can be checked without touching the machine.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let default = Config::default();
