@@ -112,6 +112,22 @@ async fn a_body_of_ten_megabytes_is_refused_without_being_kept() {
 }
 
 #[tokio::test]
+async fn a_picture_of_a_stranger_is_refused_before_it_is_read() {
+    let server = TestServer::start();
+    let session = server.create_session().await.session_id;
+    let head = format!(
+        "PUT /api/sessions/{session}/background HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer wrong\r\n\
+         Content-Length: 2097152\r\n\r\n",
+        server.address
+    );
+    let mut stream = TcpStream::connect(server.address).await.expect("connects");
+    stream.write_all(head.as_bytes()).await.expect("writes");
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.expect("an answer before the body");
+    assert_eq!(&status, b"HTTP/1.1 401");
+}
+
+#[tokio::test]
 async fn a_thousand_half_open_connections_keep_nobody_out() {
     let _ = rlimit::increase_nofile_limit(8192);
     let server = TestServer::start();

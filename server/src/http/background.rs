@@ -1,8 +1,7 @@
 //! `/api/sessions/{id}/background`: the picture behind the tiles of camera mode.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -35,17 +34,15 @@ async fn show(State(app): State<App>, Id(id): Id) -> Result<Response, Failure> {
     Ok((headers, bytes).into_response())
 }
 
-async fn replace(
-    State(app): State<App>,
-    Id(id): Id,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Failure> {
-    check_owner(&app, &id, &headers)?;
-    let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => refusal(BackgroundRefusal::TooLarge),
-        status => Failure::new(status, "bad_body", rejection.body_text()),
-    })?;
+async fn replace(State(app): State<App>, Id(id): Id, request: Request) -> Result<StatusCode, Failure> {
+    // Before any of the picture is read: strangers could have the server keep as many of them as they open connections.
+    check_owner(&app, &id, request.headers())?;
+    let bytes = Bytes::from_request(request, &app)
+        .await
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => refusal(BackgroundRefusal::TooLarge),
+            status => Failure::new(status, "bad_body", rejection.body_text()),
+        })?;
     let background = Background::new(bytes).map_err(refusal)?;
     set(&app, &id, Some(background))
 }
