@@ -32,13 +32,23 @@ pub(super) fn media_fits(mode: SessionMode, offer: &str) -> Result<(), NoVideo> 
 /// Whether a media section of the offer would send video (RFC 8866 §5.14, §6.7).
 fn offers_video(offer: &str) -> bool {
     // What comes before the first section is about all of them.
-    offer.split("\nm=").skip(1).any(|section| {
-        let mut lines = section.lines().map(str::trim_end);
+    let mut sections = offer.split("\nm=");
+    let groups = sections.next().unwrap_or_default().lines();
+    let bundled: Vec<_> = groups
+        .filter_map(|line| line.strip_prefix("a=group:BUNDLE"))
+        .flat_map(str::split_whitespace)
+        .collect();
+    sections.any(|section| {
+        let mut lines = section.lines();
         let mut words = lines.next().unwrap_or_default().split_whitespace();
         let is_video = words.next() == Some("video");
+        let has_port = words.next() != Some("0");
+        let lives_on_another = lines.clone().any(|line| {
+            let mid = line.strip_prefix("a=mid:");
+            line == "a=bundle-only" || mid.is_some_and(|mid| bundled.contains(&mid))
+        });
         // Port 0 is no section, unless it lives on the port of another one (RFC 9143 §6).
-        let is_off = words.next() == Some("0") && !section.contains("a=bundle-only");
-        is_video && !is_off && !lines.any(|line| matches!(line, "a=recvonly" | "a=inactive"))
+        is_video && (has_port || lives_on_another) && sends(lines)
     })
 }
 
@@ -52,6 +62,13 @@ pub(super) fn video_mids(sdp: &str) -> impl Iterator<Item = String> {
         let mut lines = section.lines().map(str::trim_end);
         lines.find_map(|line| line.strip_prefix("a=mid:")).map(str::to_owned)
     })
+}
+
+/// Whether a section sends. Where it names several directions, the engine goes by the first one; without any it is
+/// `sendrecv`.
+fn sends<'a>(mut lines: impl Iterator<Item = &'a str>) -> bool {
+    let is_direction = |line: &&str| matches!(*line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
+    !matches!(lines.find(is_direction), Some("a=recvonly" | "a=inactive"))
 }
 
 /// Why there is no answer.
@@ -217,6 +234,13 @@ mod tests {
         assert!(!fits(&format!("{audio}{video}")));
         assert!(!fits(&format!("{audio}{unwanted}{video}")));
         assert!(!fits(&format!("{audio}{bundled}")));
+        let changes_its_mind = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=recvonly\r\n";
+        assert!(!fits(&format!("{audio}{changes_its_mind}")));
+        let undecided = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
+        assert!(!fits(&format!("{audio}{undecided}")));
+        let grouped = "v=0\r\na=group:BUNDLE 0 1\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\n";
+        assert!(!fits(grouped));
+        assert!(fits(&grouped.replace("BUNDLE 0 1", "BUNDLE 0")));
         assert!(media_fits(SessionMode::Camera, video).is_ok());
     }
 
