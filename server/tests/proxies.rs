@@ -5,7 +5,7 @@ mod support;
 use footlight_protocol::SessionCreated;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use support::{Socket, TestServer, error_of, watch_offer};
+use support::{Socket, TestServer, error_of, header, watch_offer};
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -85,4 +85,30 @@ async fn who_was_banned_does_not_watch_by_a_player_either() {
         assert_eq!(error_of(refused).await.code, "removed");
         assert_eq!(watch("198.51.100.8").await.status(), StatusCode::CREATED, "{query}");
     }
+}
+
+#[tokio::test]
+async fn one_network_does_not_fill_the_server_with_previews() {
+    let proxies = vec!["127.0.0.1".parse().expect("an address")];
+    let server = TestServer::start_with(|config| config.trusted_proxies = proxies);
+    let session = server.create_session().await.session_id;
+    let path = format!("/whep/{session}?preview=true");
+    let offer = watch_offer();
+    let watch = async |from: &str| {
+        let request = server.offer(&path, offer.clone()).header("x-forwarded-for", from);
+        request.send().await.expect("an answer")
+    };
+    let mut location = String::new();
+    for n in 0..256 {
+        let response = watch(&format!("2001:db8:1:2::{n:x}")).await;
+        assert_eq!(response.status(), StatusCode::CREATED, "{n}");
+        location = server.url(&header(&response, "location"));
+    }
+    let refused = watch("2001:db8:1:2:ffff::1").await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(header(&refused, "retry-after").parse::<u32>().is_ok());
+    assert_eq!(error_of(refused).await.code, "too_many_connections");
+    assert_eq!(watch("2001:db8:1:3::1").await.status(), StatusCode::CREATED);
+    server.client.delete(location).send().await.expect("an answer");
+    assert_eq!(watch("2001:db8:1:2:ffff::1").await.status(), StatusCode::CREATED);
 }

@@ -165,6 +165,10 @@ impl From<IngestError> for Failure {
             IngestError::Identity(error) => error.into(),
             IngestError::Creation(refusal) => refusal.into(),
             IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
+            IngestError::Crowded(_) => Self {
+                retry: true,
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
+            },
             IngestError::Create(error) => error.into(),
             IngestError::Media(error) => error.into(),
         }

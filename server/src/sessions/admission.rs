@@ -204,9 +204,9 @@ pub(super) fn host_id() -> UserId {
     HOST_ID.parse().expect("the constant is a valid id")
 }
 
-/// What a ban of an address is for: the address itself, or in IPv6 the network that one customer has (RFC 6177 §2). `None`
+/// What counts as one address, for a ban and for numbers: the address itself, or in IPv6 the network that one customer has (RFC 6177 §2). `None`
 /// for this machine: that is a proxy in front of the server, or whoever runs it.
-fn network(address: IpAddr) -> Option<IpAddr> {
+pub(super) fn network(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     if address.is_loopback() {
         return None;

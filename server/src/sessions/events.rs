@@ -6,6 +6,7 @@ use footlight_protocol::{Connection, ServerEvent};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use super::crowds::Standing;
 use super::peers::{Peer, Purpose};
 use super::registry::Sessions;
 use crate::media::{MediaEvent, PeerId};
@@ -44,8 +45,8 @@ impl Sessions {
     }
 
     /// Enters a peer, and handles what was reported of it before its number was known here.
-    pub(super) fn enter(&self, id: PeerId, peer: &Peer) {
-        let early = self.0.peers.lock().enter(id, peer.clone());
+    pub(super) fn enter(&self, id: PeerId, peer: &Peer, standing: Option<Standing>) {
+        let early = self.0.peers.lock().enter(id, peer.clone(), standing);
         for event in early {
             self.handle(id, peer, event);
         }
@@ -54,10 +55,14 @@ impl Sessions {
     fn handle(&self, id: PeerId, peer: &Peer, event: MediaEvent) {
         let session = &peer.session.id;
         match event {
-            MediaEvent::Connected { .. } => tracing::info!(%session, peer = %id, "peer connected"),
+            MediaEvent::Connected { .. } => {
+                tracing::info!(%session, peer = %id, "peer connected");
+                self.0.peers.lock().connected(id);
+            }
             MediaEvent::Closed { reason, .. } => {
                 tracing::info!(%session, peer = %id, ?reason, "peer closed");
-                self.peer_gone(id);
+                let gone = self.0.peers.lock().remove(id);
+                free(id, gone);
             }
             MediaEvent::TrackStarted { kind, codec, .. } => {
                 tracing::info!(%session, peer = %id, ?kind, %codec, "track started");
@@ -121,16 +126,27 @@ impl Sessions {
         }
     }
 
-    /// Frees everything that a peer held. The second time it does nothing.
-    pub(super) fn peer_gone(&self, id: PeerId) {
-        let Some(peer) = self.0.peers.lock().remove(id) else {
-            return;
-        };
-        match peer.purpose {
-            Purpose::Publish(publication) => peer.session.command(Command::PublishStopped { publication }),
-            Purpose::Watch(user) => peer.session.command(Command::Leave { user }),
-            Purpose::Subscribe(_) | Purpose::Preview => {}
-        }
-        peer.session.remove_peer(id);
+    /// Closes a peer. What it held is free when this returns, whatever its worker has in hand.
+    pub(super) fn close_peer(&self, id: PeerId) {
+        let gone = self.0.peers.lock().remove_closing(id);
+        self.0.media.close(id);
+        free(id, gone);
     }
+
+    /// Closes a peer that was made and is not to be entered.
+    pub(super) fn discard(&self, id: PeerId) {
+        self.0.peers.lock().discard(id);
+        self.0.media.close(id);
+    }
+}
+
+/// Frees everything that a peer held. The second time there is none, and nothing is done.
+fn free(id: PeerId, peer: Option<Peer>) {
+    let Some(peer) = peer else { return };
+    match peer.purpose {
+        Purpose::Publish(publication) => peer.session.command(Command::PublishStopped { publication }),
+        Purpose::Watch(user) => peer.session.command(Command::Leave { user }),
+        Purpose::Subscribe(_) | Purpose::Preview => {}
+    }
+    peer.session.remove_peer(id);
 }

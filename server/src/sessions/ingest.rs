@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use footlight_protocol::{Connection, Role, SessionId, Topology};
 
 use super::admission::{AdmissionError, Identity, host_id};
+use super::crowds::Crowded;
 use super::names;
 use super::peers::{Peer, Purpose, Resource, ResourceKind};
 use super::registry::{CreateError, NewSession, Sessions};
@@ -38,6 +39,9 @@ pub enum IngestError {
     /// Picture where there is sound alone.
     #[error(transparent)]
     NoVideo(#[from] NoVideo),
+    /// Too many from one network.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// The session could not be made.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -127,6 +131,7 @@ impl Sessions {
                 _ => Muted::default(),
             },
         };
+        let standing = self.0.crowds.enter(address)?;
         let accepted = self.accept(request).await?;
         // The session is made only now, so that offers that are none cannot fill the server with sessions.
         let admitted = self
@@ -138,10 +143,10 @@ impl Sessions {
                 let publication = session.publish(accepted.peer, publisher, bearer, username, title)?;
                 Ok((session, publication))
             });
-        let (session, publication) = admitted.inspect_err(|_| self.0.media.close(accepted.peer))?;
+        let (session, publication) = admitted.inspect_err(|_| self.discard(accepted.peer))?;
         let resource = self.name(accepted.peer, ResourceKind::Whip, id);
         let purpose = Purpose::Publish(publication);
-        self.enter(accepted.peer, &Peer { session, purpose });
+        self.enter(accepted.peer, &Peer { session, purpose }, standing);
         Ok(Negotiated {
             answer: accepted.answer,
             resource,
@@ -211,6 +216,7 @@ impl Sessions {
         }
         let player = self.player(identity, &request);
         session.may_watch(&player).map_err(AdmissionError::from)?;
+        let standing = self.0.crowds.enter(request.address)?;
         let user = player.user.clone();
         let accepted = self
             .accept(PeerRequest {
@@ -223,7 +229,7 @@ impl Sessions {
             })
             .await?;
         if let Err(refusal) = session.watch(accepted.peer, player) {
-            self.0.media.close(accepted.peer);
+            self.discard(accepted.peer);
             return Err(AdmissionError::from(refusal).into());
         }
         if let Some(height) = request.height {
@@ -241,7 +247,7 @@ impl Sessions {
             Purpose::Watch(user)
         };
         let resource = self.name(accepted.peer, ResourceKind::Whep, request.session);
-        self.enter(accepted.peer, &Peer { session, purpose });
+        self.enter(accepted.peer, &Peer { session, purpose }, standing);
         Ok(Negotiated {
             answer: accepted.answer,
             resource,
@@ -275,8 +281,7 @@ impl Sessions {
 
     /// Ends a connection (`DELETE`). What it held is free when this returns, whatever the media worker has in hand.
     pub fn close(&self, resource: &Resource) {
-        self.0.media.close(resource.peer);
-        self.peer_gone(resource.peer);
+        self.close_peer(resource.peer);
     }
 
     /// Adds the candidates of a `PATCH`.

@@ -7,6 +7,7 @@
 
 mod admission;
 mod background;
+mod crowds;
 mod events;
 mod ingest;
 pub(crate) mod names;
@@ -18,6 +19,7 @@ mod signaling;
 
 pub use admission::{Admission, AdmissionError, Entrance, Seat};
 pub use background::{Background, BackgroundRefusal, MAX_BACKGROUND_BYTES};
+pub use crowds::Crowded;
 pub use ingest::{IngestError, Negotiated, PublishRequest, WatchRequest};
 pub use outbox::{Closing, Item, Mail};
 pub use peers::{Resource, ResourceKind};

@@ -11,6 +11,7 @@ use footlight_protocol::{
 use parking_lot::{Mutex, RwLock};
 
 use super::background::{Background, BackgroundRefusal};
+use super::crowds::Crowds;
 use super::peers::Peers;
 use super::session::Session;
 use super::{HOST_ID, names};
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     pub(super) key: HostKey,
     pub(super) authority: Arc<Authority>,
     pub(super) peers: Mutex<Peers>,
+    pub(super) crowds: Crowds,
     limits: Limits,
     pub(super) ice_servers: IceServers,
     /// Taken before a session's own lock, never after it.
@@ -110,6 +112,7 @@ impl Sessions {
             limits,
             ice_servers,
             peers: Mutex::default(),
+            crowds: Crowds::default(),
             sessions: RwLock::default(),
             draining: AtomicBool::new(false),
             badges: std::hash::RandomState::new(),
@@ -296,6 +299,7 @@ impl Sessions {
 
     /// Lets time pass in every session.
     pub(super) fn tick(&self) {
+        self.0.media.close_overdue();
         for session in self.snapshot() {
             session.command(Command::Tick);
         }

@@ -153,7 +153,7 @@ impl Seat {
             Ok(Some(replaced)) => self.sessions.0.media.close(replaced.peer),
             Ok(None) => {}
             Err(_) => {
-                self.sessions.0.media.close(accepted.peer);
+                self.sessions.discard(accepted.peer);
                 return Err(SignalError::Ended);
             }
         }
@@ -168,13 +168,14 @@ impl Seat {
             Connection::Publish => match self.session.publish_from_place(peer, &self.user) {
                 Ok(publication) => Purpose::Publish(publication),
                 Err(refusal) => {
-                    self.sessions.0.media.close(peer);
+                    self.session.remove_peer(peer);
+                    self.sessions.discard(peer);
                     return Err(refusal.into());
                 }
             },
         };
         let session = self.session.clone();
-        self.sessions.enter(peer, &Peer { session, purpose });
+        self.sessions.enter(peer, &Peer { session, purpose }, None);
         Ok(())
     }
 
