@@ -103,9 +103,14 @@ async fn connect(server: &TestServer, path: &str, connection: Connection) -> Cli
 #[tokio::test]
 async fn a_player_gets_the_layer_that_fills_the_height_that_it_shows() {
     let server = TestServer::start();
-    let mut publisher = connect(&server, "/whip/show", Connection::Publish).await;
-    let mut tile = connect(&server, "/whep/show?preview=true&height=180", Connection::Subscribe).await;
-    let mut whole = connect(&server, "/whep/show", Connection::Subscribe).await;
+    let mut publisher = Box::pin(connect(&server, "/whip/show", Connection::Publish)).await;
+    let mut tile = Box::pin(connect(
+        &server,
+        "/whep/show?preview=true&height=180",
+        Connection::Subscribe,
+    ))
+    .await;
+    let mut whole = Box::pin(connect(&server, "/whep/show", Connection::Subscribe)).await;
     let [(_, small), (_, large)] = LAYERS;
     // The tile goes on watching for as long as the other one needs to come to the large layer, and beyond.
     let watching = async {

@@ -106,7 +106,7 @@ impl Offered {
         };
         let is_simulcast = in_layers && connection == Connection::Publish;
         let simulcast = is_simulcast.then(|| Simulcast {
-            send: LAYERS.iter().map(|(rid, _)| SimulcastLayer::new(*rid)).collect(),
+            send: LAYERS.iter().map(|(rid, _)| SimulcastLayer::new(rid)).collect(),
             recv: Vec::new(),
         });
         let mut api = rtc.sdp_api();

@@ -81,7 +81,12 @@ pub(crate) fn run(args: &Args, checkout: &Path) -> Result<Table> {
     let Delays { sound, picture } = seen.at_viewer;
     table.figure("from capture to a viewer: picture", number(picture, "ms"));
     table.figure("from capture to a viewer: sound", number(sound, "ms"));
-    table.below("sound and picture apart, at a viewer", (sound - picture).abs(), 40.0, "ms");
+    table.below(
+        "sound and picture apart, at a viewer",
+        (sound - picture).abs(),
+        40.0,
+        "ms",
+    );
     table.note(format!(
         "of one core, over {} s each; the pattern and the tone, in a window under Xvfb, drawn without a GPU. Starting \
          includes that of the driver that looks",
