@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use footlight_protocol::MediaKind;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use webrtc::peer_connection::RTCIceCandidateInit;
 
@@ -43,7 +44,7 @@ pub struct SubscribeSetup {
 
 /// One connection that receives. It offers; the server answers.
 ///
-/// Dropping it ends it. [`Subscription::close`] does the same and says when it is done.
+/// Dropping it, on whatever thread, ends it. [`Subscription::close`] does the same and says when it is done.
 pub struct Subscription {
     clock: MediaClock,
     connection: Connection,
@@ -57,6 +58,8 @@ pub struct Subscription {
     sound_thread: Option<JoinHandle<()>>,
     sound_events: std::sync::mpsc::SyncSender<SoundEvent>,
     measuring: tokio::task::AbortHandle,
+    /// Where the connection is closed: a window lets go of a subscription on a thread of its own, which has no runtime.
+    runtime: Handle,
 }
 
 impl std::fmt::Debug for Subscription {
@@ -102,6 +105,7 @@ impl Subscription {
             counts,
             sound_thread: Some(thread),
             sound_events,
+            runtime: Handle::current(),
         };
         let offer = subscription.extend(setup.wanted).await?;
         Ok((subscription, offer))
@@ -280,9 +284,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.end();
         let connection = self.connection.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { connection.close().await });
-        }
+        self.runtime.spawn(async move { connection.close().await });
     }
 }
 

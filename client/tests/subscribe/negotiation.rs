@@ -139,6 +139,18 @@ async fn what_makes_no_sense_is_refused_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_on_a_thread_without_a_runtime_closes_the_connection() {
+    let (subscription, _) = Subscription::offer(setup(Wanted { audio: 1, video: 1 }))
+        .await
+        .expect("an offer");
+    let mut state = subscription.state();
+    std::thread::spawn(move || drop(subscription)).join().expect("no panic");
+    // Whoever tells of the state is a part of the connection, and ends with it.
+    let ended = async { while state.changed().await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, ended).await.expect("it is closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_ends_the_wait_for_pictures() {
     let (subscription, _) = Subscription::offer(setup(Wanted { audio: 0, video: 1 }))
         .await
