@@ -6,6 +6,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 
@@ -14,8 +16,11 @@ use crate::turn::message::{Class, Message, Method, Writer, attribute};
 /// RFC 8489 §6.2.1, without the doubling: this is done now and then, and a start should not wait long.
 const RESEND_AFTER: Duration = Duration::from_millis(500);
 
-/// Requests to one address of the server's.
+/// Requests to one address of a server's: with them it is given up after two seconds.
 const ATTEMPTS: usize = 4;
+
+/// Addresses of one name that are asked. A large service has a handful in each family; more answer no sooner.
+const MOST_ASKED: usize = 16;
 
 /// An answer is some 60 bytes.
 const BUFFER_BYTES: usize = 1500;
@@ -31,25 +36,42 @@ pub enum StunError {
     Silent(String),
 }
 
-/// The addresses under which `server`, a `HOST:PORT`, sees this machine: one of each family that it has at most.
-pub async fn public_addresses(server: &str) -> Result<Vec<IpAddr>, StunError> {
-    let found = lookup_host(server).await;
-    let servers: Vec<SocketAddr> = found
-        .map_err(|error| StunError::Lookup(server.to_owned(), error))?
+/// The addresses under which `servers`, a `HOST:PORT` or several with commas between them, see this machine: one of each family
+/// that it has at most. All their addresses are asked at once, and whichever answers first is believed.
+pub async fn public_addresses(servers: &str) -> Result<Vec<IpAddr>, StunError> {
+    let names: Vec<&str> = servers
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
         .collect();
-    let mut addresses = Vec::new();
-    for is_ipv4 in [true, false] {
-        let of_family = servers.iter().find(|address| address.is_ipv4() == is_ipv4);
-        if let Some(address) = of_family
-            && let Some(seen) = ask(*address).await
-        {
-            addresses.push(seen);
+    let found = join_all(names.iter().map(|name| async move {
+        let found = lookup_host(name).await;
+        found.map_err(|error| StunError::Lookup((*name).to_owned(), error))
+    }));
+    let (mut addresses, mut failure) = (Vec::new(), None);
+    for found in found.await {
+        match found {
+            Ok(found) => addresses.extend(found.take(MOST_ASKED)),
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
-    if addresses.is_empty() {
-        return Err(StunError::Silent(server.to_owned()));
+    if let Some(error) = failure.filter(|_| addresses.is_empty()) {
+        return Err(error);
     }
-    Ok(addresses)
+    let (ipv4, ipv6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv4);
+    let (ipv4, ipv6) = join(first_answer(&ipv4), first_answer(&ipv6)).await;
+    let seen: Vec<_> = ipv4.into_iter().chain(ipv6).collect();
+    if seen.is_empty() {
+        return Err(StunError::Silent(names.join(" or ")));
+    }
+    Ok(seen)
+}
+
+/// Of servers of one family.
+async fn first_answer(servers: &[SocketAddr]) -> Option<IpAddr> {
+    let asked: FuturesUnordered<_> = servers.iter().map(|server| ask(*server)).collect();
+    let mut answers = asked.filter_map(std::future::ready);
+    answers.next().await
 }
 
 /// `None` where nothing answers, as in a family that this machine does not have.
@@ -66,17 +88,21 @@ async fn ask(server: SocketAddr) -> Option<IpAddr> {
     let request = Writer::new(Method::Binding, Class::Request, transaction).finish(None);
     let mut buffer = [0; BUFFER_BYTES];
     for _ in 0..ATTEMPTS {
-        socket.send(&request).await.ok()?;
+        // Both fail once for each ICMP error that came meanwhile. A server that is being started refuses as one does that is none, so
+        // that it says no more than silence.
+        let _ = socket.send(&request).await;
         let answer = timeout(RESEND_AFTER, async {
             loop {
-                // An ICMP error of the request before, or the end of the time.
-                let length = socket.recv(&mut buffer).await.ok()?;
-                if let Some(address) = mapped_address(&buffer[..length], transaction) {
-                    return Some(address);
+                let received = socket.recv(&mut buffer).await;
+                let address = received
+                    .ok()
+                    .and_then(|length| mapped_address(&buffer[..length], transaction));
+                if let Some(address) = address {
+                    return address;
                 }
             }
         });
-        if let Ok(Some(address)) = answer.await {
+        if let Ok(address) = answer.await {
             return Some(address);
         }
     }
@@ -101,6 +127,11 @@ mod tests {
     async fn stun_server(seen: SocketAddr, lost: usize) -> SocketAddr {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
         let address = socket.local_addr().expect("bound");
+        serve(socket, seen, lost);
+        address
+    }
+
+    fn serve(socket: UdpSocket, seen: SocketAddr, lost: usize) {
         tokio::spawn(async move {
             let mut buffer = [0; BUFFER_BYTES];
             for number in 0.. {
@@ -120,7 +151,37 @@ mod tests {
                 }
             }
         });
-        address
+    }
+
+    /// Where nobody listens, so that the system refuses.
+    async fn closed_port() -> SocketAddr {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+        socket.local_addr().expect("bound")
+    }
+
+    #[tokio::test]
+    async fn one_server_that_answers_among_those_that_do_not_is_enough() {
+        let seen: SocketAddr = "203.0.113.7:4711".parse().expect("an address");
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+        let (silent_at, closed) = (silent.local_addr().expect("bound"), closed_port().await);
+        let server = stun_server(seen, 1).await;
+        let found = first_answer(&[silent_at, closed, server]).await;
+        assert_eq!(found, Some(seen.ip()), "of the addresses of one name");
+        let named = format!("no port, {silent_at},{server},");
+        assert_eq!(public_addresses(&named).await.expect("found"), [seen.ip()]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_no_answer_for_good() {
+        let seen: SocketAddr = "203.0.113.7:4711".parse().expect("an address");
+        let server = closed_port().await;
+        let starts = async {
+            // It begins between the first request and the last.
+            tokio::time::sleep(RESEND_AFTER / 2).await;
+            serve(UdpSocket::bind(server).await.expect("still free"), seen, 0);
+        };
+        let (found, ()) = join(ask(server), starts).await;
+        assert_eq!(found, Some(seen.ip()));
     }
 
     #[tokio::test]

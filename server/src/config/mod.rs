@@ -66,7 +66,8 @@ pub struct Config {
     pub media_port: u16,
     /// Addresses that are told to the other side; empty means those of this machine's interfaces.
     pub advertise: Vec<IpAddr>,
-    /// The STUN server (`HOST:PORT`) that is asked for this machine's address from outside; `None` asks nobody.
+    /// The STUN server (`HOST:PORT`) that is asked for this machine's address from outside, or several with commas between them;
+    /// `None` asks nobody.
     pub stun_discovery: Option<String>,
     /// How often it is asked again while the server runs.
     pub stun_interval: Duration,

@@ -24,8 +24,9 @@ pub struct Settings {
     /// Addresses that viewers send media to [default: those of this machine's interfaces]
     #[arg(long, env = "FOOTLIGHT_ADVERTISE", value_name = "ADDRESS", value_delimiter = ',')]
     pub advertise: Option<Vec<IpAddr>>,
-    /// STUN server to ask, now and again, for this machine's address from outside, which is then advertised too
-    #[arg(long, env = "FOOTLIGHT_STUN_DISCOVERY", value_name = "HOST:PORT")]
+    /// STUN server to ask, now and again, for this machine's address from outside, which is then advertised too; of several, with
+    /// commas between them, all are asked
+    #[arg(long, env = "FOOTLIGHT_STUN_DISCOVERY", value_name = "HOST:PORT,…")]
     pub stun_discovery: Option<String>,
     /// Media worker threads; 0 means one per core [default: 0]
     #[arg(long, env = "FOOTLIGHT_WORKERS", value_name = "N")]
