@@ -7,9 +7,10 @@ use qrcode::render::unicode::Dense1x2;
 
 use crate::Server;
 use crate::config::TlsMode;
-use crate::self_test::Report;
+use crate::self_test::{Reach, Report};
 
-/// Addresses to open, the ways that the self-test found, certificate, media port, and who may publish.
+/// Addresses to open, the ways that the self-test found to each address that viewers are told, certificate, media port, and who
+/// may publish.
 pub fn summary(server: &Server, tested: Option<&Report>) -> String {
     let mut text = String::from("Footlight is ready.\n\n");
     for (number, url) in server.urls().iter().enumerate() {
@@ -23,8 +24,8 @@ pub fn summary(server: &Server, tested: Option<&Report>) -> String {
     let media_port = server.media().port();
     let transports = if server.config().ice_tcp { "UDP and TCP" } else { "UDP" };
     line(&mut text, "Media", &format!("{transports} port {media_port}"));
-    if let Some(report) = tested {
-        line(&mut text, "Reached", &report.to_string());
+    for (number, reached) in tested.map(reached).into_iter().flatten().enumerate() {
+        line(&mut text, if number == 0 { "Reached" } else { "" }, &reached);
     }
     if let Some(fingerprint) = server.fingerprint() {
         if server.config().tls == TlsMode::SelfSigned {
@@ -40,6 +41,28 @@ pub fn summary(server: &Server, tested: Option<&Report>) -> String {
     }
     line(&mut text, "Access", server.authority().summary());
     text
+}
+
+/// A line for each address; where there is none but those of the loopback interface, the ways that lead to it.
+fn reached(report: &Report) -> Vec<String> {
+    let addresses = report.by_address();
+    if addresses.is_empty() {
+        return vec![report.to_string()];
+    }
+    addresses.iter().map(|reach| format!("at {reach}")).collect()
+}
+
+/// For programs: each address that viewers are told, but those of the loopback interface, and in words by which ways it works
+/// and by which it does not.
+pub fn addresses(report: &Report) -> Vec<serde_json::Value> {
+    let of = |reach: &Reach| {
+        serde_json::json!({
+            "address": reach.address,
+            "works": reach.working(),
+            "fails": reach.failing(),
+        })
+    };
+    report.by_address().iter().map(of).collect()
 }
 
 fn line(text: &mut String, label: &str, value: &str) {

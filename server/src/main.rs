@@ -125,6 +125,7 @@ fn announce(server: &Server, tested: Option<&self_test::Report>, output: Output)
                 "media_port": server.media().port(),
                 "pid": std::process::id(),
                 "ways": tested.map(ToString::to_string),
+                "addresses": tested.map(announce::addresses),
             });
             writeln!(stdout, "{address}")?;
         }

@@ -107,6 +107,43 @@ impl std::fmt::Display for Tested {
     }
 }
 
+/// Ways by their port.
+type Ways = BTreeSet<(Way, u16)>;
+
+/// What was found at one address that viewers are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The address.
+    pub address: IpAddr,
+    /// The ways that lead to the server.
+    working: Ways,
+    /// Those that lead nowhere.
+    failing: Ways,
+}
+
+impl Reach {
+    /// The ways that work, in words; `none` where there is none.
+    pub fn working(&self) -> String {
+        in_words(&self.working)
+    }
+
+    /// The same of those that do not.
+    pub fn failing(&self) -> String {
+        in_words(&self.failing)
+    }
+}
+
+impl std::fmt::Display for Reach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { address, .. } = self;
+        match (self.working.is_empty(), self.failing.is_empty()) {
+            (true, _) => write!(f, "{address} by no way at all: viewers cannot use this address"),
+            (false, true) => write!(f, "{address}, {}", self.working()),
+            (false, false) => write!(f, "{address}, {}, but not {}", self.working(), self.failing()),
+        }
+    }
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report(Vec<Tested>);
@@ -127,25 +164,50 @@ impl Report {
         let working = self.0.iter().filter(|tested| tested.failure.is_none());
         working.map(|tested| (tested.way, tested.address.port())).collect()
     }
+
+    /// What was found at each address, without those of the loopback interface: they work where nobody else gets in.
+    pub fn by_address(&self) -> Vec<Reach> {
+        let addresses: BTreeSet<_> = self.0.iter().map(|tested| tested.address.ip()).collect();
+        let of = |address: IpAddr, fails: bool| {
+            let tested = self.0.iter().filter(|tested| tested.address.ip() == address);
+            let tested = tested.filter(|tested| tested.failure.is_some() == fails);
+            tested.map(|tested| (tested.way, tested.address.port())).collect()
+        };
+        let others = addresses.into_iter().filter(|address| !address.is_loopback());
+        others
+            .map(|address| Reach {
+                address,
+                working: of(address, false),
+                failing: of(address, true),
+            })
+            .collect()
+    }
 }
 
 impl std::fmt::Display for Report {
     /// The ways that work, by port.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut ports: Vec<(u16, Vec<String>)> = Vec::new();
-        for (way, port) in self.working() {
-            match ports.iter_mut().find(|(known, _)| *known == port) {
-                Some((_, ways)) => ways.push(way.to_string()),
-                None => ports.push((port, vec![way.to_string()])),
-            }
-        }
-        let ports: Vec<String> = ports
-            .into_iter()
-            .map(|(port, ways)| format!("port {port} by {}", ways.join(", ")))
-            .collect();
-        f.write_str(if ports.is_empty() { "none" } else { "" })?;
-        f.write_str(&ports.join("; "))
+        f.write_str(&in_words(&self.working()))
     }
+}
+
+/// `port 8444 by UDP, TCP; port 8443 by TCP`, or `none`.
+fn in_words(found: &Ways) -> String {
+    let mut ports: Vec<(u16, Vec<String>)> = Vec::new();
+    for (way, port) in found {
+        match ports.iter_mut().find(|(known, _)| known == port) {
+            Some((_, ways)) => ways.push(way.to_string()),
+            None => ports.push((*port, vec![way.to_string()])),
+        }
+    }
+    if ports.is_empty() {
+        return "none".to_owned();
+    }
+    let ports = ports.into_iter();
+    let ports: Vec<String> = ports
+        .map(|(port, ways)| format!("port {port} by {}", ways.join(", ")))
+        .collect();
+    ports.join("; ")
 }
 
 /// Checks every advertised address by every way that viewers are told.
@@ -361,6 +423,37 @@ mod tests {
         assert_eq!(report.to_string(), "port 8444 by UDP, TCP; port 8443 by TURN over TLS");
         assert_eq!(report.failures().count(), 2);
         assert_eq!(Report::default().to_string(), "none");
+    }
+
+    #[test]
+    fn each_address_is_told_by_itself_and_the_loopback_is_none() {
+        let tested = |address: &str, way, failure: Option<&str>| Tested {
+            address: address.parse().expect("an address"),
+            way,
+            failure: failure.map(str::to_owned),
+        };
+        let report = Report(vec![
+            tested("127.0.0.1:8444", Way::Udp, None),
+            tested("[::1]:8444", Way::Udp, None),
+            tested("192.168.1.2:8444", Way::Udp, None),
+            tested("192.168.1.2:8443", Way::RelayTls, None),
+            tested("198.51.100.2:8444", Way::Udp, Some("nothing answered")),
+            tested("198.51.100.2:8444", Way::Tcp, None),
+            tested("203.0.113.7:8444", Way::Udp, Some("nothing answered")),
+            tested("203.0.113.7:8443", Way::PagesTcp, Some("nothing answered")),
+        ]);
+        let reaches = report.by_address();
+        assert_eq!(
+            reaches.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "192.168.1.2, port 8444 by UDP; port 8443 by TURN over TLS",
+                "198.51.100.2, port 8444 by TCP, but not port 8444 by UDP",
+                "203.0.113.7 by no way at all: viewers cannot use this address",
+            ]
+        );
+        assert_eq!(reaches[2].working(), "none");
+        assert_eq!(reaches[2].failing(), "port 8444 by UDP; port 8443 by TCP");
+        assert_eq!(reaches[0].failing(), "none");
     }
 
     #[test]
