@@ -31,9 +31,10 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the cameras, microphones and screens of this machine.
+    /// List the cameras, microphones, screens and windows of this machine.
     Devices(DevicesOptions),
-    /// Go live. While live: c or Enter writes to the chat, m mutes, v hides the picture, s switches the camera, q ends.
+    /// Go live. While live: c or Enter writes to the chat, m mutes, v hides the picture, s switches the camera, y and n answer
+    /// who asks to come on the stage, g asks to come back on it, q ends.
     ///
     /// Given the address of a session that others have made, this asks its host to let you come on the stage, and goes live
     /// when the host does. With a token for that session it goes live at once, in the token's role.
@@ -64,7 +65,7 @@ pub(super) struct PublishOptions {
     /// Camera: a part of its name, or its place in `footlight devices`. The first one where nothing is said.
     #[arg(long, value_name = "NAME|INDEX", group = "video")]
     camera: Option<String>,
-    /// A screen in place of a camera: a part of its name, or its place in `footlight devices`.
+    /// A screen or window in place of a camera: a part of its name, or its place in `footlight devices`.
     #[arg(long, value_name = "NAME|INDEX", group = "video")]
     screen: Option<String>,
     /// The test pattern in place of a camera.

@@ -123,8 +123,8 @@ impl Authority {
     pub fn summary(&self) -> &'static str {
         match (self.is_open(), self.public_viewing) {
             (true, _) => "open: whoever reaches this server may publish and watch. Keys close it (`[auth]`)",
-            (false, true) => "by key: publishing needs an API key or a token, watching public sessions does not",
-            (false, false) => "by key: publishing needs an API key or a token, watching needs a token",
+            (false, true) => "by key: going live needs an API key or a token, watching public sessions does not",
+            (false, false) => "by key: going live needs an API key or a token, watching needs a token",
         }
     }
 

@@ -75,7 +75,7 @@ pub struct Config {
     pub public_addresses: Vec<IpAddr>,
     /// Media worker threads; 0 means one per core.
     pub workers: usize,
-    /// Whether each media worker keeps to a core of its own.
+    /// Whether each media worker keeps to a core of its own, on Linux.
     pub pinning: bool,
     /// Whether media may come by TCP where UDP is blocked.
     pub ice_tcp: bool,
@@ -97,7 +97,7 @@ pub struct Config {
     pub max_sessions: usize,
     /// Most participants of one session at a time.
     pub max_participants: usize,
-    /// Most HTTP and WebSocket connections at a time.
+    /// Most connections at a time: HTTP, WebSocket, and the relay's by TCP and TLS.
     pub max_connections: usize,
     /// How long a session stays without anybody in it.
     pub session_idle: Duration,

@@ -78,7 +78,7 @@ pub struct Settings {
     /// Most participants of one session at a time [default: 10000]
     #[arg(long, env = "FOOTLIGHT_MAX_PARTICIPANTS", value_name = "N")]
     pub max_participants: Option<usize>,
-    /// Most HTTP and WebSocket connections at a time [default: 20000]
+    /// Most connections at a time: HTTP, WebSocket, and the relay's by TCP and TLS [default: 20000]
     #[arg(long, env = "FOOTLIGHT_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
     /// How long a session stays without anybody in it, in seconds [default: 3600]
