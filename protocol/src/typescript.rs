@@ -65,7 +65,10 @@ pub fn declarations() -> String {
         TokenCreated,
         ApiError,
     );
-    module.push_str("\n/** Who may do what. What is done to somebody is never done to the host, nor to oneself. */\n");
+    module.push_str(
+        "\n/**\n * Who may do what. What is done to somebody is never done to the host, nor to oneself. Messages may be one's own; a \
+         host's\n * are taken out by the host alone.\n */\n",
+    );
     module.push_str("export const ROLES_WITH: Readonly<Record<Right, readonly Role[]>> = {\n");
     for right in Right::ALL {
         let roles: Vec<_> = right

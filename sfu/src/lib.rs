@@ -4,10 +4,10 @@
 //! session shows its tracks in *slots*, the media sections of its offer. What a viewer gets is decided per packet and
 //! slot and handed to the viewer's egress as a finished plan. Media is forwarded, never transcoded.
 //!
-//! What this crate is not: it opens no socket, starts no thread, reads no clock, and knows no JSON and no HTTP.
-//! `Instant` comes in as an argument; datagrams, relay messages and events go in and out as values. Workers share
-//! nothing: what one has to tell another is a [`RelayMessage`], and a track with viewers on another worker crosses
-//! once, not once per viewer.
+//! What this crate is not: it opens no socket, starts no thread, reads no clock but the time of day once, which reports
+//! tell, and knows no JSON and no HTTP. `Instant` comes in as an argument; datagrams, relay messages and events go in and
+//! out as values. Workers share nothing: what one has to tell another is a [`RelayMessage`], and a track with viewers on
+//! another worker crosses once, not once per viewer.
 //!
 //! **The invariants to keep:**
 //! - After every call on an [`Sfu`], or after several of one moment, its three queues are drained. What viewers are given

@@ -1122,7 +1122,10 @@ code: string,
  */
 message: string, };
 
-/** Who may do what. What is done to somebody is never done to the host, nor to oneself. */
+/**
+ * Who may do what. What is done to somebody is never done to the host, nor to oneself. Messages may be one's own; a host's
+ * are taken out by the host alone.
+ */
 export const ROLES_WITH: Readonly<Record<Right, readonly Role[]>> = {
   "watch": ["viewer", "guest", "cohost", "host"],
   "chat": ["viewer", "guest", "cohost", "host"],

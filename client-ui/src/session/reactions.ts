@@ -14,7 +14,7 @@ export const REACTION_WORDS: Record<Reaction, string> = {
 /** Most of them that float at a time; more would cover the picture, and a phone would stutter. */
 export const MAX_FLOATING = 24;
 
-/** Most that rise from one message of merged counts: a quarter of a second's worth. */
+/** Most that rise from one message of merged counts: half a second's worth. */
 const MAX_AT_ONCE = 6;
 
 /** Whether `text` is a reaction that these pages know. */

@@ -5,7 +5,7 @@ import { MAX_FLOATING, isReaction, sampled } from '../session/reactions';
 /** How long one floats, in milliseconds. */
 export const FLOAT_MS = 2_400;
 
-/** Sparks of one message rise one after the other over the time that it stands for. */
+/** Sparks of one message rise one after the other over half of the time that it stands for. */
 const SPREAD_MS = 250;
 
 /** One reaction on its way up. */

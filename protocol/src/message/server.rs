@@ -135,7 +135,7 @@ pub enum ServerEvent {
         /// How.
         reaction: Reaction,
     },
-    /// Many reacted, in the last quarter of a second.
+    /// Many reacted, in the last half a second.
     Reactions {
         /// How many of each.
         counts: BTreeMap<Reaction, u32>,
