@@ -43,6 +43,46 @@ const DATAGRAM_OVERHEAD: u64 = 28;
 /// A viewer that has seen nothing new for so long, while packets come, asks for a keyframe; so often.
 const ASKS_AFTER: Duration = Duration::from_millis(400);
 
+/// What viewers do not offer, so that a mechanism has nothing to go by. That is how a test sees what the mechanism is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Without {
+    /// Transport-wide feedback, which estimates are made of: what is sent follows no line.
+    Feedback,
+    /// Retransmissions (RFC 4588), which probes are padded with as well: nothing is repaired, and nothing more is tried.
+    Retransmissions,
+}
+
+impl Without {
+    /// The offer without the lines that speak of it, and in `m=` without the payload types of formats that are left out.
+    fn of(self, offer: &str) -> String {
+        let names: &[&str] = match self {
+            Self::Feedback => &["transport-cc", "transport-wide-cc"],
+            Self::Retransmissions => &[" rtx/", " apt=", " nack"],
+        };
+        let is_left_out = |line: &str| !line.ends_with(" nack pli") && names.iter().any(|name| line.contains(name));
+        let format = |line: &'_ str| line.strip_prefix("a=rtpmap:")?.split(' ').next().map(str::to_owned);
+        let formats: Vec<_> = offer
+            .lines()
+            .filter(|line| is_left_out(line))
+            .filter_map(format)
+            .collect();
+        let mut left = String::new();
+        for line in offer.lines().filter(|line| !is_left_out(line)) {
+            let words = line.split(' ').enumerate();
+            let stays = |at: usize, word: &str| {
+                !line.starts_with("m=") || at < 3 || !formats.iter().any(|format| format == word)
+            };
+            let words: Vec<_> = words
+                .filter(|(at, word)| stays(*at, word))
+                .map(|(_, word)| word)
+                .collect();
+            left.push_str(&words.join(" "));
+            left.push_str("\r\n");
+        }
+        left
+    }
+}
+
 fn server_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 8444))
 }
@@ -92,6 +132,8 @@ pub(crate) struct Network {
     pub(crate) events: Vec<SfuEvent>,
     /// Track packets that crossed from one worker to another.
     pub(crate) crossed: u64,
+    /// What viewers who come from now on do not offer.
+    pub(crate) without: Option<Without>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +167,7 @@ impl Network {
             numbered: 0,
             events: Vec::new(),
             crossed: 0,
+            without: None,
         }
     }
 
@@ -152,6 +195,9 @@ impl Network {
             .map(|(kind, simulcast)| (api.add_media(*kind, flow, None, None, simulcast.clone()), *kind))
             .collect();
         let (offer, pending) = api.apply().expect("changes");
+        let without = self.without.filter(|_| direction == Direction::Subscribe);
+        let offer = offer.to_sdp_string();
+        let offer = without.map_or_else(|| offer.clone(), |without| without.of(&offer));
         let named: Option<BTreeMap<_, _>> = sources.map(|sources| {
             let names = mids.iter().zip(sources);
             names.map(|((mid, _), source)| (mid.to_string(), *source)).collect()
@@ -160,7 +206,7 @@ impl Network {
             session: "show".into(),
             user: user.into(),
             direction,
-            offer: &offer.to_sdp_string(),
+            offer: &offer,
             sources: named.as_ref(),
             muted: Muted::default(),
         };
