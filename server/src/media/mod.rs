@@ -16,6 +16,7 @@ mod event;
 mod figures;
 mod handle;
 mod mail;
+mod parcel;
 mod placement;
 mod relay;
 mod socket;

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::address::Addresses;
 use super::counters::WorkerCounters;
 use super::figures::Part;
-use super::mail::{Colleagues, Command, Control, Data, Datagram, Mailbox};
+use super::mail::{Colleagues, Command, Control, Data, Mailbox};
 use super::socket::WorkerSockets;
 use super::tcp::TcpPort;
 use super::udp::UdpPort;
@@ -193,14 +193,16 @@ impl Worker {
         for _ in 0..MAIL_PER_ROUND {
             match self.mailbox.data.try_recv() {
                 Ok(Data::Relay(message)) => self.sfu.handle_relay(message, now),
-                Ok(Data::Datagram(datagram)) => {
-                    let path = (datagram.protocol, datagram.source, datagram.destination);
-                    self.sfu.handle_datagram(path, &datagram.contents, now);
+                Ok(Data::Parcel(parcel)) => {
+                    for (path, contents) in parcel.datagrams() {
+                        self.sfu.handle_datagram(path, contents, now);
+                    }
+                    parcel.send_home();
                 }
                 Ok(Data::FromRelay(datagram)) => {
                     let path = (datagram.protocol, datagram.source, datagram.destination);
                     if let Routed::Worker(worker) = self.sfu.handle_datagram(path, &datagram.contents, now) {
-                        self.colleagues.send(worker, Data::Datagram(datagram));
+                        self.colleagues.hand_over(worker, path, &datagram.contents);
                     }
                 }
                 Err(_) => {
@@ -286,23 +288,15 @@ impl Worker {
             poll,
             ..
         } = self;
-        let pass_on = |colleagues: &mut Colleagues, routed, protocol, source, destination, contents: &[u8]| {
-            if let Routed::Worker(worker) = routed {
-                let datagram = Datagram {
-                    protocol,
-                    source,
-                    destination,
-                    contents: contents.to_vec(),
-                };
-                colleagues.send(worker, Data::Datagram(datagram));
-            }
-        };
         udp.receive(addresses, |source, destination, contents| {
             if relay::is_relayed(source.ip()) {
                 return false;
             }
-            let routed = sfu.handle_datagram((Protocol::Udp, source, destination), contents, now);
-            pass_on(colleagues, routed, Protocol::Udp, source, destination, contents);
+            let path = (Protocol::Udp, source, destination);
+            let routed = sfu.handle_datagram(path, contents, now);
+            if let Routed::Worker(worker) = routed {
+                colleagues.hand_over(worker, path, contents);
+            }
             routed != Routed::Unknown
         });
         if tcp.accept_at().is_some_and(|at| at <= now) {
