@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { launchChromium } from '../fixtures/browsers.mjs';
-import { acceptAll, arrive, enter, goLive, goOnStage, hears, sees, toast } from '../fixtures/room.mjs';
+import { startServerInOwnNetwork, testInOwnNetwork } from '../fixtures/own-network.mjs';
+import { acceptAll, arrive, arriveInFirefox, enter, goLive, goOnStage, hears, sees, toast, withoutCodec } from '../fixtures/room.mjs';
 import { startServer } from '../fixtures/server.mjs';
 import { until } from '../fixtures/wait.mjs';
 import { crowd } from '../fixtures/wire.mjs';
@@ -48,3 +49,32 @@ for (const { mode, guests, isSeen } of [
     }
   });
 }
+
+// Each picture and each sound is a section of the offer, and an offer is one frame of 64 KiB at the most.
+testInOwnNetwork('a full studio is seen whole, in Chromium and in Firefox', import.meta.url, async (t) => {
+  const guests = 20;
+  const server = await startServerInOwnNetwork(t);
+  const browser = await launchChromium(t);
+  const [ann, extras] = [await arrive(t, browser, 'Ann'), await arrive(t, browser, 'Extras')];
+  // This Firefox decodes H.264 with a plugin that it downloads from its maker.
+  for (const page of [ann, extras]) await withoutCodec(page, 'video/H264');
+  const session = await goLive(ann, server.localUrl, { name: 'Ann', mode: 'studio' });
+  await crowd(extras, server, session, guests, { sends: true });
+  await acceptAll(ann, guests);
+
+  const watchers = /** @type {const} */ ([
+    [await arrive(t, browser, 'Viewer'), server.localUrl],
+    [await arriveInFirefox(t, 'Viewer'), server.url],
+  ]);
+  for (const [watcher, url] of watchers) {
+    await watcher.goto(`${url}/watch/${session}?username=Viewer`, { waitUntil: 'domcontentloaded' });
+    await until(`${guests + 1} pictures run`, async () => {
+      const running = await watcher.evaluate(() => {
+        const videos = [...document.querySelectorAll('video')];
+        return videos.filter(({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0).length;
+      });
+      if (running !== guests + 1) throw new Error(`${running}`);
+      return true;
+    });
+  }
+});

@@ -20,10 +20,10 @@ const ANSWER_WITHIN_MS = 8_000;
 const FIRST_SLOTS: Wanted = { audio: 1, video: 1 };
 
 /**
- * Most slots of one kind, whatever the server says: a host and twenty guests, each with a camera and a screen, or with
- * the sound of both.
+ * Most slots of one kind, whatever the server says: a host and twenty guests, and eleven screens. An offer of so many of both has
+ * to fit into a frame of 64 KiB; the server shows screens before cameras where there are too few.
  */
-const MAX_SLOTS = 42;
+const MAX_SLOTS = 32;
 
 /** What a visit reports. After `over`, nothing more. */
 export interface VisitEvents {

@@ -317,7 +317,7 @@ describe('slots', () => {
     await world.goLive();
     world.say({ type: 'slots_wanted', audio: 1_000_000, video: 1_000_000 });
     await pass(0);
-    expect(world.subscription.extensions).toEqual([{ audio: 42, video: 42 }]);
+    expect(world.subscription.extensions).toEqual([{ audio: 32, video: 32 }]);
   });
 
   it('begins anew where a later offer is not answered, or is refused', async () => {
