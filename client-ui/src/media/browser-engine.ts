@@ -12,7 +12,7 @@ import {
 } from './engine';
 import { relay } from './relay';
 import { type MediaSample, readStats } from './sample';
-import { preferStereo, withoutSurplus } from './sdp';
+import { preferStereo } from './sdp';
 
 /** Browsers without `jitterBufferTarget` may have its older name. */
 type ReceiverWithHint = RTCRtpReceiver & { playoutDelayHint?: number | null };
@@ -90,7 +90,7 @@ class BrowserSubscription implements Subscription {
     const sdp = preferStereo(offer.sdp ?? '');
     await this.#connection.setLocalDescription({ type: 'offer', sdp });
     // Sent without candidates: the server is ICE-lite and learns ours from our checks (RFC 8445 §7.3.1.3).
-    return withoutSurplus(sdp);
+    return sdp;
   }
 
   async accept(answerSdp: string): Promise<void> {

@@ -67,7 +67,10 @@ a=rtcp-fb:96 ccm fir
 a=rtcp-fb:96 nack
 a=rtcp-fb:96 nack pli
 a=rtpmap:97 rtx/90000
+a=rtcp-fb:97 transport-cc
 a=fmtp:97 apt=96
+a=candidate:1 1 udp 2130706431 192.0.2.2 43172 typ host
+a=end-of-candidates
 a=rtpmap:100 VP9/90000
 a=fmtp:100 profile-id=2
 a=rtpmap:101 rtx/90000
@@ -128,7 +131,7 @@ describe('withoutSurplus', () => {
   });
 
   it('keeps what the server goes by of the rest', () => {
-    expect(left.filter((line) => /extmap|rtcp|mid|recvonly/.test(line))).toEqual([
+    expect(left.filter((line) => /extmap|rtcp|mid|recvonly|candidate/.test(line))).toEqual([
       'a=mid:0',
       'a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
       'a=recvonly',
@@ -145,6 +148,10 @@ describe('withoutSurplus', () => {
   it('leaves a section alone of which it would take everything', () => {
     const none = RECEIVING.replace(/opus\/48000\/2|red\/48000\/2/g, 'G722/8000');
     expect(withoutSurplus(none)).toContain('m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 126');
+  });
+
+  it('has nothing to say of what has no sections', () => {
+    expect(withoutSurplus('offer')).toBe('offer');
   });
 
   it('changes nothing more the second time', () => {

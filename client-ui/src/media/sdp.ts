@@ -21,8 +21,9 @@ const WRITTEN =
 /** What is the same for all sections, as they share one transport (RFC 9143). */
 const OF_TRANSPORT = /^(c=|a=(ice-ufrag|ice-pwd|ice-options|fingerprint|setup):)/;
 
-/** Nothing that the server answers to or goes by. */
-const SUPERFLUOUS = /^a=(rtcp:|rtcp-rsize|rtcp-xr:|rtcp-fb:\d+ (goog-remb|ccm fir)|ssrc:|msid:)/;
+/** Nothing that the server answers to or goes by. It is ICE-lite, and learns our candidates from our checks (RFC 8445 §7.3.1.3). */
+const SUPERFLUOUS =
+  /^a=(candidate:|end-of-candidates|rtcp:|rtcp-rsize|rtcp-xr:|rtcp-fb:\d+ (goog-remb|ccm fir)|ssrc:|msid:)/;
 
 /**
  * A receiving offer without what the server has no use for, which is four fifths of a browser's: formats that nobody forwards or
@@ -36,6 +37,9 @@ export function withoutSurplus(sdp: string): string {
     .split(/^(?=m=)/m)
     .map((part) => part.split(/\r?\n/).filter((line) => line !== ''));
   const transports = sections.map((lines) => lines.filter((line) => OF_TRANSPORT.test(line)));
+  if (sections.length === 0) {
+    return sdp;
+  }
   const [first = []] = transports;
   const isShared = transports.every((lines) => lines.join() === first.join());
   const shared = isShared ? first : [];
@@ -57,6 +61,8 @@ function withTransport(session: string[], shared: string[]): string[] {
 
 function usedLines(section: string[]): string[] {
   const formats = usedFormats(section);
+  // Nobody reports on retransmissions but along with what they repair.
+  const repairs = new Set(section.flatMap((line) => /^a=rtpmap:(\d+) rtx\//i.exec(line)?.[1] ?? []));
   return section
     .filter((line) => !SUPERFLUOUS.test(line))
     .filter((line) => {
@@ -64,8 +70,11 @@ function usedLines(section: string[]): string[] {
       return extension === undefined || WRITTEN.test(extension);
     })
     .filter((line) => {
-      const payloadType = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line)?.[1];
-      return payloadType === undefined || formats.has(payloadType);
+      const [, attribute, payloadType] = /^a=(rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line) ?? [];
+      return (
+        payloadType === undefined ||
+        (formats.has(payloadType) && (attribute !== 'rtcp-fb' || !repairs.has(payloadType)))
+      );
     })
     .map((line) => (line.startsWith('m=') ? ofFormats(line, formats) : line));
 }

@@ -1,5 +1,6 @@
 import type { MediaEngine, Subscription, TransportState, Wanted } from '../media/engine';
 import { RELAY_AFTER_MS, relay } from '../media/relay';
+import { withoutSurplus } from '../media/sdp';
 import type { ClientMessage, ServerMessage, SignalData } from '../protocol/bindings';
 import type { Closure, OpenSignaling, Signaling } from './signaling';
 import { SilenceWatch } from './silence';
@@ -95,7 +96,7 @@ export class Visit {
   async #offer(made: Promise<string>): Promise<void> {
     this.#offered = true;
     try {
-      const sdp = await made;
+      const sdp = withoutSurplus(await made);
       this.send({
         action: 'webrtc_signal',
         connection: 'subscribe',

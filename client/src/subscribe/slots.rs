@@ -16,8 +16,9 @@ use crate::subscribe::sound::room::SoundEvent;
 use crate::subscribe::sync::Pair;
 use crate::video::mailbox::Mailbox;
 
-/// Most slots of one kind: a host and twenty guests, each with a camera and a screen, or with the sound of both.
-const MOST_SLOTS: usize = 42;
+/// Most slots of one kind: a host and twenty guests, and eleven screens. The page makes an offer of so many of both fit into a frame
+/// ([`footlight_protocol::MAX_FRAME_BYTES`]).
+const MOST_SLOTS: usize = 32;
 
 /// How many slots of each kind a subscription asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
