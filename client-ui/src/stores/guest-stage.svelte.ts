@@ -75,8 +75,16 @@ export class GuestStage {
   enter(): void {
     const { mode, topology, you } = this.#watch.room;
     this.backstage?.studio.publish(this.#watch.link, mode, topology, you);
-    this.preparing = false;
+    // Before the preview goes: what closes with it is only what is not needed on the stage.
     this.on = this.backstage !== null;
+    this.preparing = false;
+  }
+
+  /** The preview was closed. Off the stage nothing shows that camera and microphone are on, or turns them off. */
+  dismiss(): void {
+    if (!this.on) {
+      this.close();
+    }
   }
 
   /** Back to the seats; the way stays open. */
