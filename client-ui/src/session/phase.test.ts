@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { FIRST_FACTS, type Facts, type Phase, phaseOf } from './phase';
+import { FIRST_FACTS, type Facts, type Phase, isOver, phaseOf } from './phase';
+import { BLOCKED, REMOVED, type Refusal } from './refusal';
 
 const START = FIRST_FACTS;
 const IN: Facts = { ...START, link: 'open', onAir: true, flow: 'flowing' };
@@ -28,5 +29,23 @@ describe('phaseOf', () => {
     ['that codec, with nobody on air', { ...IN, unplayableCodec: 'H264', onAir: false }, 'waiting'],
   ])('%s', (_, facts, phase) => {
     expect(phaseOf(facts)).toBe(phase);
+  });
+});
+
+describe('isOver', () => {
+  const refused = (refusal: Refusal): Facts => ({ ...IN, link: 'refused', refusal });
+
+  it.each<[string, Facts, boolean]>([
+    ['the stream itself', IN, false],
+    ['a connection that is being restored', { ...IN, link: 'down', lost: true }, false],
+    ['the end', { ...IN, link: 'ended' }, true],
+    ['somebody who was sent away', { ...IN, link: 'expelled' }, true],
+    ['somebody who came in again elsewhere', { ...IN, link: 'replaced' }, true],
+    ['a key that has expired', refused({ code: 'token_expired', message: '' }), true],
+    ['somebody who must not come back', refused({ code: REMOVED, message: '' }), true],
+    ['a proxy that is in the way', refused(BLOCKED), false],
+    ['a session that is full', refused({ code: 'session_full', message: '' }), false],
+  ])('%s', (_, facts, over) => {
+    expect(isOver(facts)).toBe(over);
   });
 });

@@ -72,6 +72,11 @@ export function isFinal({ link, refusal }: Pick<Facts, 'link' | 'refusal'>): boo
   return link === 'expelled' || link === 'replaced' || forGood;
 }
 
+/** Whether this person is out of the session, and is not about to be let in again: a refusal that may pass is waited out. */
+export function isOver(facts: Pick<Facts, 'link' | 'refusal'>): boolean {
+  return facts.link === 'ended' || isFinal(facts);
+}
+
 /** The one phase that follows from `facts`. */
 export function phaseOf(facts: Facts): Phase {
   if (!facts.engineWorks) {

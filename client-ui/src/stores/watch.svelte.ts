@@ -10,7 +10,7 @@ import { server } from '../server/current';
 import { keepingPlace } from '../session/kept-place';
 import type { StageLink } from '../session/link';
 import { Listeners } from '../session/listeners';
-import type { Facts, Phase } from '../session/phase';
+import { type Facts, type Phase, isOver } from '../session/phase';
 import { Place } from '../session/resume';
 import { UNKNOWN_ROOM, type Room } from '../session/room';
 import { SocketSignaling, signalingUrl } from '../session/signaling';
@@ -44,8 +44,10 @@ export class Watch {
   subscription = $state.raw<Subscription | null>(null);
   /** The last minute, oldest first. */
   history = $state.raw<readonly Figures[]>([]);
+  /** Whether this person's time in the session is over. */
+  over = $derived(this.facts !== null && isOver(this.facts));
   /** Whether this person is in the session, be it that the connection is being restored. */
-  present = $derived(this.room.you !== null && !['ended', 'refused', 'expelled', 'replaced'].includes(this.phase));
+  present = $derived(this.room.you !== null && !this.over);
   figures = $derived(this.history.at(-1) ?? null);
   /** Whether this person can still choose a name: a token has one in it. */
   readonly nameIsFree: boolean;
