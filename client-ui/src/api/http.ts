@@ -15,8 +15,12 @@ const ANSWER_WITHIN_MS = 8_000;
 /** Whether a session can be joined, as far as one request can tell. */
 export type Presence = 'present' | 'absent' | 'unreachable';
 
+function sessionPath(sessionId: string): string {
+  return `/ws/live/${encodeURIComponent(sessionId)}`;
+}
+
 function statsPath(sessionId: string): string {
-  return `/ws/live/${encodeURIComponent(sessionId)}/stats`;
+  return `${sessionPath(sessionId)}/stats`;
 }
 
 function get(path: string): Promise<Response> {
@@ -156,6 +160,11 @@ export async function createSession(session: CreateSession, token: string | null
     host_token: created.host_token,
     watch_url: typeof created.watch_url === 'string' ? created.watch_url : '',
   };
+}
+
+/** Ends a session for everybody. */
+export async function endSession(sessionId: string, hostToken: string): Promise<void> {
+  await request(`${sessionPath(sessionId)}/end`, { method: 'POST', headers: bearer(hostToken) });
 }
 
 /** A background picture of this size takes so long on a phone's poor upstream. */
