@@ -2,7 +2,7 @@ import { type Route, isOurs, routeOf } from '../router';
 
 /** What navigation needs of a window. */
 export interface NavigationView extends Pick<Window, 'scrollTo'> {
-  readonly history: Pick<History, 'state' | 'pushState' | 'go'>;
+  readonly history: Pick<History, 'state' | 'pushState' | 'replaceState' | 'go'>;
   readonly location: Pick<Location, 'pathname' | 'origin'>;
   readonly document: Pick<Document, 'addEventListener'>;
   addEventListener(type: 'popstate', listener: () => void): void;
@@ -19,9 +19,12 @@ function depthOf(state: unknown): number {
 
 /** Which page is shown, kept in step with the address bar. */
 export class Navigation {
+  /** Another object for each page that is gone to, be it one of the same address: that begins anew. */
   route: Route = $state.raw({ page: 'home' });
   readonly #view: NavigationView;
   #guard: LeaveGuard | null = null;
+  /** Of the page that is shown. */
+  #path: string;
   /** Of the page that is shown. */
   #depth: number;
   /** Whether the next step through the history is the way back to a page that was left without a question. */
@@ -30,6 +33,7 @@ export class Navigation {
   constructor(view: NavigationView) {
     this.#view = view;
     this.#depth = depthOf(view.history.state);
+    this.#path = view.location.pathname;
     this.route = routeOf(view.location.pathname);
     view.addEventListener('popstate', () => this.#travelled());
     view.document.addEventListener('click', (event) => {
@@ -49,6 +53,12 @@ export class Navigation {
       this.#view.scrollTo(0, 0);
       this.#follow();
     });
+  }
+
+  /** Gives the page that is shown another address; it stays as it is. */
+  readdress(path: string): void {
+    this.#view.history.replaceState(this.#view.history.state, '', path);
+    this.#path = this.#view.location.pathname;
   }
 
   /** Does what ends the page by other ways, where a guard does not mind. The guard stays: what is done may fail. */
@@ -95,10 +105,14 @@ export class Navigation {
 
   #arrive(): void {
     this.#depth = depthOf(this.#view.history.state);
-    this.#follow();
+    // Somebody who changes what stands behind `#` arrives as well, on the page where they are.
+    if (this.#view.location.pathname !== this.#path) {
+      this.#follow();
+    }
   }
 
   #follow(): void {
-    this.route = routeOf(this.#view.location.pathname);
+    this.#path = this.#view.location.pathname;
+    this.route = routeOf(this.#path);
   }
 }

@@ -15,6 +15,12 @@ class Tab {
     this.settle();
   }
 
+  /** Changes what stands behind `#`: another entry, of the same path and without a state. */
+  jump(): void {
+    this.entries.splice(this.at + 1, Infinity, { state: null, path: this.path });
+    this.press(1);
+  }
+
   settle(): void {
     for (const steps of this.#steps.splice(0)) {
       this.press(steps);
@@ -36,6 +42,8 @@ class Tab {
           this.entries.splice(this.at + 1, Infinity, { state, path: String(path) });
           this.at += 1;
         },
+        replaceState: (state: unknown, _: string, path?: string | URL | null) =>
+          void (this.entries[this.at] = { state, path: String(path) }),
         go: (steps = 0) => void this.#steps.push(steps),
       },
       location: {
@@ -72,6 +80,28 @@ describe('Navigation', () => {
     expect(navigation.route.page).toBe('stream');
     navigation.go('/');
     expect(tab.path).toBe('/');
+  });
+
+  it('begins a page anew that is gone to from itself', () => {
+    const { navigation, end } = live();
+    end();
+    const before = navigation.route;
+    navigation.go('/stream');
+    expect(navigation.route).toEqual(before);
+    expect(navigation.route).not.toBe(before);
+  });
+
+  it('leaves a page alone whose address changes around it', () => {
+    const { tab, navigation, end } = live();
+    end();
+    const before = navigation.route;
+    navigation.readdress('/stream/show');
+    expect(tab.path).toBe('/stream/show');
+    tab.jump();
+    expect(navigation.route).toBe(before);
+    navigation.go('/');
+    tab.press(-1);
+    expect(navigation.route).toEqual({ page: 'stream', sessionId: 'show' });
   });
 
   it('asks a guard before a link is followed', () => {
