@@ -10,17 +10,29 @@ describe('parseJoin', () => {
     '  evening-show\n',
     '/watch/evening-show',
     'https://live.example:8443/watch/evening-show',
-    'https://live.example:8443/watch/evening-show/?username=Ada#now',
+    'https://live.example:8443/watch/evening-show/?x=1#now',
+    'https://live.example:8443/watch/evening-show?token=',
     'HTTPS://live.example:8443/watch/evening-show',
     'live.example:8443/watch/evening-show',
     'https://live.example:8443/whip/evening-show',
   ])('goes to the session that %j names', (text) => {
-    expect(join(text)).toEqual({ kind: 'session', id: 'evening-show' });
+    expect(join(text)).toEqual({ kind: 'here', path: '/watch/evening-show' });
+  });
+
+  it.each([
+    ['/watch/show?token=a.b-c_.d&username=Ada%20L&x=1#now', '/watch/show?token=a.b-c_.d&username=Ada+L'],
+    ['live.example:8443/watch/show?username=Ada', '/watch/show?username=Ada'],
+    ['https://live.example:8443/stream?token=a%2Bb', '/stream?token=a%2Bb'],
+    ['https://live.example:8443/stream/?username=Ada&token=k', '/stream?token=k&username=Ada'],
+  ])('keeps what %j says about whoever opens it', (text, path) => {
+    expect(join(text)).toEqual({ kind: 'here', path });
   });
 
   it('goes to another server for its sessions', () => {
     const target = join('http://other.example/watch/abc?x=1');
     expect(target.kind === 'elsewhere' && target.url.href).toBe('http://other.example/watch/abc');
+    const invited = join('http://other.example/watch/abc?token=k');
+    expect(invited.kind === 'elsewhere' && invited.url.href).toBe('http://other.example/watch/abc?token=k');
   });
 
   it.each([
@@ -31,6 +43,8 @@ describe('parseJoin', () => {
     'https://live.example:8443/watch/',
     'https://live.example:8443/watch/a%2Fb',
     'https://live.example:8443/other/abc',
+    'https://live.example:8443/stream',
+    'https://live.example:8443/stream/show?token=k',
     'javascript:alert(1)//watch/abc',
     'javascript:/watch/abc',
     'https://[bad/watch/abc',

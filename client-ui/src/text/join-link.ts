@@ -3,8 +3,9 @@ const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Where a text that somebody pasted leads. */
 export type JoinTarget =
-  | { readonly kind: 'session'; readonly id: string }
-  /** A watch page of another server. */
+  /** A page of this server, with what the link says about whoever opens it. */
+  | { readonly kind: 'here'; readonly path: string }
+  /** A page of another server. */
   | { readonly kind: 'elsewhere'; readonly url: URL }
   | { readonly kind: 'unreadable'; readonly why: string };
 
@@ -13,8 +14,11 @@ export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text);
 }
 
+/** What a link can say of whoever opens it. */
+const INVITATION = ['token', 'username'] as const;
+
 /**
- * Reads a link to a watch page, or the bare code of a session.
+ * Reads a link to a watch page or an invitation to go live, or the bare code of a session.
  *
  * @param origin - of this server
  */
@@ -24,17 +28,37 @@ export function parseJoin(text: string, origin: string): JoinTarget {
     return { kind: 'unreadable', why: 'Paste a link to a stream, or type its code.' };
   }
   if (isSessionId(typed)) {
-    return { kind: 'session', id: typed };
+    return { kind: 'here', path: `/watch/${typed}` };
   }
   const url = asUrl(typed, origin);
-  const id = url?.pathname.match(/^\/(?:watch|whip|whep)\/([^/]+)\/?$/)?.[1];
-  if (url === null || id === undefined || !isSessionId(id)) {
+  const path = url === null ? null : pathIn(url);
+  if (url === null || path === null) {
     return { kind: 'unreadable', why: 'This is not a link to a stream. One looks like …/watch/evening-show.' };
   }
-  if (url.origin === origin) {
-    return { kind: 'session', id };
+  return url.origin === origin ? { kind: 'here', path } : { kind: 'elsewhere', url: new URL(path, url) };
+}
+
+/** The page that a link leads to; `null` where it is none that somebody is sent. */
+function pathIn(url: URL): string | null {
+  const id = url.pathname.match(/^\/(?:watch|whip|whep)\/([^/]+)\/?$/)?.[1];
+  if (id !== undefined && isSessionId(id)) {
+    return `/watch/${id}${invitationOf(url)}`;
   }
-  return { kind: 'elsewhere', url: new URL(`/watch/${id}`, url) };
+  // Without a key, it says nothing about any stream.
+  const invites = /^\/stream\/?$/.test(url.pathname) && (url.searchParams.get('token') ?? '') !== '';
+  return invites ? `/stream${invitationOf(url)}` : null;
+}
+
+function invitationOf(url: URL): string {
+  const said = new URLSearchParams();
+  for (const name of INVITATION) {
+    const value = url.searchParams.get(name) ?? '';
+    if (value !== '') {
+      said.set(name, value);
+    }
+  }
+  const query = said.toString();
+  return query === '' ? '' : `?${query}`;
 }
 
 function asUrl(text: string, origin: string): URL | null {
