@@ -1,37 +1,45 @@
 /** The part of `Storage` that is needed. */
 type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-function keyOf(sessionId: string): string {
-  return `footlight:host:${sessionId}`;
-}
+/**
+ * What the tokens are good for. `host`: those that sessions were made with, by session. `invitation`: those that were in
+ * links, by the address that they were for.
+ */
+type Purpose = 'host' | 'invitation';
 
-/** The host tokens of this tab. They go with it: whoever opens the browser after us is not the host. */
-export class HostTokens {
+/** The tokens of this tab. They go with it: whoever opens the browser after us is neither the host nor invited. */
+export class TabTokens {
+  readonly #purpose: Purpose;
   readonly #storage: TabStorage | null;
   /** For as long as the page is open, where the browser forbids to store anything. */
   readonly #here = new Map<string, string>();
 
   /** @param storage - of the tab */
-  constructor(storage: TabStorage | null) {
+  constructor(purpose: Purpose, storage: TabStorage | null) {
+    this.#purpose = purpose;
     this.#storage = storage;
   }
 
-  /** The token of a session that this tab hosts; `null` for any other. */
-  get(sessionId: string): string | null {
-    return this.#here.get(sessionId) ?? this.#storage?.getItem(keyOf(sessionId)) ?? null;
+  /** The token that was kept for `name`; `null` where there is none. */
+  get(name: string): string | null {
+    return this.#here.get(name) ?? this.#storage?.getItem(this.#keyOf(name)) ?? null;
   }
 
-  keep(sessionId: string, token: string): void {
-    this.#here.set(sessionId, token);
+  keep(name: string, token: string): void {
+    this.#here.set(name, token);
     try {
-      this.#storage?.setItem(keyOf(sessionId), token);
+      this.#storage?.setItem(this.#keyOf(name), token);
     } catch {
       // A storage that is full: the page must not be loaded again, then.
     }
   }
 
-  forget(sessionId: string): void {
-    this.#here.delete(sessionId);
-    this.#storage?.removeItem(keyOf(sessionId));
+  forget(name: string): void {
+    this.#here.delete(name);
+    this.#storage?.removeItem(this.#keyOf(name));
+  }
+
+  #keyOf(name: string): string {
+    return `footlight:${this.#purpose}:${name}`;
   }
 }

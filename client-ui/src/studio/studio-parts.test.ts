@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
 import { fitted, isTaken } from './background';
-import { HostTokens } from './hosting';
 import { fallTo, levelWords, loudness } from './level';
 import { NO_PREFERENCES, parsePreferences } from './preferences';
 import { resumptionOf } from './return';
@@ -93,26 +92,6 @@ describe('preferences', () => {
       cleanVoice: false,
     };
     expect(parsePreferences(JSON.stringify(chosen))).toEqual(chosen);
-  });
-});
-
-describe('HostTokens', () => {
-  it('last as long as the tab, or the page where nothing can be stored', () => {
-    const stored = new Map<string, string>();
-    const storage = {
-      getItem: (key: string) => stored.get(key) ?? null,
-      setItem: (key: string, value: string) => void stored.set(key, value),
-      removeItem: (key: string) => void stored.delete(key),
-    };
-    new HostTokens(storage).keep('show', 'secret');
-    expect([...stored]).toEqual([['footlight:host:show', 'secret']]);
-    const later = new HostTokens(storage);
-    expect(later.get('show')).toBe('secret');
-    later.forget('show');
-    expect(new HostTokens(storage).get('show')).toBeNull();
-    const nowhere = new HostTokens(null);
-    nowhere.keep('show', 'secret');
-    expect(nowhere.get('show')).toBe('secret');
   });
 });
 
