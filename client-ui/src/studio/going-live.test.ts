@@ -21,6 +21,17 @@ it('hands over the session to whoever has waited for it', async () => {
   expect(asked).toHaveLength(1);
 });
 
+it('names the session that the token was made for', async () => {
+  const asked = server();
+  const claims = btoa(JSON.stringify({ session: 'show', role: 'host' }));
+  await createUnlessLeft({ title: 'Rehearsal' }, `e30.${claims}.sig`, () => false);
+  await createUnlessLeft({ title: 'Rehearsal' }, 'an API key', () => false);
+  expect(asked.map(([, init]) => JSON.parse(String(init.body)) as unknown)).toEqual([
+    { title: 'Rehearsal', session_id: 'show' },
+    { title: 'Rehearsal' },
+  ]);
+});
+
 it('ends the session of somebody who left meanwhile, as its host', async () => {
   const asked = server();
   let left = false;

@@ -1,10 +1,11 @@
 import { createSession, endSession } from '../api/http';
 import type { CreateSession, SessionCreated } from '../protocol/bindings';
+import { sessionNamedIn } from '../session/invitation';
 
 /**
  * Creates a session for somebody who may leave before the server has answered. It is ended again then: nobody would host it.
  *
- * @param token - where the server wants one
+ * @param token - where the server wants one; one that was made for a session creates that session
  * @param left - whether they have left
  * @returns `null` where they have
  */
@@ -13,7 +14,8 @@ export async function createUnlessLeft(
   token: string | null,
   left: () => boolean,
 ): Promise<SessionCreated | null> {
-  const created = await createSession(session, token);
+  const named = token === null ? null : sessionNamedIn(token);
+  const created = await createSession(named === null ? session : { ...session, session_id: named }, token);
   if (!left()) {
     return created;
   }
