@@ -81,13 +81,27 @@ describe('createSession', () => {
   });
 
   it.each([
-    [401, { code: 'token_required', message: 'a token is required' }, /only people with a key/],
+    [401, { code: 'api_key_required', message: 'creating a session here needs an API key' }, /only people with a key/],
+    [401, { code: 'token_expired', message: 'the token expired at 2026-01-01T00:00:00Z' }, /^Your link has expired/],
+    [400, { code: 'session_id_required', message: 'a token creates the session' }, /does not say which stream/],
     [503, { code: 'too_many_sessions', message: 'the server holds 100 sessions already' }, /^The server holds 100/],
     [502, '<html>', /status 502/],
     [201, { session_id: 'show' }, /makes no sense/],
   ])('says why not: %i', async (status, body, words) => {
     answering(status, body);
     await expect(createSession({})).rejects.toThrow(words);
+  });
+
+  it.each([
+    'unauthorized',
+    'token_malformed',
+    'token_algorithm',
+    'token_signature',
+    'token_claims',
+    'token_other_session',
+  ])('calls a key that is not good so: %s', async (code) => {
+    answering(401, { code, message: 'what programs read' });
+    await expect(createSession({})).rejects.toThrow(/^The key in your link does not let you go live here/);
   });
 
   it('tells a refusal from a server that is away', async () => {
@@ -110,5 +124,10 @@ describe('the background picture', () => {
       headers: { 'Content-Type': 'image/jpeg', Authorization: 'Bearer secret' },
       body: picture,
     });
+  });
+
+  it('is refused in the server’s own words: no link has to do with it', async () => {
+    answering(401, { code: 'unauthorized', message: 'this is not the token of the host' });
+    await expect(deleteBackground('show', 'wrong')).rejects.toThrow('This is not the token of the host.');
   });
 });

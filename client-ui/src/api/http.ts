@@ -7,6 +7,7 @@ import type {
   SessionStats,
   SessionSummary,
 } from '../protocol/bindings';
+import { CREATION_WORDS } from '../text/creation-words';
 import { asSentence } from '../text/format';
 
 /** No answer is waited for longer than this. */
@@ -107,31 +108,32 @@ export class RequestRefused extends Error {
 
 const UNREACHABLE = 'The server does not answer. Check this device’s network, then try again.';
 
-/** Words that say more to a person at this page than the server's own, which programs read as well. */
-const WORDS: Readonly<Record<string, string>> = {
-  token_required:
-    'This server lets only people with a key go live. Ask whoever runs it for a link that has one in it, and open that.',
-  token_invalid: 'The key in your link is not good any more. Ask whoever runs the server for a new link.',
-};
+/** How a request is sent, and what is said to a person where it is refused. */
+interface Manner {
+  readonly withinMs?: number;
+  /** By the server's codes, where they say more to a person at this page than its own words, which programs read as well. */
+  readonly words?: Readonly<Record<string, string>>;
+}
 
 /** What the server said against a request (its JSON body), with its status where it said nothing. */
-async function refusalIn(response: Response): Promise<RequestRefused> {
+async function refusalIn(response: Response, words: Readonly<Record<string, string>>): Promise<RequestRefused> {
   const body = (await response.json().catch(() => null)) as Partial<ApiError> | null;
   const code = typeof body?.code === 'string' ? body.code : `status_${response.status}`;
   const said = typeof body?.message === 'string' ? asSentence(body.message) : '';
   const unsaid = `The server refused, with status ${response.status}. Try again in a moment.`;
-  return new RequestRefused(code, WORDS[code] ?? (said === '' ? unsaid : said));
+  return new RequestRefused(code, words[code] ?? (said === '' ? unsaid : said));
 }
 
 /** Sends a request. Rejects with {@link RequestRefused} unless it is granted. */
-async function request(path: string, init: RequestInit, withinMs = ANSWER_WITHIN_MS): Promise<Response> {
+async function request(path: string, init: RequestInit, manner: Manner = {}): Promise<Response> {
+  const { withinMs = ANSWER_WITHIN_MS, words = {} } = manner;
   const response = await server()
     .fetch(path, { ...init, signal: AbortSignal.timeout(withinMs) })
     .catch(() => {
       throw new RequestRefused('unreachable', UNREACHABLE);
     });
   if (!response.ok) {
-    throw await refusalIn(response);
+    throw await refusalIn(response, words);
   }
   return response;
 }
@@ -146,11 +148,12 @@ function bearer(token: string | null): Record<string, string> {
  * @param token - where the server wants one
  */
 export async function createSession(session: CreateSession, token: string | null = null): Promise<SessionCreated> {
-  const response = await request('/api/sessions', {
+  const asked: RequestInit = {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...bearer(token) },
     body: JSON.stringify(session),
-  });
+  };
+  const response = await request('/api/sessions', asked, { words: CREATION_WORDS });
   const created = (await response.json().catch(() => null)) as Partial<SessionCreated> | null;
   if (typeof created?.session_id !== 'string' || typeof created.host_token !== 'string') {
     throw new RequestRefused('unreadable', 'The server’s answer makes no sense. It may be of another version.');
@@ -179,7 +182,7 @@ export async function putBackground(sessionId: string, hostToken: string, pictur
   await request(
     backgroundPath(sessionId),
     { method: 'PUT', headers: { 'Content-Type': picture.type, ...bearer(hostToken) }, body: picture },
-    UPLOAD_WITHIN_MS,
+    { withinMs: UPLOAD_WITHIN_MS },
   );
 }
 
