@@ -7,6 +7,8 @@ async function engineOn(phone: boolean): Promise<string> {
   const { mediaEngine } = await import('../media/current');
   const { studioEngine } = await import('../studio/engine');
   expect(studioEngine().surface).toBe(mediaEngine().surface);
+  // Only a web view's own WebRTC speaks to other browsers.
+  expect(mediaEngine().meshless ?? false).toBe(mediaEngine().surface === 'canvas');
   return mediaEngine().surface;
 }
 

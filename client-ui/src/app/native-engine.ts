@@ -8,6 +8,7 @@ import { type PageCodec, decodedCodecs } from './slot-decoder';
 /** Receives, decodes H.264 and plays in the app; the page decodes what else the web view can, and draws. */
 export class NativeEngine implements MediaEngine {
   readonly surface = 'canvas';
+  readonly meshless = true;
   readonly outputs: NativeOutputs;
   readonly works = typeof VideoFrame === 'function';
   readonly #commands: MediaCommands;

@@ -66,6 +66,11 @@ export interface MediaEngine {
   /** What pictures are to be shown in. */
   readonly surface: 'video' | 'canvas';
   /**
+   * Whether it is left out of sessions whose media goes straight between browsers: that takes a browser's own WebRTC. Not said
+   * by engines that come with one.
+   */
+  readonly meshless?: true;
+  /**
    * Sets how loud everybody is, where sound does not come out of the elements that it is attached to.
    *
    * @param volume - 0 to 1

@@ -25,6 +25,9 @@ describe('phaseOf', () => {
     ['somebody who came in again elsewhere', { ...IN, link: 'replaced' }, 'replaced'],
     ['the end', { ...IN, link: 'ended' }, 'ended'],
     ['a browser without WebRTC', { ...START, engineWorks: false }, 'unsupported'],
+    ['a mesh in an app that cannot be part of one', { ...IN, flow: 'none', meshless: true }, 'unsupported'],
+    ['the same before anybody is on air', { ...IN, onAir: false, meshless: true }, 'unsupported'],
+    ['a server that went away from it', { ...IN, link: 'down', lost: true, meshless: true }, 'reconnecting'],
     ['a codec that the browser does not have', { ...IN, unplayableCodec: 'H264' }, 'unsupported'],
     ['that codec, with nobody on air', { ...IN, unplayableCodec: 'H264', onAir: false }, 'waiting'],
   ])('%s', (_, facts, phase) => {

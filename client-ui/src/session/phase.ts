@@ -31,6 +31,8 @@ export type Flow = 'none' | 'flowing' | 'stalled';
 export interface Facts {
   /** Whether the browser has WebRTC at all. */
   readonly engineWorks: boolean;
+  /** Whether the session is a mesh, of which this engine cannot be a part. */
+  readonly meshless: boolean;
   /** A codec that is on air and that this browser cannot decode. */
   readonly unplayableCodec: string | null;
   /** What the operating system says about the network. */
@@ -55,6 +57,7 @@ export interface Facts {
 /** What is known before anything is. */
 export const FIRST_FACTS: Facts = {
   engineWorks: true,
+  meshless: false,
   unplayableCodec: null,
   online: true,
   link: 'opening',
@@ -98,6 +101,9 @@ export function phaseOf(facts: Facts): Phase {
       }
       return facts.lost ? 'reconnecting' : 'connecting';
     case 'open':
+      if (facts.meshless) {
+        return 'unsupported';
+      }
       if (!facts.onAir) {
         return 'waiting';
       }

@@ -199,6 +199,21 @@ describe('joining', () => {
     expect(world.sockets).toHaveLength(0);
   });
 
+  it.each([
+    ['mesh', true, 'unsupported'],
+    ['mesh', false, 'connecting'],
+    ['sfu', true, 'connecting'],
+  ] as const)(
+    'in a session by %s, with an engine that can be part of no mesh: %s',
+    async (topology, meshless, phase) => {
+      const world = new World({ meshless });
+      world.socket.opened();
+      world.say(welcome({ topology }));
+      await pass(0);
+      expect(world.phase).toBe(phase);
+    },
+  );
+
   it('names a codec that the browser does not have, and plays the next stream in another', async () => {
     const world = new World({ codecs: ['VP8', 'VP9'] });
     await world.enter();

@@ -1,7 +1,7 @@
 import type { Presence } from '../api/http';
 import type { MediaEngine, Subscription } from '../media/engine';
 import type { MediaSample } from '../media/sample';
-import type { ClientMessage, ServerMessage } from '../protocol/bindings';
+import type { ClientMessage, ServerMessage, Topology } from '../protocol/bindings';
 import { DORMANT_BACKOFF, VIEWER_BACKOFF, backoff } from './backoff';
 import { FlowWatch } from './flow';
 import { FIRST_FACTS, type Facts, type Flow, type Phase, isFinal, phaseOf } from './phase';
@@ -207,7 +207,7 @@ export class WatchConnection {
       this.#flowWatch.restart();
     }
     this.#learn({
-      ...(entered && { link: 'open', flow: 'none' }),
+      ...(entered && { link: 'open', flow: 'none', meshless: this.#isShutOut(message.topology) }),
       ...(!this.#room.onAir && { flow: 'none', unplayableCodec: null }),
       onAir: this.#room.onAir,
     });
@@ -218,6 +218,10 @@ export class WatchConnection {
     if (entered || this.#room.onAir !== wasOnAir) {
       this.#sampleSoon();
     }
+  }
+
+  #isShutOut(topology: Topology): boolean {
+    return topology === 'mesh' && this.#outside.engine.meshless === true;
   }
 
   #over(end: Closure): void {

@@ -93,6 +93,7 @@ export class World {
   codecsOnAir = ['H264'];
   works = true;
   hosts = false;
+  meshless = false;
   readonly sockets: (SignalingEvents & { sent: ClientMessage[]; left: boolean; probes: number })[] = [];
   readonly subscriptions: FakeSubscription[] = [];
   readonly phases: Phase[] = [];
@@ -102,11 +103,12 @@ export class World {
   room: Room | null = null;
   readonly connection: WatchConnection;
 
-  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission' | 'hosts'>> = {}) {
+  constructor(change: Partial<Pick<World, 'works' | 'codecs' | 'admission' | 'hosts' | 'meshless'>> = {}) {
     Object.assign(this, change);
     const engine: MediaEngine = {
       surface: 'video',
       works: this.works,
+      ...(this.meshless && { meshless: true }),
       videoCodecs: () => Promise.resolve(this.codecs),
       subscribe: (_, events) => {
         const subscription = new FakeSubscription(events);

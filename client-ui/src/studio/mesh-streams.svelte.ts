@@ -1,3 +1,4 @@
+import { mediaEngine } from '../media/current';
 import type { RoomLink } from '../session/link';
 import { MeshPeers, NO_STREAMS } from './mesh';
 
@@ -23,7 +24,9 @@ export class MeshRoom {
         this.screens = screens;
       },
     );
-    this.#stopListening = link.listen((message) => this.peers.receive(message));
+    // Where nothing can be part of a mesh, nobody is to be answered.
+    const meshless = mediaEngine().meshless === true;
+    this.#stopListening = meshless ? () => undefined : link.listen((message) => this.peers.receive(message));
     addEventListener('online', this.#networkChanged);
   }
 

@@ -21,6 +21,12 @@ describe('stateWords', () => {
     expect(words.headline).toBe('This browser cannot play H.264');
   });
 
+  it('does not blame a browser where an app cannot be part of a mesh', () => {
+    const words = stateWords('unsupported', { ...FACTS, meshless: true }, 'Ada');
+    expect(words.headline).toBe('This app cannot show this stream');
+    expect(words.explanation).toMatch(/Open the stream’s link in a browser/);
+  });
+
   it('says who sent somebody away, and why', () => {
     const facts: Facts = { ...FACTS, link: 'expelled', expulsion: { by: 'Ada', reason: 'Be kind.' } };
     expect(stateWords('expelled', facts, 'Ada').explanation).toMatch(/^Ada has .*Be kind\.$/);

@@ -123,6 +123,14 @@ function expelledWords(facts: Facts | null): StateWords {
 }
 
 function unsupportedWords(facts: Facts | null): StateWords {
+  if (facts?.meshless === true) {
+    return {
+      headline: 'This app cannot show this stream',
+      explanation:
+        'Its picture and sound travel straight between browsers, and this app is none. Open the stream’s link in a browser; here, the chat goes on.',
+      ways: AT_REST,
+    };
+  }
   const codec = facts?.unplayableCodec ?? null;
   if (codec === null) {
     return {
