@@ -9,6 +9,20 @@ const TAP_COUNTS = 5000;
 /** Safari on iPhones puts only the video itself on the full screen, under its own name. */
 type PhoneVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
 
+/** How long after leaving that screen Safari may still pause the video, in milliseconds. */
+const PAUSES_WITHIN_MS = 1000;
+
+/** Nothing at all on iPhones, which have no full screen for other elements than videos. */
+function fullScreenElement(): Element | null {
+  return document.fullscreenElement ?? null;
+}
+
+/** Whether a video alone can be put on the full screen. */
+function phoneFullScreen(): boolean {
+  const videos = typeof HTMLVideoElement === 'function' && 'webkitEnterFullscreen' in HTMLVideoElement.prototype;
+  return videos && mediaEngine().surface === 'video';
+}
+
 interface Remembered {
   readonly muted: boolean;
   readonly volume: number;
@@ -37,6 +51,7 @@ export class Player {
   inPicture = $state(false);
   silent = $derived(this.muted || this.soundBlocked || this.volume === 0);
   readonly canPictureInPicture = document.pictureInPictureEnabled === true && mediaEngine().surface === 'video';
+  readonly canFullScreen = document.fullscreenEnabled === true || phoneFullScreen();
   #main: HTMLVideoElement | null = null;
   /** The small window was asked for when there was no picture yet to show in it, and opens with one that comes before this. */
   #wantsSmallUntil = -Infinity;
@@ -52,7 +67,7 @@ export class Player {
 
   /** Observes the page. Returns what ends it. */
   start(): () => void {
-    const fullScreen = () => (this.fullScreen = document.fullscreenElement !== null);
+    const fullScreen = () => (this.fullScreen = fullScreenElement() !== null);
     // Fired for one picture after another where the small window goes on with the next.
     const small = () => (this.inPicture = document.pictureInPictureElement !== null);
     document.addEventListener('fullscreenchange', fullScreen);
@@ -81,13 +96,39 @@ export class Player {
     };
     follow();
     video.addEventListener('loadedmetadata', follow);
+    const endPlaying = this.#playOnAfterFullScreen(video);
     return () => {
+      endPlaying();
       video.removeEventListener('loadedmetadata', follow);
       if (this.#main === video) {
         this.#main = null;
       }
     };
   };
+
+  /** iPhones pause a video that leaves the full screen, before they tell of it or after. What is live goes on. */
+  #playOnAfterFullScreen(video: HTMLVideoElement): () => void {
+    let leftAt = -Infinity;
+    const playOn = () => {
+      void this.play();
+      video.play().catch(() => undefined);
+    };
+    const left = () => {
+      leftAt = performance.now();
+      playOn();
+    };
+    const paused = () => {
+      if (performance.now() - leftAt < PAUSES_WITHIN_MS) {
+        playOn();
+      }
+    };
+    video.addEventListener('webkitendfullscreen', left);
+    video.addEventListener('pause', paused);
+    return () => {
+      video.removeEventListener('webkitendfullscreen', left);
+      video.removeEventListener('pause', paused);
+    };
+  }
 
   /** Takes charge of an element that has sound. Returns what lets go of it. */
   carry(element: HTMLMediaElement): () => void {
@@ -172,7 +213,7 @@ export class Player {
   /** @param stage - what fills the screen: the picture with all that lies over it */
   async toggleFullScreen(stage: HTMLElement): Promise<void> {
     try {
-      if (document.fullscreenElement !== null) {
+      if (fullScreenElement() !== null) {
         await document.exitFullscreen();
       } else if (document.fullscreenEnabled) {
         await stage.requestFullscreen({ navigationUI: 'hide' });

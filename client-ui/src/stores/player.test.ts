@@ -101,3 +101,56 @@ it('opens no small window that was asked for long before there was a picture, wh
   video.arrive();
   expect(browser.pictureInPictureElement).toBeNull();
 });
+
+/** An iPhone: no element but a video goes on the full screen, and the document knows nothing of it. */
+function iPhone() {
+  const done: string[] = [];
+  class Video extends EventTarget {
+    webkitEnterFullscreen(): void {
+      done.push('full screen');
+    }
+    play(): Promise<void> {
+      done.push('play');
+      return Promise.resolve();
+    }
+  }
+  vi.stubGlobal('document', { addEventListener: () => undefined });
+  vi.stubGlobal('HTMLVideoElement', Video);
+  const video = new Video();
+  return { done, video, shown: video as unknown as HTMLVideoElement };
+}
+
+it('puts the video alone on the full screen of an iPhone', async () => {
+  const { done, shown } = iPhone();
+  const of = await player();
+  expect(of.canFullScreen).toBe(true);
+  of.main(shown);
+  await of.toggleFullScreen({} as HTMLElement);
+  expect(done).toEqual(['full screen']);
+});
+
+it('goes on when the video has left that screen, whenever it was paused', async () => {
+  const { done, video, shown } = iPhone();
+  vi.useFakeTimers();
+  const of = await player();
+  const end = of.main(shown);
+  video.dispatchEvent(new Event('pause'));
+  expect(done).toEqual([]);
+  video.dispatchEvent(new Event('webkitendfullscreen'));
+  expect(done).toEqual(['play']);
+  vi.advanceTimersByTime(100);
+  video.dispatchEvent(new Event('pause'));
+  expect(done).toEqual(['play', 'play']);
+  vi.advanceTimersByTime(2000);
+  video.dispatchEvent(new Event('pause'));
+  end();
+  video.dispatchEvent(new Event('webkitendfullscreen'));
+  expect(done).toEqual(['play', 'play']);
+});
+
+it('offers no full screen where there is none', async () => {
+  vi.stubGlobal('document', {});
+  expect((await player()).canFullScreen).toBe(false);
+  vi.stubGlobal('document', { fullscreenEnabled: true });
+  expect((await player()).canFullScreen).toBe(true);
+});
