@@ -43,7 +43,7 @@ export class Camera extends DeviceInput {
         return;
       }
       if (this.trouble?.cause !== 'unfit') {
-        return this.backTo(before);
+        return this.backTo(before, () => this.flip());
       }
     }
     const next = nextDevice(this.devices, this.deviceId);

@@ -13,6 +13,8 @@ class Phone {
   readonly on = new Set<MediaStreamTrack>();
   /** Cameras that are asked for and do not open until {@link answer}, by their place in that order. */
   readonly opening: ((outcome: 'open' | 'busy' | 'gone') => void)[] = [];
+  /** What was asked for of each camera that was to be opened. */
+  readonly wanted: MediaTrackConstraints[] = [];
   refusing = false;
   slow = false;
   /** Whether its cameras say so. */
@@ -38,6 +40,7 @@ class Phone {
   get capture(): Capture {
     return {
       getUserMedia: async ({ video }: { video: MediaTrackConstraints }) => {
+        this.wanted.push(video);
         const id = (video.deviceId as { exact?: string } | undefined)?.exact ?? 'a';
         const outcome = this.slow ? await new Promise((resolve) => this.opening.push(resolve)) : 'open';
         if (outcome !== 'open') {
@@ -148,6 +151,39 @@ describe('Camera', () => {
       await phone.answer(0, 'busy');
       await phone.answer(1, 'open');
       expect([camera.deviceId, camera.trouble?.cause, phone.on.size]).toEqual(['a', 'busy', 1]);
+    });
+
+    it('is the one that failed where it is tried again', async () => {
+      void camera.choose('b');
+      await phone.answer(0, 'busy');
+      await phone.answer(1, 'open');
+      void camera.retry();
+      await phone.answer(2, 'open');
+      expect([camera.deviceId, camera.remembered?.id, camera.trouble]).toEqual(['b', 'b', null]);
+    });
+
+    it('is the back one where that failed and is tried again', async () => {
+      phone.slow = false;
+      phone.looksAtPerson = true;
+      await camera.open();
+      phone.slow = true;
+      void camera.flip();
+      await phone.answer(0, 'busy');
+      await phone.answer(1, 'open');
+      void camera.retry();
+      await settle();
+      expect(phone.wanted.at(-1)).toMatchObject({ facingMode: { exact: 'environment' } });
+    });
+
+    it('is the one before where that is the one that has failed since', async () => {
+      void camera.choose('b');
+      await phone.answer(0, 'busy');
+      await phone.answer(1, 'open');
+      camera.track?.onended?.(new Event('ended'));
+      expect(camera.trouble?.cause).toBe('lost');
+      void camera.retry();
+      await phone.answer(2, 'open');
+      expect(camera.deviceId).toBe('a');
     });
   });
 

@@ -26,6 +26,8 @@ export abstract class DeviceInput {
   readonly #place: Place;
   /** What was chosen last, here or another day. */
   #remembered: Remembered | null;
+  /** Does again what `of` is said of, which need not be what is open: another device that was chosen, and failed. */
+  #again: { readonly of: Trouble | null; readonly act: () => Promise<void> } | null = null;
   /** Counts attempts: whoever chooses again before the first device has opened means the second. */
   #attempt = 0;
 
@@ -61,9 +63,14 @@ export abstract class DeviceInput {
     const outcome = await this.reopen(this.constraints(deviceId));
     if (outcome === 'open') {
       this.#remembered = { id: deviceId, name };
-    } else if (outcome === 'failed' && before !== deviceId) {
-      await this.backTo(before);
+    } else if (outcome === 'failed') {
+      await this.backTo(before === deviceId ? null : before, () => this.choose(deviceId));
     }
+  }
+
+  /** Tries again what did not work. */
+  async retry(): Promise<void> {
+    await (this.trouble !== null && this.trouble === this.#again?.of ? this.#again.act() : this.open());
   }
 
   /**
@@ -145,9 +152,14 @@ export abstract class DeviceInput {
     return track === null ? 'failed' : 'open';
   }
 
-  /** Opens the device before the one that failed, and still says what was wrong with that. */
-  protected async backTo(deviceId: string | null): Promise<void> {
+  /**
+   * Opens the device before the one that failed, and still says what was wrong with that.
+   *
+   * @param act - tries that one again
+   */
+  protected async backTo(deviceId: string | null, act: () => Promise<void>): Promise<void> {
     const { trouble } = this;
+    this.#again = { of: trouble, act };
     if (deviceId !== null && (await this.reopen(this.constraints(deviceId))) === 'open') {
       this.trouble = trouble;
     }

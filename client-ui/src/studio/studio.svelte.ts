@@ -198,7 +198,8 @@ export class Studio {
     if (about === 'both') {
       await this.#openBoth();
     } else {
-      await this[about].open();
+      await this[about].retry();
+      this.#keep();
     }
   }
 
