@@ -120,6 +120,8 @@ pub(crate) struct Peer {
     nominated: Option<Path>,
     crypto: Arc<CryptoProvider>,
     last_offer: String,
+    /// Of its last offer: see [`repeated_types`].
+    repeated_types: u128,
     errors: u32,
 }
 
@@ -129,6 +131,17 @@ fn extensions() -> ExtensionMap {
     let mut map = ExtensionMap::standard();
     map.set(5, Extension::AbsoluteCaptureTime);
     map
+}
+
+/// The payload types, one bit each, of which whoever offers sends lost packets again where it is asked for them (RFC 4585 §4.2).
+fn repeated_types(offer: &str) -> u128 {
+    let feedback = offer.lines().filter_map(|line| line.strip_prefix("a=rtcp-fb:"));
+    let nack = feedback.filter_map(|feedback| feedback.trim_end().strip_suffix(" nack"));
+    nack.fold(0, |types, of| match of.parse::<u32>() {
+        Ok(payload_type) => types | 1_u128.checked_shl(payload_type).unwrap_or(0),
+        Err(_) if of == "*" => u128::MAX,
+        Err(_) => types,
+    })
 }
 
 impl Peer {
@@ -177,6 +190,7 @@ impl Peer {
             nominated: None,
             crypto: setup.crypto.clone(),
             last_offer: String::new(),
+            repeated_types: 0,
             errors: 0,
         }
     }
@@ -200,6 +214,7 @@ impl Peer {
         self.advance(now, out);
         let answer = answer.map_err(|error| SfuError::BadOffer(error.to_string()))?;
         offer.clone_into(&mut self.last_offer);
+        self.repeated_types = repeated_types(offer);
         Ok(sdp::pair_streams(&sdp::keep_order_of_sound(
             offer,
             &answer.to_sdp_string(),
@@ -271,15 +286,24 @@ impl Peer {
         Some((media.kind(), direction))
     }
 
-    /// Where the stream of an SSRC belongs.
-    pub(crate) fn stream(&mut self, ssrc: Ssrc, out: &mut Outbox) -> Option<(Mid, Option<Rid>)> {
-        let found = self
-            .rtc
-            .direct_api()
-            .stream_rx(&ssrc)
-            .map(|stream| (stream.mid(), stream.rid()));
+    /// Where the stream of an SSRC belongs, whose packets come by `payload_type`.
+    pub(crate) fn stream(&mut self, ssrc: Ssrc, payload_type: Pt, out: &mut Outbox) -> Option<(Mid, Option<Rid>)> {
+        let is_repeated = self.is_video(payload_type) && self.repeated_types & (1 << (*payload_type & 0x7f)) != 0;
+        let found = self.rtc.direct_api().stream_rx(&ssrc).map(|stream| {
+            if is_repeated {
+                // The engine asks for what is lost only where it comes again on a stream of its own (RFC 4588). Without
+                // one it comes again as it was (RFC 4585 §6.2.1).
+                stream.suppress_nack(false);
+            }
+            (stream.mid(), stream.rid())
+        });
         self.drain(out);
         found
+    }
+
+    fn is_video(&self, payload_type: Pt) -> bool {
+        let mut params = self.rtc.codec_config().params().iter();
+        params.any(|params| params.pt() == payload_type && params.spec().codec.is_video())
     }
 
     /// Sends along `mid` from now on, as it was negotiated last. Its SSRC.

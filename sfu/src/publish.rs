@@ -374,7 +374,7 @@ impl Sfu {
         let (mid, rid) = if let Some(known) = publishing.streams.get(&ssrc) {
             *known
         } else {
-            let found = peer.stream(ssrc, &mut self.out)?;
+            let found = peer.stream(ssrc, payload_type, &mut self.out)?;
             let Role::Publish(publishing) = &mut peer.role else {
                 return None;
             };

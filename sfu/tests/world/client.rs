@@ -7,10 +7,16 @@ use std::time::Instant;
 use footlight_sfu::PeerId;
 use str0m::format::Codec;
 use str0m::media::{MediaKind, Mid, Pt};
-use str0m::rtp::RtpPacket;
+use str0m::rtp::rtcp::Rtcp;
+use str0m::rtp::{RawPacket, RtpPacket};
 use str0m::{Event, Output, Rtc};
 
 use super::{Datagram, IDR};
+
+/// Whether it is RTP and not RTCP (RFC 7983 §7, RFC 5761 §4).
+fn is_rtp(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)))
+}
 
 /// A browser, as far as the server can tell.
 pub(crate) struct Client {
@@ -29,6 +35,11 @@ pub(crate) struct Client {
     pub(crate) is_cut: bool,
     /// Of so many datagrams that it sends one is lost.
     pub(crate) loses_every: Option<usize>,
+    /// So many RTP packets that it sends next do not arrive.
+    pub(crate) holds: usize,
+    pub(super) held: Vec<Datagram>,
+    /// How often it was asked to send packets again.
+    pub(crate) nacks: usize,
     pub(super) datagrams: usize,
     pub(super) answered: usize,
     /// Of its pictures.
@@ -81,12 +92,16 @@ impl Client {
                     let is_lost = self
                         .loses_every
                         .is_some_and(|every| self.datagrams.is_multiple_of(every));
-                    if !self.is_cut && !is_lost {
-                        datagrams.push_back(Datagram {
-                            source: transmit.source,
-                            destination: transmit.destination,
-                            contents: transmit.contents.into(),
-                        });
+                    let datagram = Datagram {
+                        source: transmit.source,
+                        destination: transmit.destination,
+                        contents: transmit.contents.into(),
+                    };
+                    if self.holds > 0 && is_rtp(&datagram.contents) {
+                        self.holds -= 1;
+                        self.held.push(datagram);
+                    } else if !self.is_cut && !is_lost {
+                        datagrams.push_back(datagram);
                     }
                 }
                 Output::Event(Event::Connected) => self.is_connected = true,
@@ -94,6 +109,9 @@ impl Client {
                 Output::Event(Event::KeyframeRequest(request)) => {
                     self.asked.push(now);
                     self.wanted.insert(request.mid);
+                }
+                Output::Event(Event::RawPacket(packet)) => {
+                    self.nacks += usize::from(matches!(*packet, RawPacket::RtcpRx(Rtcp::Nack(_))));
                 }
                 Output::Event(_) => {}
             }

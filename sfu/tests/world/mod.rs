@@ -63,6 +63,8 @@ pub(crate) struct Offer {
     pub(crate) muted: Muted,
     /// Sound may carry that of packets before it once more (RFC 2198).
     pub(crate) is_redundant: bool,
+    /// What is lost of pictures comes again on a stream of its own (RFC 4588).
+    pub(crate) has_repair: bool,
 }
 
 impl Offer {
@@ -75,6 +77,7 @@ impl Offer {
             named: Vec::new(),
             muted: Muted::default(),
             is_redundant: false,
+            has_repair: true,
         }
     }
 
@@ -102,6 +105,11 @@ impl Offer {
 
     pub(crate) fn redundant(mut self) -> Self {
         self.is_redundant = true;
+        self
+    }
+
+    pub(crate) fn without_repair(mut self) -> Self {
+        self.has_repair = false;
         self
     }
 
@@ -161,11 +169,16 @@ impl World {
         self.joined += 1;
         let mut config = Rtc::builder()
             .set_rtp_mode(true)
+            .enable_raw_packets(true)
             .set_rtcp_report_interval_audio(Duration::from_secs(1))
             .clear_codecs();
         for codec in &offer.codecs {
             config = match codec {
                 Codec::Opus => config.enable_opus(true, offer.is_redundant),
+                Codec::H264 if !offer.has_repair => {
+                    config.codec_config().add_h264(108.into(), None, true, 0x42_e0_1f);
+                    config
+                }
                 Codec::H264 => config.enable_h264(true),
                 Codec::Vp8 => config.enable_vp8(true),
                 other => panic!("{other:?} is not used in tests"),
@@ -190,6 +203,9 @@ impl World {
             let is_feedback = |line: &&str| line.contains("transport-cc") || line.contains("transport-wide-cc");
             let lines = sdp_text.split_inclusive("\r\n").filter(|line| !is_feedback(line));
             sdp_text = lines.collect();
+        }
+        if !offer.has_repair {
+            sdp_text = without_repair(&sdp_text);
         }
         if let Some((from, to)) = &self.rewrite_offers {
             sdp_text = sdp_text.replace(from, to);
@@ -221,6 +237,9 @@ impl World {
             is_connected: false,
             is_cut: false,
             loses_every: None,
+            holds: 0,
+            held: Vec::new(),
+            nacks: 0,
             datagrams: 0,
             answered: 0,
             sequence_number: 1_000 * (number as u64 + 1),
@@ -440,6 +459,14 @@ impl World {
         self.settle();
     }
 
+    /// What was held back of a client's packets comes after all.
+    pub(crate) fn release(&mut self, client: usize) {
+        for datagram in std::mem::take(&mut self.clients[client].held) {
+            self.deliver(&datagram);
+        }
+        self.settle();
+    }
+
     pub(crate) fn close(&mut self, client: usize) {
         let (worker, peer) = (self.clients[client].peer.worker().0, self.clients[client].peer);
         self.workers[usize::from(worker)].close(peer, self.now);
@@ -531,6 +558,20 @@ impl World {
             }
         }
     }
+}
+
+/// The offer without the streams of retransmissions: of each pair, the second one.
+fn without_repair(offer: &str) -> String {
+    let groups = offer.lines().filter_map(|line| line.strip_prefix("a=ssrc-group:FID "));
+    let repairs: Vec<_> = groups.filter_map(|group| group.split_once(' ')).collect();
+    let is_repair = |line: &str| {
+        let ssrc = line.strip_prefix("a=ssrc:").and_then(|line| line.split(' ').next());
+        repairs.iter().any(|(_, repair)| ssrc == Some(repair.trim_end()))
+    };
+    let lines = offer.split_inclusive("\r\n");
+    lines
+        .filter(|line| !line.starts_with("a=ssrc-group:") && !is_repair(line))
+        .collect()
 }
 
 /// Client, section and number of a packet of [`World::send_own`].
