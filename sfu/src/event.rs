@@ -124,7 +124,7 @@ pub enum CloseReason {
     Requested,
     /// The remote closed DTLS.
     Remote,
-    /// No ICE consent for 15 s (RFC 7675 asks for 30 at most).
+    /// No ICE consent for 15 s (RFC 7675 asks for 30 at most), nor media from a publisher.
     IceTimeout,
     /// It did not connect within [`CONNECT_TIMEOUT`](crate::CONNECT_TIMEOUT).
     NeverConnected,

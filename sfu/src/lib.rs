@@ -24,6 +24,7 @@ mod assign;
 mod bandwidth;
 mod clock;
 mod codec;
+mod consent;
 mod distribute;
 mod egress;
 mod error;

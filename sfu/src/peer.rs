@@ -46,7 +46,7 @@ const MAX_ERRORS: u32 = 16;
 #[derive(Debug)]
 pub(crate) enum Role {
     /// Sends media to us.
-    Publish(Publishing),
+    Publish(Box<Publishing>),
     /// Gets media from us, in the order of the offer.
     Subscribe(Vec<Slot>),
 }
@@ -375,13 +375,23 @@ impl Peer {
         let figures = self.is_viewer().then_some(self.figures_at);
         let egress = self.egress.as_ref().and_then(Egress::deadline);
         let connects = (!self.is_connected).then(|| self.connects_until());
-        let others = [self.bandwidth.look_at(), figures, egress, connects];
+        let consent = match &self.role {
+            Role::Publish(publishing) => publishing.consent.ends_at(),
+            Role::Subscribe(_) => None,
+        };
+        let others = [self.bandwidth.look_at(), figures, egress, connects, consent];
         others.into_iter().flatten().fold(self.deadline, Instant::min)
     }
 
     /// Until when a peer that does not connect is waited for.
     pub(crate) fn connects_until(&self) -> Instant {
         self.created_at + CONNECT_TIMEOUT
+    }
+
+    /// Whether it is a publisher that is gone without a word.
+    pub(crate) fn has_left(&self, now: Instant) -> bool {
+        let is_over = |publishing: &Publishing| publishing.consent.has_ended(now);
+        self.is_connected && matches!(&self.role, Role::Publish(publishing) if is_over(publishing))
     }
 
     /// Whether its egress has something to do.

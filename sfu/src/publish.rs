@@ -9,6 +9,7 @@ use str0m::stats::MediaIngressStats;
 
 use crate::clock::{PublisherClock, publisher_time};
 use crate::codec::PayloadTypes;
+use crate::consent::Consent;
 use crate::keyframe::starts_keyframe;
 use crate::layers::{Heard, LayerMask, LayerSet, Layers};
 use crate::limit::{Limit, Room, Told};
@@ -54,6 +55,7 @@ pub(crate) struct Publishing {
     pub(crate) round_trip: Option<Duration>,
     streams: HashMap<Ssrc, (Mid, Option<Rid>)>,
     clock: PublisherClock,
+    pub(crate) consent: Consent,
     /// What it was told to send at the most.
     pub(crate) told: Told,
 }
@@ -279,6 +281,9 @@ impl Sfu {
     }
 
     pub(crate) fn on_packet(&mut self, id: PeerId, packet: RtpPacket, now: Instant) {
+        if let Some(Role::Publish(publishing)) = self.peers.get_mut(&id).map(|peer| &mut peer.role) {
+            publishing.consent.hear(now);
+        }
         let Some((track_id, layer)) = self.track_of(id, &packet, now) else {
             return;
         };

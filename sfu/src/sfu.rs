@@ -13,6 +13,7 @@ use str0m::{Candidate, Event, IceConnectionState, Input};
 use crate::egress::{self, Transmit};
 use crate::id::IdMap;
 use crate::peer::{Outbox, Peer, Role, Setup};
+use crate::publish::Publishing;
 use crate::relay::{Control, Publisher, Recipient, RelayMessage};
 use crate::route::{self, Owner, Remote, Routes};
 use crate::sdp;
@@ -177,7 +178,7 @@ impl Sfu {
         let fragment = credentials.ufrag.clone();
         let names = (request.session.clone(), request.user.clone());
         let role = match request.direction {
-            Direction::Publish => Role::Publish(crate::publish::Publishing::new(request.muted)),
+            Direction::Publish => Role::Publish(Box::new(Publishing::new(request.muted))),
             Direction::Subscribe => Role::Subscribe(Vec::new()),
         };
         let mut peer = Peer::new(id, names, role, credentials, request.offer, &self.setup, now);
@@ -319,6 +320,10 @@ impl Sfu {
                 self.close_peer(id, CloseReason::NeverConnected, now);
                 continue;
             }
+            if peer.has_left(now) {
+                self.close_peer(id, CloseReason::IceTimeout, now);
+                continue;
+            }
             peer.handle_timeout(now, &mut self.out);
             if peer.is_due(now) {
                 self.mark_unsent(id);
@@ -380,11 +385,7 @@ impl Sfu {
         while let Some((id, event)) = self.out.events.pop_front() {
             match event {
                 Event::Connected => self.on_connected(id, now),
-                Event::IceConnectionStateChange(IceConnectionState::Disconnected)
-                    if self.peers.get(&id).is_some_and(|peer| peer.is_connected) =>
-                {
-                    self.close_peer(id, CloseReason::IceTimeout, now);
-                }
+                Event::IceConnectionStateChange(state) => self.on_ice_state(id, state, now),
                 Event::Closed => self.close_peer(id, CloseReason::Remote, now),
                 Event::RtpPacket(packet) => self.on_packet(id, packet, now),
                 Event::PeerStats(stats) => match self.peers.get_mut(&id).filter(|peer| peer.is_viewer()) {
@@ -400,12 +401,28 @@ impl Sfu {
         }
     }
 
+    /// A viewer whose consent has run out is sent nothing more (RFC 7675 §5.1). A publisher may go by what comes from it.
+    fn on_ice_state(&mut self, id: PeerId, state: IceConnectionState, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let is_over = match &mut peer.role {
+            Role::Publish(publishing) => {
+                publishing.consent.note(state);
+                publishing.consent.has_ended(now)
+            }
+            Role::Subscribe(_) => state == IceConnectionState::Disconnected,
+        };
+        if peer.is_connected && is_over {
+            self.close_peer(id, CloseReason::IceTimeout, now);
+        }
+    }
+
     fn on_connected(&mut self, id: PeerId, now: Instant) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.is_connected = true;
         tracing::debug!(peer = %id, session = %peer.session, "connected");
         self.events.push_back(SfuEvent::Connected { peer: id });
-        if let Role::Publish(_) = peer.role {
+        if let Role::Publish(publishing) = &mut peer.role {
+            publishing.consent.hear(now);
             let publisher = self.publisher(id).into_iter();
             publisher.for_each(|p| self.announce(Control::PublisherConnected(p), now));
         } else {

@@ -66,6 +66,61 @@ fn a_publisher_that_falls_silent_takes_its_tracks_with_it() {
 }
 
 #[test]
+fn a_publisher_that_makes_no_checks_stays_for_as_long_as_its_media_comes() {
+    let mut world = World::new(1);
+    let publisher = world.connect(0, "show", "host", &Offer::publish());
+    world.clients[publisher].makes_no_checks = true;
+    world.run_live(&[publisher], Duration::from_secs(40));
+    assert_eq!(reason_of(&world, publisher), None);
+
+    // What is sent to it still arrives, and so does what it sends.
+    world.clients[publisher].forget_requests();
+    let viewer = world.connect(0, "show", "guest", &Offer::subscribe());
+    world.run_live(&[publisher], Duration::from_secs(10));
+    assert!(!world.clients[publisher].asked.is_empty());
+    assert!(world.clients[viewer].pictures().len() > 300);
+
+    world.run(Duration::from_secs(14));
+    assert_eq!(reason_of(&world, publisher), None);
+    world.run(Duration::from_secs(2));
+    assert_eq!(reason_of(&world, publisher), Some(CloseReason::IceTimeout));
+}
+
+#[test]
+fn a_publisher_whose_consent_had_run_out_restarts_ice() {
+    let mut world = World::new(1);
+    let publisher = world.connect(0, "show", "host", &Offer::publish());
+    let viewer = world.connect(0, "show", "guest", &Offer::subscribe());
+    world.clients[publisher].makes_no_checks = true;
+    world.run_live(&[publisher], Duration::from_secs(40));
+    world.clients[publisher].makes_no_checks = false;
+    let restart = |api: &mut str0m::change::SdpApi<'_>| {
+        api.ice_restart(true);
+        Vec::new()
+    };
+    world.reoffer(publisher, None, restart).expect("an answer");
+    // Checks alone keep it now.
+    world.run(Duration::from_secs(40));
+    assert_eq!(reason_of(&world, publisher), None);
+    world.clients[viewer].received.clear();
+    world.run_live(&[publisher], Duration::from_secs(5));
+    assert!(world.clients[viewer].pictures().len() > 100);
+    world.clients[publisher].is_cut = true;
+    world.run(Duration::from_secs(20));
+    assert_eq!(reason_of(&world, publisher), Some(CloseReason::IceTimeout));
+}
+
+#[test]
+fn a_viewer_that_makes_no_checks_is_sent_nothing_more() {
+    let mut world = World::new(1);
+    let publisher = world.connect(0, "show", "host", &Offer::publish());
+    let viewer = world.connect(0, "show", "guest", &Offer::subscribe());
+    world.clients[viewer].makes_no_checks = true;
+    world.run_live(&[publisher], Duration::from_secs(20));
+    assert_eq!(reason_of(&world, viewer), Some(CloseReason::IceTimeout));
+}
+
+#[test]
 fn a_peer_that_never_connects_is_reaped() {
     let mut world = World::new(1);
     let client = world.join(0, "show", "host", &Offer::publish());

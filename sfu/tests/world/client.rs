@@ -18,6 +18,11 @@ fn is_rtp(datagram: &[u8]) -> bool {
     matches!(datagram, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)))
 }
 
+/// RFC 7983 §7.
+fn is_stun(datagram: &[u8]) -> bool {
+    matches!(datagram, [0..=3, ..])
+}
+
 /// A browser, as far as the server can tell.
 pub(crate) struct Client {
     pub(crate) rtc: Rtc,
@@ -33,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) is_connected: bool,
     /// Cut off from the network.
     pub(crate) is_cut: bool,
+    /// It makes no checks of ICE any more, as programs do that only send.
+    pub(crate) makes_no_checks: bool,
     /// Of so many datagrams that it sends one is lost.
     pub(crate) loses_every: Option<usize>,
     /// So many RTP packets that it sends next do not arrive.
@@ -89,9 +96,11 @@ impl Client {
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => {
                     self.datagrams += 1;
-                    let is_lost = self
-                        .loses_every
-                        .is_some_and(|every| self.datagrams.is_multiple_of(every));
+                    let is_lost = self.is_cut
+                        || (self.makes_no_checks && is_stun(&transmit.contents))
+                        || self
+                            .loses_every
+                            .is_some_and(|every| self.datagrams.is_multiple_of(every));
                     let datagram = Datagram {
                         source: transmit.source,
                         destination: transmit.destination,
@@ -100,7 +109,7 @@ impl Client {
                     if self.holds > 0 && is_rtp(&datagram.contents) {
                         self.holds -= 1;
                         self.held.push(datagram);
-                    } else if !self.is_cut && !is_lost {
+                    } else if !is_lost {
                         datagrams.push_back(datagram);
                     }
                 }

@@ -236,6 +236,7 @@ impl World {
             asked: Vec::new(),
             is_connected: false,
             is_cut: false,
+            makes_no_checks: false,
             loses_every: None,
             holds: 0,
             held: Vec::new(),
