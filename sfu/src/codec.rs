@@ -6,8 +6,9 @@ use str0m::media::Pt;
 
 /// H.264 (RFC 6184 §8.1): payload type, RTX payload type, packetization mode 1 or 0, profile-level-id. Constrained
 /// baseline first, because every browser and phone encodes and decodes it in hardware; then what browsers offer
-/// besides. The numbers are only the answerer's preference: an offer brings its own.
-const H264_FORMATS: [(u8, u8, bool, u32); 7] = [
+/// besides; last constrained high, without which Safari decodes constrained baseline alone. The numbers are only the
+/// answerer's preference: an offer brings its own.
+const H264_FORMATS: [(u8, u8, bool, u32); 8] = [
     (108, 109, true, 0x42_e0_1f),
     (127, 121, true, 0x42_00_1f),
     (123, 119, true, 0x4d_00_1f),
@@ -15,6 +16,7 @@ const H264_FORMATS: [(u8, u8, bool, u32); 7] = [
     (124, 120, false, 0x42_e0_1f),
     (125, 107, false, 0x42_00_1f),
     (35, 36, false, 0x4d_00_1f),
+    (37, 38, true, 0x64_0c_1f),
 ];
 
 /// Enables what is forwarded and nothing else. The order decides what a browser publishes when it leaves the choice to
@@ -101,11 +103,12 @@ enum H264Profile {
     Baseline,
     Main,
     High,
+    ConstrainedHigh,
     Other(u32),
 }
 
 /// `profile_idc` and constraint flags, of which `constraint_set1` makes baseline the constrained one (RFC 6184 table
-/// 5).
+/// 5), and the fourth and the fifth together high (ITU-T H.264 §A.2.4.2).
 impl H264Profile {
     fn of(profile_level_id: Option<u32>) -> Self {
         // RFC 6184 §8.1: baseline where the parameter is missing.
@@ -115,22 +118,28 @@ impl H264Profile {
             0x42 if constraints & 0x40 != 0 => Self::ConstrainedBaseline,
             0x42 => Self::Baseline,
             0x4d => Self::Main,
+            0x64 if constraints & 0x0c == 0x0c => Self::ConstrainedHigh,
             0x64 => Self::High,
             _ => Self::Other(id >> 8),
         }
     }
 
-    /// Constrained baseline is a subset of the other three, and main of high (ITU-T H.264 §A.2).
+    /// Constrained baseline is a subset of the others, and main and constrained high of high (ITU-T H.264 §A.2).
     fn distance(self, decoder: Self) -> Option<u32> {
         match (self, decoder) {
             (sent, decoder) if sent == decoder => Some(0),
-            (Self::ConstrainedBaseline, Self::Baseline) | (Self::Main, Self::High) => Some(1),
+            (Self::ConstrainedBaseline, Self::Baseline) | (Self::Main | Self::ConstrainedHigh, Self::High) => Some(1),
             (Self::ConstrainedBaseline, Self::Main) => Some(2),
-            (Self::ConstrainedBaseline, Self::High) => Some(3),
+            (Self::ConstrainedBaseline, Self::ConstrainedHigh) => Some(3),
+            (Self::ConstrainedBaseline, Self::High) => Some(4),
             // Encoders that announce plain baseline stay within the constrained one: nobody implements what it adds.
-            (Self::Baseline, Self::ConstrainedBaseline) => Some(4),
-            (Self::Baseline, Self::Main) => Some(5),
-            (Self::Baseline, Self::High) => Some(6),
+            (Self::Baseline, Self::ConstrainedBaseline) => Some(5),
+            (Self::Baseline, Self::Main) => Some(6),
+            (Self::Baseline, Self::ConstrainedHigh) => Some(7),
+            (Self::Baseline, Self::High) => Some(8),
+            // Decoders that are announced as constrained decode all of high: only encoders keep to the constraint. What
+            // they could not, interlaced pictures, nobody sends. Better than nothing, which is all that is left.
+            (Self::Main | Self::High, Self::ConstrainedHigh) => Some(9),
             _ => None,
         }
     }
@@ -175,6 +184,44 @@ mod tests {
         assert_eq!(payload_types(&h264(1, "42e01f"), &offered), Some(plain(102)));
         assert_eq!(payload_types(&h264(0, "42e01f"), &offered), Some(plain(100)));
         assert_eq!(payload_types(&h264(1, "4d001f"), &offered), Some(plain(101)));
+    }
+
+    /// What Safari offers: no main, and high with its constraint only.
+    const CONSTRAINED: [(u8, &str); 2] = [(100, "640c34"), (101, "42e034")];
+
+    #[test]
+    fn a_decoder_of_constrained_high_gets_everything() {
+        let offered = CONSTRAINED.map(|(payload_type, profile)| (plain(payload_type), h264(1, profile)));
+        for (sent, expected) in [
+            ("640c1f", 100),
+            ("64001f", 100),
+            ("4d001f", 100),
+            ("42e01f", 101),
+            ("42001f", 101),
+        ] {
+            assert_eq!(payload_types(&h264(1, sent), &offered), Some(plain(expected)), "{sent}");
+        }
+        let high = [(plain(100), h264(1, "640c34"))];
+        assert_eq!(payload_types(&h264(1, "42e01f"), &high), Some(plain(100)));
+    }
+
+    #[test]
+    fn constrained_high_is_shown_as_high_and_no_less() {
+        let offered = [(plain(100), h264(1, "64001f")), (plain(101), h264(1, "42e01f"))];
+        assert_eq!(payload_types(&h264(1, "640c1f"), &offered), Some(plain(100)));
+        assert_eq!(payload_types(&h264(1, "640c1f"), &offered[1..]), None);
+        let both = [offered[0], (plain(102), h264(1, "640c34"))];
+        assert_eq!(payload_types(&h264(1, "640c1f"), &both), Some(plain(102)));
+        assert_eq!(payload_types(&h264(1, "64001f"), &both), Some(plain(100)));
+    }
+
+    #[test]
+    fn constrained_high_is_taken() {
+        let mut config = enable(str0m::Rtc::builder());
+        for (payload_type, profile) in CONSTRAINED {
+            let params = PayloadParams::new(payload_type.into(), None, h264(1, profile));
+            assert!(config.codec_config().match_params(params).is_some(), "{profile}");
+        }
     }
 
     #[test]
