@@ -9,6 +9,7 @@ use str0m::media::{MediaKind, Pt, Rid};
 use str0m::rtp::Ssrc;
 
 use crate::clock::StreamClock;
+use crate::patience::Keyframes;
 use crate::picture_size::Size;
 use crate::track::{Meter, Reception};
 
@@ -133,6 +134,7 @@ pub(crate) struct Layer {
     /// all, as a retransmission does, is muted as well.
     pub(crate) muted_until: Option<u64>,
     pub(crate) reception: Reception,
+    pub(crate) keyframes: Keyframes,
     size: Option<Size>,
     meter: Meter,
     /// Of the last comparisons, fading.
@@ -184,6 +186,7 @@ impl Layers {
             clock: StreamClock::default(),
             muted_until: None,
             reception: Reception::default(),
+            keyframes: Keyframes::default(),
             size: None,
             meter: Meter::new(now),
             rate: 0,

@@ -13,6 +13,7 @@ use crate::consent::Consent;
 use crate::keyframe::starts_keyframe;
 use crate::layers::{Heard, LayerMask, LayerSet, Layers};
 use crate::limit::{Limit, Room, Told};
+use crate::patience::Keyframes;
 use crate::peer::Role;
 use crate::picture_size::picture_size;
 use crate::redundancy::{self, MOST_BEHIND};
@@ -308,6 +309,9 @@ impl Sfu {
         let is_due = ingest.layers.hear(layer, heard, now);
         let is_muted = publishing.muted.covers(track.info.kind);
         let Some(of) = ingest.layers.get_mut(layer) else { return };
+        if starts_keyframe {
+            of.keyframes.observe(packet.header.timestamp, now);
+        }
         // A report from before the first packet knows no timestamp.
         if let Some(report) = packet.last_sender_info.filter(|report| report.sender_packet_count > 0)
             && let Some(theirs) = publisher_time(report.ntp_time)
@@ -337,6 +341,7 @@ impl Sfu {
                 timestamp,
                 marker: packet.header.marker,
                 starts_keyframe,
+                patience: of.keyframes.patience(now),
                 captured_at: of
                     .clock
                     .capture_time(&mut publishing.clock, timestamp, format.clock_rate.get(), now),
@@ -415,6 +420,7 @@ impl Sfu {
         of.clock.reset();
         // The numbers of before mean nothing in the new ones.
         of.muted_until = None;
+        of.keyframes = Keyframes::default();
         ingest.types = format.types;
         ingest.request = format.request;
         let mut info = track.info.clone();

@@ -19,11 +19,6 @@ use crate::rewriter::{Numbering, Place, Rewriter};
 use crate::track::{TrackInfo, TrackPacket};
 use crate::vp8::PictureIds;
 
-/// How long a slot waits for a keyframe before it starts on any frame. Detection reads the payload; should a
-/// publisher's packing defeat it, a viewer must not stay dark for ever. Four times the interval at which keyframes are
-/// asked for.
-const KEYFRAME_PATIENCE: Duration = Duration::from_secs(2);
-
 /// How often a slot that waits asks again: the request or the keyframe may have been lost.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -257,7 +252,7 @@ impl Slot {
         let since = match *held {
             Some((since, frame)) => {
                 let begins_frame = frame != packet.timestamp;
-                if begins_frame && now.saturating_duration_since(since) >= KEYFRAME_PATIENCE {
+                if begins_frame && now.saturating_duration_since(since) >= packet.patience {
                     return None;
                 }
                 since
@@ -285,6 +280,7 @@ fn redundant(types: PayloadTypes, primary_at: u16, payload: &[u8]) -> (Pt, Alter
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience;
     use crate::track::Extensions;
     use crate::{PeerId, Source, WorkerId};
     use str0m::format::{Codec, FormatParams};
@@ -321,6 +317,7 @@ mod tests {
             timestamp: sequence_number as u32 * 3_000,
             marker: true,
             starts_keyframe,
+            patience: patience::LEAST,
             captured_at: Instant::now(),
             extensions: Extensions::default(),
             payload: vec![1].into(),
@@ -377,7 +374,7 @@ mod tests {
             }
         }
         assert_eq!(asked, 1);
-        assert_eq!(first, Some(start + KEYFRAME_PATIENCE));
+        assert_eq!(first, Some(start + patience::LEAST));
     }
 
     #[test]

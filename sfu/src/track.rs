@@ -62,6 +62,8 @@ pub struct TrackPacket {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) starts_keyframe: bool,
+    /// How long a viewer waits for a keyframe of its layer.
+    pub(crate) patience: Duration,
     pub(crate) captured_at: Instant,
     pub(crate) extensions: Extensions,
     pub(crate) payload: Arc<[u8]>,

@@ -101,3 +101,35 @@ fn a_slot_that_waits_asks_again_when_the_request_was_in_vain() {
         world.clients[publisher].asked
     );
 }
+
+/// A show of a publisher that sends a keyframe every eight seconds and listens to nobody, which a viewer of `worker` joins three
+/// seconds after one. What the viewer saw.
+fn joined_between_keyframes(worker: usize) -> Vec<u8> {
+    let mut world = World::new(2);
+    let publisher = world.connect(0, "show", "host", &Offer::publish());
+    let mut frame = 0;
+    let mut run = |world: &mut World, seconds: u32| {
+        for _ in 0..seconds * 25 {
+            let first = if frame % 200 == 0 { IDR } else { world::SLICE };
+            let mut payload = vec![first; 200];
+            payload[1..5].copy_from_slice(&u32::to_be_bytes(frame));
+            let now = world.now;
+            world.send_packet(publisher, MediaKind::Video, frame * 3_600, payload, now);
+            world.run(Duration::from_millis(40));
+            frame += 1;
+        }
+    };
+    run(&mut world, 19);
+    let viewer = world.connect(worker, "show", "a", &Offer::subscribe());
+    run(&mut world, 7);
+    world.clients[viewer].pictures()
+}
+
+#[test]
+fn a_viewer_waits_for_the_keyframes_of_a_publisher_that_is_not_to_be_asked() {
+    for worker in 0..2 {
+        let pictures = joined_between_keyframes(worker);
+        assert_eq!(pictures.first(), Some(&IDR), "{} pictures", pictures.len());
+        assert!(pictures.len() > 40, "{} pictures", pictures.len());
+    }
+}
