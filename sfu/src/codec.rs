@@ -1,7 +1,7 @@
 //! Which codecs are taken, and which payload type of a subscriber carries a publisher's format.
 
 use str0m::RtcConfig;
-use str0m::format::{Codec, CodecSpec, PayloadParams};
+use str0m::format::{Codec, CodecConfig, CodecSpec, PayloadParams};
 use str0m::media::Pt;
 
 /// H.264 (RFC 6184 §8.1): payload type, RTX payload type, packetization mode 1 or 0, profile-level-id. Constrained
@@ -28,6 +28,24 @@ pub(crate) fn enable(config: RtcConfig) -> RtcConfig {
         codecs.add_h264(pt.into(), Some(rtx.into()), mode_one, profile);
     }
     config.enable_vp8(true).enable_vp9(true).enable_av1(true)
+}
+
+/// The same for a viewer that has no streams for pictures that are sent again (RFC 4588): it is not told to ask for them. It asks for
+/// a keyframe instead, and at once.
+pub(crate) fn without_repair(mut config: RtcConfig) -> RtcConfig {
+    let mut params = config.codec_config().params().to_vec();
+    for params in &mut params {
+        params.set_fb_nack(false);
+    }
+    *config.codec_config() = CodecConfig::new_from_payload_params(params);
+    config
+}
+
+/// Whether an offer has formats of retransmissions (RFC 4588 §8.1).
+pub(crate) fn has_repair(offer: &str) -> bool {
+    let formats = offer.lines().filter(|line| line.starts_with("a=rtpmap:"));
+    let mut names = formats.filter_map(|line| line.split_once(' ')?.1.split('/').next());
+    names.any(|name| name.eq_ignore_ascii_case("rtx"))
 }
 
 /// The payload types by which a remote sends a format, or decodes it.

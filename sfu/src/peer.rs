@@ -157,7 +157,11 @@ impl Peer {
         let is_viewer = matches!(role, Role::Subscribe(_));
         // Without feedback the first estimate would stand for ever.
         let is_estimated = is_viewer && sdp::gives_transport_feedback(offer);
-        let config = codec::enable(Rtc::builder())
+        let mut config = codec::enable(Rtc::builder());
+        if is_viewer && !codec::has_repair(offer) {
+            config = codec::without_repair(config);
+        }
+        let config = config
             .set_crypto_provider(setup.crypto.clone())
             .set_dtls_cert(setup.certificate.clone())
             .set_local_ice_credentials(credentials)

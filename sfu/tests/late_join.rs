@@ -64,3 +64,17 @@ fn the_answer_puts_sound_and_picture_into_one_stream_and_is_ice_lite() {
     assert_eq!(streams, ["slot-0", "slot-0"]);
     assert!(answer.contains("a=ice-lite") && answer.contains("a=setup:passive"));
 }
+
+#[test]
+fn only_who_has_streams_for_it_is_told_to_ask_for_what_is_lost() {
+    let mut world = World::new(1);
+    for (offer, is_told) in [(Offer::subscribe(), true), (Offer::subscribe().without_repair(), false)] {
+        let viewer = world.join(0, "show", "guest", &offer);
+        let answer = &world.clients[viewer].answer;
+        assert_eq!(answer.lines().any(|line| line.ends_with(" nack")), is_told, "{answer}");
+        assert!(answer.lines().any(|line| line.ends_with(" nack pli")), "{answer}");
+    }
+    let publisher = world.join(0, "show", "host", &Offer::publish().without_repair());
+    let answer = &world.clients[publisher].answer;
+    assert!(answer.lines().any(|line| line.ends_with(" nack")), "{answer}");
+}
