@@ -9,8 +9,26 @@ use str0m::format::Codec;
 pub(crate) mod nal {
     pub(crate) const IDR: u8 = 5;
     pub(crate) const SPS: u8 = 7;
+    pub(crate) const PPS: u8 = 8;
     pub(crate) const STAP_A: u8 = 24;
     pub(crate) const FU_A: u8 = 28;
+
+    /// The whole units of a payload: those of a packet of several (RFC 6184 §5.7.1), or else the one that it is, or a part of it.
+    pub(crate) fn units(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let (mut several, mut one) = match payload {
+            [indicator, rest @ ..] if indicator & 0x1f == STAP_A => (rest, None),
+            _ => (&[][..], Some(payload)),
+        };
+        std::iter::from_fn(move || {
+            if let Some(unit) = one.take() {
+                return Some(unit);
+            }
+            let (size, rest) = several.split_first_chunk()?;
+            let (unit, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*size)))?;
+            several = rest;
+            Some(unit)
+        })
+    }
 }
 
 /// Whether a decoder that has seen nothing yet can start with this packet.

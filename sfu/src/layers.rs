@@ -9,6 +9,7 @@ use str0m::media::{MediaKind, Pt, Rid};
 use str0m::rtp::Ssrc;
 
 use crate::clock::StreamClock;
+use crate::parameter_sets::ParameterSets;
 use crate::patience::Keyframes;
 use crate::picture_size::Size;
 use crate::track::{Meter, Reception};
@@ -135,6 +136,7 @@ pub(crate) struct Layer {
     pub(crate) muted_until: Option<u64>,
     pub(crate) reception: Reception,
     pub(crate) keyframes: Keyframes,
+    pub(crate) parameter_sets: ParameterSets,
     size: Option<Size>,
     meter: Meter,
     /// Of the last comparisons, fading.
@@ -187,6 +189,7 @@ impl Layers {
             muted_until: None,
             reception: Reception::default(),
             keyframes: Keyframes::default(),
+            parameter_sets: ParameterSets::default(),
             size: None,
             meter: Meter::new(now),
             rate: 0,

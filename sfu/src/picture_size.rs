@@ -117,6 +117,11 @@ fn sequence_parameters(sps: &[u8]) -> Option<Size> {
     })
 }
 
+/// The number that `bytes` begin with (`ue(v)`, ITU-T H.264 §9.1).
+pub(crate) fn first_number(bytes: &[u8]) -> Option<u32> {
+    Bits { bytes, at: 0 }.exp_golomb()
+}
+
 /// What only high profiles say, from `chroma_format_idc` to the scaling lists.
 fn skip_colours(bits: &mut Bits<'_>) -> Option<()> {
     let chroma = bits.exp_golomb()?;

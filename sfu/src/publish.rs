@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use str0m::format::Codec;
 use str0m::media::{Mid, Rid};
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::stats::MediaIngressStats;
@@ -13,6 +14,7 @@ use crate::consent::Consent;
 use crate::keyframe::starts_keyframe;
 use crate::layers::{Heard, LayerMask, LayerSet, Layers};
 use crate::limit::{Limit, Room, Told};
+use crate::parameter_sets::ParameterSets;
 use crate::patience::Keyframes;
 use crate::peer::Role;
 use crate::picture_size::picture_size;
@@ -312,6 +314,12 @@ impl Sfu {
         if starts_keyframe {
             of.keyframes.observe(packet.header.timestamp, now);
         }
+        let preface = if format.codec == Codec::H264 {
+            let frame = packet.header.timestamp;
+            of.parameter_sets.observe(&packet.payload, frame, starts_keyframe)
+        } else {
+            None
+        };
         // A report from before the first packet knows no timestamp.
         if let Some(report) = packet.last_sender_info.filter(|report| report.sender_packet_count > 0)
             && let Some(theirs) = publisher_time(report.ntp_time)
@@ -347,6 +355,7 @@ impl Sfu {
                     .capture_time(&mut publishing.clock, timestamp, format.clock_rate.get(), now),
                 extensions: Extensions::from(&packet.header.ext_vals),
                 payload,
+                preface,
                 primary_at,
             })
         };
@@ -421,6 +430,7 @@ impl Sfu {
         // The numbers of before mean nothing in the new ones.
         of.muted_until = None;
         of.keyframes = Keyframes::default();
+        of.parameter_sets = ParameterSets::default();
         ingest.types = format.types;
         ingest.request = format.request;
         let mut info = track.info.clone();

@@ -76,6 +76,13 @@ impl Rewriter {
         });
     }
 
+    /// Leaves the number before the first of the segment that has just begun to a packet that its source does not have.
+    pub(crate) fn leave_room(&mut self) {
+        if let Some(segment) = &mut self.segment {
+            segment.first_out += 1;
+        }
+    }
+
     /// Whether `numbering` is the one that [`Self::begin`] was last called for.
     pub(crate) fn follows(&self, numbering: Numbering) -> bool {
         self.segment

@@ -36,7 +36,7 @@ enum Gate {
 /// What became of a packet at a slot.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// It goes out like this. If it is the first of its layer, the slot takes no other any more.
+    /// It goes out like this, behind its preface if it is the first of its layer. Then the slot takes no other any more.
     Forward(Forward),
     /// It is not for this slot's line any more.
     Drop,
@@ -205,6 +205,9 @@ impl Slot {
                 self.current = self.target;
                 self.gate = Gate::Open;
                 self.rewriter.begin(numbering, place, clock_rate, now);
+                if packet.preface.is_some() {
+                    self.rewriter.leave_room();
+                }
                 if track.format.codec == Codec::Vp8 {
                     self.picture_ids.begin(&packet.payload);
                 }
@@ -321,6 +324,7 @@ mod tests {
             captured_at: Instant::now(),
             extensions: Extensions::default(),
             payload: vec![1].into(),
+            preface: None,
             primary_at: 0,
         }
     }

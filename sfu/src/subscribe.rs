@@ -86,9 +86,12 @@ impl Sfu {
             }
             for (_, packet) in taken {
                 match slot.plan(&track.info, packet, now) {
-                    Plan::Forward(forward) => {
+                    Plan::Forward(mut forward) => {
                         if forward.has_switched {
                             switched.push((viewer.peer, viewer.mid, slot.takes()));
+                            if let Some(preface) = &packet.preface {
+                                egress.send(forward.preceded_by(preface.clone()));
+                            }
                         }
                         if egress.send(forward) {
                             self.counters.forwarded += 1;

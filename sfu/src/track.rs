@@ -67,6 +67,8 @@ pub struct TrackPacket {
     pub(crate) captured_at: Instant,
     pub(crate) extensions: Extensions,
     pub(crate) payload: Arc<[u8]>,
+    /// The payload of a packet that goes before it to whoever starts with it: what a keyframe needs and does not bring.
+    pub(crate) preface: Option<Arc<[u8]>>,
     /// Where its own sound begins in the payload, behind that of packets before it (RFC 2198); 0: it has no other.
     pub(crate) primary_at: u16,
 }

@@ -89,6 +89,22 @@ pub(crate) struct Forward {
     pub(crate) alteration: Alteration,
 }
 
+impl Forward {
+    /// A packet with `payload` that goes out directly before it, and is the first in its place. The number before its own is
+    /// left for it.
+    pub(crate) fn preceded_by(&mut self, payload: Arc<[u8]>) -> Self {
+        Self {
+            sequence_number: self.sequence_number.saturating_sub(1),
+            marker: false,
+            extensions: Extensions::default(),
+            has_switched: std::mem::take(&mut self.has_switched),
+            payload,
+            alteration: Alteration::None,
+            ..*self
+        }
+    }
+}
+
 /// Room to work in, shared by all egresses of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
