@@ -6,10 +6,10 @@ use std::time::Instant;
 use str0m::media::Mid;
 use str0m::{Candidate, IceCreds};
 
-use crate::peer::{Outbox, Peer};
+use crate::peer::{EngineState, Outbox, Peer};
 use crate::sfu::Sfu;
 use crate::told::IceRestart;
-use crate::{PeerId, SfuError, Source, route, sdp, source};
+use crate::{CloseReason, PeerId, SfuError, Source, route, sdp, source};
 
 impl Sfu {
     /// Answers a new offer on an existing peer: more slots or tracks, fewer, or an ICE restart. A publisher's `sources`
@@ -60,6 +60,11 @@ impl Sfu {
         let peer = self.peers.get_mut(&id).ok_or(SfuError::UnknownPeer(id))?;
         let before = peer.local_credentials();
         let result = negotiate(peer, &mut self.out);
+        if peer.engine == EngineState::Panicked {
+            self.close_peer(id, CloseReason::Failed, now);
+            self.process(now);
+            return result;
+        }
         // A restart gives the engine credentials of its own making, by which no other worker could tell that they are
         // ours. In later answers its candidates still have these.
         let made = peer.local_credentials();
@@ -96,4 +101,56 @@ pub fn check_candidate(candidate: &str) -> Result<(), SfuError> {
     parsed
         .map(drop)
         .map_err(|error| SfuError::BadCandidate(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::Rtc;
+    use str0m::media::{Direction, MediaKind};
+
+    use super::*;
+    use crate::{Identity, Muted, PeerRequest, SfuConfig, SfuEvent, WorkerId};
+
+    fn offer(now: Instant) -> String {
+        let mut rtc = Rtc::builder().build(now);
+        let mut changes = rtc.sdp_api();
+        changes.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        changes.apply().expect("there are changes").0.to_sdp_string()
+    }
+
+    #[test]
+    fn an_engine_that_panics_takes_its_own_connection_along_and_no_other() {
+        let now = Instant::now();
+        let offer = offer(now);
+        let mut sfu = Sfu::new(SfuConfig {
+            worker: WorkerId(0),
+            candidates: Vec::new(),
+            identity: Identity::generate().expect("a key"),
+        });
+        let request = PeerRequest {
+            session: "show".into(),
+            user: "guest".into(),
+            direction: crate::Direction::Subscribe,
+            offer: &offer,
+            sources: None,
+            muted: Muted::default(),
+        };
+        let [broken, other] = [(); 2].map(|()| sfu.accept(&request, now).expect("a good offer").0);
+        let refusal = sfu.renegotiate(broken, None, now, |peer, _| {
+            peer.guard(|_| panic!("as an engine does that takes too much for granted"))
+        });
+        let refusal = refusal.expect_err("no answer").to_string();
+        assert!(refusal.contains("the media engine failed on it"), "{refusal}");
+        let closed = SfuEvent::Closed {
+            peer: broken,
+            reason: CloseReason::Failed,
+        };
+        assert_eq!(sfu.poll_event(), Some(closed));
+        assert!(matches!(
+            sfu.reoffer(broken, &offer, None, now),
+            Err(SfuError::UnknownPeer(_))
+        ));
+        sfu.reoffer(other, &offer, None, now).expect("it goes on");
+        assert_eq!(sfu.counters().peers, 1);
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
 use crate::bandwidth::{Bandwidth, FIRST_ESTIMATE};
 use crate::codec::{self, PayloadTypes};
 use crate::egress::{Departures, Egress, Heard, Path, Scratch, StreamConfig, take_keys};
+use crate::numbering::Numbering;
 use crate::publish::Publishing;
 use crate::quality::Grade;
 use crate::sfu::CONNECT_TIMEOUT;
@@ -58,6 +60,14 @@ pub(crate) struct Format {
     pub(crate) spec: CodecSpec,
     /// How it wants to be asked for a keyframe; `None`: it cannot be asked.
     pub(crate) request: Option<KeyframeRequestKind>,
+}
+
+/// Whether an engine can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EngineState {
+    Sound,
+    /// It was left halfway.
+    Panicked,
 }
 
 /// What all peers of a worker share.
@@ -122,7 +132,9 @@ pub(crate) struct Peer {
     last_offer: String,
     /// Of its last offer: see [`repeated_types`].
     repeated_types: u128,
+    numbering: Numbering,
     errors: u32,
+    pub(crate) engine: EngineState,
 }
 
 /// Extensions that can be negotiated. Those that the engine does not write itself pass through from publisher to
@@ -195,7 +207,9 @@ impl Peer {
             crypto: setup.crypto.clone(),
             last_offer: String::new(),
             repeated_types: 0,
+            numbering: Numbering::default(),
             errors: 0,
+            engine: EngineState::Sound,
         }
     }
 
@@ -208,6 +222,30 @@ impl Peer {
         out: &mut Outbox,
     ) -> Result<String, SfuError> {
         sdp::check_size(offer)?;
+        self.numbering.take(offer)?;
+        self.guard(|peer| peer.answer(offer, candidates, now, out))
+    }
+
+    /// Has the engine do something with what a stranger wrote. If it panics, this connection is lost, and not its worker with
+    /// all the others.
+    pub(crate) fn guard<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, SfuError>) -> Result<T, SfuError> {
+        // Whatever state the engine is left in, it is not used again.
+        catch_unwind(AssertUnwindSafe(|| act(self))).unwrap_or_else(|_| {
+            tracing::error!(peer = %self.id, session = %self.session, "the media engine panicked on an offer");
+            self.engine = EngineState::Panicked;
+            // They would be taken for another connection's.
+            let _ = take_keys();
+            Err(SfuError::BadOffer("the media engine failed on it".to_owned()))
+        })
+    }
+
+    fn answer(
+        &mut self,
+        offer: &str,
+        candidates: &Arc<[Candidate]>,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Result<String, SfuError> {
         let parsed = SdpOffer::from_sdp_string(&sdp::without_candidates(offer))
             .map_err(|error| SfuError::BadOffer(error.to_string()))?;
         if sdp::restarts_ice(&self.last_offer, offer) {
@@ -485,6 +523,9 @@ impl Peer {
     pub(crate) fn close(&mut self, now: Instant, out: &mut Outbox) {
         if let Some(egress) = &mut self.egress {
             egress.close(&mut out.departures, &mut out.scratch);
+        }
+        if self.engine == EngineState::Panicked {
+            return;
         }
         let result = self.rtc.close();
         self.note(result.err().map(|error| error.to_string()));

@@ -157,6 +157,13 @@ pub(crate) fn pair_streams(answer: &str) -> String {
     })
 }
 
+/// The media sections of an offer, each as its text.
+pub(crate) fn sections(offer: &str) -> impl Iterator<Item = &str> {
+    let sections = offer.split("\nm=").skip(1);
+    // What is cut off at the line feed keeps the carriage return before it.
+    sections.map(|section| section.strip_suffix('\r').unwrap_or(section))
+}
+
 /// The media sections of an answer, in order.
 pub(crate) fn media_sections(answer: &str) -> Vec<Mid> {
     let mids = answer.lines().filter_map(|line| line.strip_prefix("a=mid:"));

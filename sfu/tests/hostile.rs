@@ -5,11 +5,11 @@ mod world;
 use std::time::{Duration, Instant};
 
 use footlight_sfu::{
-    Candidate, Direction, Identity, Muted, PeerRequest, Protocol, Sfu, SfuConfig, WorkerId, check_candidate,
+    Candidate, Direction, Identity, Muted, PeerRequest, Protocol, Sfu, SfuConfig, SfuError, WorkerId, check_candidate,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 use world::{Offer, World, server_address};
 
 fn worker() -> Sfu {
@@ -21,7 +21,7 @@ fn worker() -> Sfu {
 }
 
 /// A real offer, for mutations that get past the first line.
-fn offer() -> String {
+fn offer(direction: &str) -> String {
     let mut world = World::new(1);
     let client = world.join(0, "s", "u", &Offer::publish());
     let mut api = world.clients[client].rtc.sdp_api();
@@ -32,7 +32,108 @@ fn offer() -> String {
         None,
         None,
     );
-    api.apply().expect("a change").0.to_sdp_string()
+    let offer = api.apply().expect("a change").0.to_sdp_string();
+    offer.replace("a=sendonly", &format!("a={direction}"))
+}
+
+fn request(direction: Direction, offer: &str) -> PeerRequest<'_> {
+    PeerRequest {
+        session: "s".into(),
+        user: "u".into(),
+        direction,
+        offer,
+        sources: None,
+        muted: Muted::default(),
+    }
+}
+
+/// The sections of sound and picture that a browser would send, with these lines of formats.
+fn two_sections(direction: &str, audio: &str, video: &str) -> String {
+    let section = |kind: &str, mid: u8, formats: &str| {
+        let numbers: Vec<_> = formats
+            .lines()
+            .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split(' ').next())
+            .collect();
+        format!(
+            "m={kind} 9 UDP/TLS/RTP/SAVPF {}\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+             a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=mid:{mid}\r\n\
+             a={direction}\r\na=rtcp-mux\r\n{}\r\n",
+            numbers.join(" "),
+            ["00"; 32].join(":"),
+            formats.lines().collect::<Vec<_>>().join("\r\n"),
+        )
+    };
+    format!(
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n{}{}",
+        section("audio", 0, audio),
+        section("video", 1, video),
+    )
+}
+
+const DIRECTIONS: [&str; 4] = ["sendonly", "recvonly", "sendrecv", "inactive"];
+const OPUS: &str = "a=rtpmap:96 opus/48000/2";
+
+#[test]
+fn one_number_for_two_formats_is_refused_in_words_that_name_both() {
+    let conflicts = [
+        "a=rtpmap:96 VP8/90000",
+        // The number of the repairs of one format.
+        "a=rtpmap:98 VP8/90000\na=rtpmap:96 rtx/90000\na=fmtp:96 apt=98",
+        // The engine reads formats that the section does not list.
+        "a=rtpmap:98 VP8/90000\na=rtpmap:98 VP9/90000",
+        // The same repairs for two formats.
+        "a=rtpmap:98 VP8/90000\na=rtpmap:99 H264/90000\na=rtpmap:99 rtx/90000\na=fmtp:99 apt=98",
+    ];
+    let mut sfu = worker();
+    let now = Instant::now();
+    for video in conflicts {
+        for text in DIRECTIONS.map(|direction| two_sections(direction, OPUS, video)) {
+            for direction in [Direction::Publish, Direction::Subscribe] {
+                let error = sfu
+                    .accept(&request(direction, &text), now)
+                    .expect_err(video)
+                    .to_string();
+                assert!(error.contains("payload type 9") && error.contains(" and "), "{error}");
+            }
+        }
+    }
+    assert_eq!(sfu.counters().peers, 0);
+}
+
+#[test]
+fn a_number_keeps_its_format_through_later_offers() {
+    let mut sfu = worker();
+    let now = Instant::now();
+    let first = two_sections("recvonly", OPUS, "a=rtpmap:97 VP8/90000");
+    let (peer, _) = sfu
+        .accept(&request(Direction::Subscribe, &first), now)
+        .expect("a good offer");
+    let other = two_sections(
+        "recvonly",
+        OPUS,
+        "a=rtpmap:97 H264/90000\na=fmtp:97 packetization-mode=1",
+    );
+    let error = sfu.reoffer(peer, &other, None, now).expect_err("another format");
+    assert!(error.to_string().contains("payload type 97"), "{error}");
+    sfu.reoffer(peer, &first, None, now).expect("nothing has changed");
+}
+
+#[test]
+fn parameters_tell_formats_apart_and_others_do_not() {
+    let mut sfu = worker();
+    let now = Instant::now();
+    let mut of = |first: &str, second: &str| {
+        let formats = |parameters: &str| format!("a=rtpmap:97 H264/90000\na=fmtp:97 {parameters}");
+        let text = two_sections("recvonly", &formats(first), &formats(second)).replace("m=audio", "m=video");
+        sfu.accept(&request(Direction::Subscribe, &text), now).map(|_| ())
+    };
+    let baseline = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+    of(baseline, baseline).expect("the same");
+    of(baseline, "packetization-mode=1; profile-level-id=42e034").expect("another level of one profile");
+    of(baseline, &baseline.replace("42e01f", "64001f")).expect_err("another profile");
+    of(baseline, &baseline.replace("mode=1", "mode=0")).expect_err("another mode");
+    of(baseline, &baseline.replace("42e01f", "42e0\u{3}1f")).expect_err("a profile that is none");
+    of(baseline, &baseline.replace("level-id=", "level-id= ")).expect_err("what the engine reads as none");
 }
 
 #[test]
@@ -99,6 +200,36 @@ fn an_offer_without_end_is_refused() {
     }
 }
 
+/// What was answered. The engine fails at nothing that it is given: that it would be caught is the last resort.
+fn read<T>(answer: Result<T, SfuError>) -> Option<T> {
+    let refused = |error: &SfuError| assert!(!error.to_string().contains("media engine failed"), "{error}");
+    answer.inspect_err(refused).ok()
+}
+
+/// Writes one number of a format for another in one line, or in all lines of one section.
+fn renumber(lines: &mut [String], at: Index, from: Index, to: Index) {
+    let numbers: Vec<_> = lines
+        .iter()
+        .filter_map(|line| Some(line.strip_prefix("a=rtpmap:")?.split(' ').next()?.to_owned()))
+        .collect();
+    let (from, to) = (from.get(&numbers).clone(), to.get(&numbers).clone());
+    let start = at.index(lines.len());
+    let is_section = start.is_multiple_of(2);
+    let end = lines.iter().skip(start + 1).position(|line| line.starts_with("m="));
+    let end = end
+        .filter(|_| is_section)
+        .map_or(lines.len(), |length| start + 1 + length);
+    let end = if is_section { end } else { start + 1 };
+    for line in &mut lines[start..end] {
+        for (before, after) in [(":", " "), (" ", ""), ("=", "")] {
+            let is_last = after.is_empty() && !line.ends_with(&format!("{before}{from}"));
+            if !is_last {
+                *line = line.replacen(&format!("{before}{from}{after}"), &format!("{before}{to}{after}"), 1);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -112,8 +243,8 @@ proptest! {
     }
 
     #[test]
-    fn no_offer_panics(cuts in vec((any::<Index>(), ".{0,12}"), 0..6), end in any::<Index>()) {
-        let mut sdp = offer();
+    fn no_offer_panics(direction in select(DIRECTIONS.to_vec()), cuts in vec((any::<Index>(), ".{0,12}"), 0..6), end in any::<Index>()) {
+        let mut sdp = offer(direction);
         for (at, text) in cuts {
             let at = at.index(sdp.len());
             if sdp.is_char_boundary(at) {
@@ -127,12 +258,30 @@ proptest! {
         let mut sfu = worker();
         let now = Instant::now();
         for direction in [Direction::Publish, Direction::Subscribe] {
-            let request = PeerRequest { session: "s".into(), user: "u".into(), direction, offer: &sdp, sources: None, muted: Muted::default() };
-            if let Ok((peer, _)) = sfu.accept(&request, now) {
-                let _ = sfu.reoffer(peer, &sdp, None, now);
-                sfu.close(peer, now);
+            if let Some(peer) = read(sfu.accept(&request(direction, &sdp), now)) {
+                read(sfu.reoffer(peer.0, &sdp, None, now));
+                sfu.close(peer.0, now);
             }
         }
+        prop_assert_eq!(sfu.counters().peers, 0);
+    }
+
+    #[test]
+    fn no_numbering_panics(direction in select(DIRECTIONS.to_vec()), changes in vec((any::<Index>(), any::<Index>(), any::<Index>()), 1..8)) {
+        let mut sfu = worker();
+        let now = Instant::now();
+        let sdp = offer(direction);
+        let (peer, _) = sfu.accept(&request(Direction::Subscribe, &sdp.replace("inactive", "recvonly").replace("sendonly", "recvonly")), now).expect("a good offer");
+        let mut lines: Vec<_> = sdp.lines().map(str::to_owned).collect();
+        for (at, from, to) in changes {
+            renumber(&mut lines, at, from, to);
+            let sdp = lines.join("\r\n") + "\r\n";
+            for direction in [Direction::Publish, Direction::Subscribe] {
+                read(sfu.accept(&request(direction, &sdp), now));
+            }
+            read(sfu.reoffer(peer, &sdp, None, now));
+        }
+        sfu.close_all(now);
         prop_assert_eq!(sfu.counters().peers, 0);
     }
 

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use footlight_sfu::{Candidate, Counters, Identity, PeerId, PeerRequest, Protocol, Sfu, SfuConfig, WorkerId};
+use footlight_sfu::{Candidate, Counters, Identity, PeerId, PeerRequest, Protocol, Sfu, SfuConfig, SfuError, WorkerId};
 use str0m::change::SdpAnswer;
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::Receive;
@@ -65,6 +65,12 @@ fn assert_empty(counters: Counters) {
     );
 }
 
+/// A panic of the engine is caught, and is a defect all the same.
+fn assert_no_panic(error: Option<&SfuError>) {
+    let text = error.map(ToString::to_string).unwrap_or_default();
+    assert!(!text.contains("media engine failed"), "{text}");
+}
+
 /// An offer to publish and to subscribe. What is accepted is answered with SDP, and leaves nothing behind.
 pub fn sdp_offer(data: &[u8]) {
     let Ok(offer) = std::str::from_utf8(data) else { return };
@@ -73,9 +79,10 @@ pub fn sdp_offer(data: &[u8]) {
     for direction in [footlight_sfu::Direction::Publish, footlight_sfu::Direction::Subscribe] {
         let accepted = sfu.accept(&request(direction, offer), now);
         drain(&mut sfu, now);
+        assert_no_panic(accepted.as_ref().err());
         let Ok((peer, answer)) = accepted else { continue };
         SdpAnswer::from_sdp_string(&answer).expect("an answer is SDP");
-        let _ = sfu.reoffer(peer, offer, None, now);
+        assert_no_panic(sfu.reoffer(peer, offer, None, now).err().as_ref());
         drain(&mut sfu, now);
         let _ = footlight_sfu::check_candidate(offer.lines().last().unwrap_or_default());
         sfu.close(peer, now);
