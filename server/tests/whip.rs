@@ -218,6 +218,53 @@ async fn what_is_no_offer_is_refused_with_a_reason() {
     );
 }
 
+/// An offer as OBS makes it when it encodes in HEVC: no video codec that is taken.
+fn with_hevc_alone(offer: &str) -> String {
+    let (audio, video) = offer.split_once("m=video ").expect("two sections");
+    let is_of_a_format = |line: &&str| {
+        ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
+    let rest: String = video
+        .split_inclusive("\r\n")
+        .skip(1)
+        .filter(|line| !is_of_a_format(line))
+        .collect();
+    format!("{audio}m=video 9 UDP/TLS/RTP/SAVPF 97\r\n{rest}a=rtpmap:97 H265/90000\r\n")
+}
+
+#[tokio::test]
+async fn a_codec_that_is_not_taken_is_refused_as_a_whole_and_named() {
+    let server = TestServer::start();
+    let offer = with_hevc_alone(&publish_offer());
+    let response = server
+        .offer("/whip/show", offer.clone())
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let error = error_of(response).await;
+    assert_eq!(error.code, "codec_unsupported");
+    assert!(
+        error.message.contains("H265") && error.message.contains("H264"),
+        "{error:?}"
+    );
+    assert!(
+        server.metric("footlight_sessions").await.abs() < f64::EPSILON,
+        "no session was made of it"
+    );
+
+    let session = server.create_session().await;
+    let path = format!("/ws/live/{}?token={}", session.session_id, session.host_token);
+    let answer = server.connect(&path).await.negotiate("publish", &offer).await;
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&"error".into(), &"codec_unsupported".into()),
+        "{answer}"
+    );
+}
+
 #[tokio::test]
 async fn an_id_that_is_none_is_named() {
     let server = TestServer::start();

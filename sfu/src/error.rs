@@ -9,6 +9,16 @@ pub enum SfuError {
     /// The offer cannot be answered; the text names what is wrong with it.
     #[error("the offer cannot be used: {0}")]
     BadOffer(String),
+    /// A media section that is to flow has no codec that is forwarded.
+    #[error("none of the codecs offered for {kind} is taken here: offered {offered}; taken {taken}")]
+    UnsupportedCodec {
+        /// `audio` or `video`.
+        kind: &'static str,
+        /// Their names as in the offer.
+        offered: String,
+        /// The names of those that are forwarded.
+        taken: String,
+    },
     /// The peer was closed, or never was.
     #[error("no such peer: {0}")]
     UnknownPeer(PeerId),

@@ -61,6 +61,7 @@ mod throttle;
 mod timers;
 mod told;
 mod track;
+mod unsupported;
 mod viewer;
 mod vp8;
 

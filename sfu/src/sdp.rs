@@ -13,7 +13,7 @@ const MAX_OFFER_BYTES: usize = 256 * 1024;
 const MAX_MEDIA_SECTIONS: usize = 80;
 
 /// Of a media line: kind, port and protocol (RFC 8866 §5.14).
-const FIELDS_BEFORE_FORMATS: usize = 3;
+pub(crate) const FIELDS_BEFORE_FORMATS: usize = 3;
 
 /// Refuses what is too large to be looked at closer.
 pub(crate) fn check_size(offer: &str) -> Result<(), SfuError> {

@@ -22,6 +22,7 @@ use crate::source;
 use crate::speakers::Speakers;
 use crate::timers::Timers;
 use crate::track::{Track, TrackPacket};
+use crate::unsupported;
 use crate::{CloseReason, Counters, Muted, PeerId, SessionId, SfuError, SfuEvent, Source, TrackId, UserId, WorkerId};
 
 /// Most peers of one worker. One core encrypts and sends for about a thousand viewers; the rest is room for those that
@@ -191,13 +192,15 @@ impl Sfu {
                     Direction::Subscribe => ours.is_sending(),
                 })
         };
-        if !sections.iter().any(flows) {
+        let flowing: Vec<_> = sections.iter().copied().filter(flows).collect();
+        if flowing.is_empty() {
             let verb = match request.direction {
                 Direction::Publish => "sends",
                 Direction::Subscribe => "receives",
             };
             return Err(SfuError::BadOffer(format!("it has no media section that {verb}")));
         }
+        unsupported::check(&peer, request.direction, request.offer, &flowing)?;
         self.routes.name(id, fragment);
         self.sessions.entry(request.session.clone()).or_default();
         self.peers.insert(id, peer);

@@ -101,6 +101,35 @@ fn one_number_for_two_formats_is_refused_in_words_that_name_both() {
 }
 
 #[test]
+fn an_offer_without_a_codec_that_is_taken_is_refused_in_words_that_name_both_sides() {
+    let mut sfu = worker();
+    let now = Instant::now();
+    let hevc = "a=rtpmap:97 H265/90000\na=rtpmap:98 rtx/90000\na=fmtp:98 apt=97";
+    let text = two_sections("sendonly", OPUS, hevc);
+    let error = sfu
+        .accept(&request(Direction::Publish, &text), now)
+        .expect_err("no picture")
+        .to_string();
+    assert!(
+        error.contains("for video") && error.contains("offered H265; taken H264, VP8"),
+        "{error}"
+    );
+    // A player may be without a picture.
+    let text = text.replace("sendonly", "recvonly");
+    sfu.accept(&request(Direction::Subscribe, &text), now).expect("sound");
+    let text = two_sections("recvonly", "a=rtpmap:96 PCMU/8000", hevc);
+    let error = sfu
+        .accept(&request(Direction::Subscribe, &text), now)
+        .expect_err("nothing")
+        .to_string();
+    assert!(
+        error.contains("for audio") && error.contains("offered PCMU; taken opus"),
+        "{error}"
+    );
+    assert_eq!(sfu.counters().peers, 1);
+}
+
+#[test]
 fn a_number_keeps_its_format_through_later_offers() {
     let mut sfu = worker();
     let now = Instant::now();

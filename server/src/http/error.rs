@@ -88,6 +88,9 @@ impl From<MediaError> for Failure {
         let message = error.to_string();
         match error {
             MediaError::BadOffer(_) => Self::bad_request("bad_offer", message),
+            MediaError::CodecUnsupported(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "codec_unsupported", message)
+            }
             MediaError::UnknownPeer => Self::not_found(message),
             MediaError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", message),
             other => {

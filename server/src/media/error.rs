@@ -12,6 +12,9 @@ pub enum MediaError {
     /// The offer cannot be answered; the text names what is wrong with it.
     #[error("{0}")]
     BadOffer(String),
+    /// What the offer would send or receive is in no codec that is forwarded; the text names both sides'.
+    #[error("{0}")]
+    CodecUnsupported(String),
     /// The peer was closed, or never was.
     #[error("no such connection")]
     UnknownPeer,
@@ -47,6 +50,7 @@ impl From<SfuError> for MediaError {
     fn from(error: SfuError) -> Self {
         match error {
             SfuError::BadOffer(_) => Self::BadOffer(error.to_string()),
+            SfuError::UnsupportedCodec { .. } => Self::CodecUnsupported(error.to_string()),
             SfuError::UnknownPeer(_) => Self::UnknownPeer,
             SfuError::TooManyPeers => Self::Overloaded,
             other => Self::Unsupported(other.to_string()),

@@ -247,6 +247,7 @@ fn error_of(error: &SignalError, action: &str, connection: Option<Connection>) -
         SignalError::Mismatch | SignalError::NoAddressee => "bad_message",
         SignalError::NoConnection => "no_connection",
         SignalError::Media(MediaError::BadOffer(_)) => "bad_offer",
+        SignalError::Media(MediaError::CodecUnsupported(_)) => "codec_unsupported",
         SignalError::Media(_) => "media_unavailable",
     };
     ServerEvent::Error {
