@@ -37,6 +37,7 @@ mod limit;
 mod lowest;
 mod mute;
 mod negotiate;
+mod normalize;
 mod numbering;
 mod parameter_sets;
 mod patience;

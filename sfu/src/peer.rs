@@ -29,7 +29,7 @@ use crate::quality::Grade;
 use crate::sfu::CONNECT_TIMEOUT;
 use crate::slot::Slot;
 use crate::told::Told;
-use crate::{PeerId, SessionId, SfuError, UserId, route, sdp};
+use crate::{PeerId, SessionId, SfuError, UserId, normalize, route, sdp};
 
 /// How often the engine reports statistics of a publisher; the figures shown are "of the last second".
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
@@ -222,8 +222,10 @@ impl Peer {
         out: &mut Outbox,
     ) -> Result<String, SfuError> {
         sdp::check_size(offer)?;
-        self.numbering.take(offer)?;
-        self.guard(|peer| peer.answer(offer, candidates, now, out))
+        let text = normalize::normalize(offer);
+        self.numbering.take(&text)?;
+        let answer = self.guard(|peer| peer.answer(&text, candidates, now, out))?;
+        Ok(normalize::keep_protocols(offer, &answer))
     }
 
     /// Has the engine do something with what a stranger wrote. If it panics, this connection is lost, and not its worker with

@@ -130,6 +130,38 @@ fn an_offer_without_a_codec_that_is_taken_is_refused_in_words_that_name_both_sid
 }
 
 #[test]
+fn offers_as_programs_write_them_are_answered() {
+    let mut sfu = worker();
+    let now = Instant::now();
+    let video = "a=rtpmap:97 H264/90000\na=fmtp:97 packetization-mode=1;profile-level-id=42e01f";
+    let both = two_sections("sendonly", OPUS, video);
+    let (sound, _) = both.split_once("m=video").expect("two sections");
+    let programs = [
+        // ffmpeg names both sections of the group where it sends one alone.
+        sound.to_owned(),
+        sound.replace("a=group:BUNDLE 0 1\r\n", ""),
+        both.replace("BUNDLE 0 1", "BUNDLE 1 0"),
+        both.replace("s=-", "s="),
+        both.replace(
+            "c=IN IP4 0.0.0.0\r\n",
+            "i=title\r\nc=IN IP4 0.0.0.0\r\nb=AS:3000\r\nb=TIAS:3000000\r\n",
+        ),
+        both.replace("opus/48000/2", "opus/48000"),
+        both.replace("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"),
+        both.replace("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF"),
+    ];
+    for text in programs {
+        let answer = sfu.accept(&request(Direction::Publish, &text), now);
+        let (_, answer) = answer.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let protocol = |sdp: &str| {
+            sdp.lines()
+                .find_map(|line| line.strip_prefix("m=audio")?.split(' ').nth(2).map(str::to_owned))
+        };
+        assert_eq!(protocol(&answer), protocol(&text));
+    }
+}
+
+#[test]
 fn a_number_keeps_its_format_through_later_offers() {
     let mut sfu = worker();
     let now = Instant::now();
