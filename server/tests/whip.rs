@@ -169,17 +169,26 @@ async fn an_ice_restart_gives_new_credentials_and_a_new_entity_tag() {
     let server = TestServer::start();
     let response = server.publish("show").await;
     let location = server.url(&header(&response, "location"));
-    let request = server
-        .client
-        .patch(&location)
-        .header("content-type", FRAGMENT)
-        .header("if-match", "*");
-    let restarted = request.body(RESTART).send().await.expect("an answer");
+    let restart = async |condition: &str| {
+        let request = server.client.patch(&location).header("content-type", FRAGMENT);
+        let request = request.header("if-match", condition).body(RESTART);
+        request.send().await.expect("an answer")
+    };
+    // As the RFC prints it in its example.
+    assert_eq!(restart("\"*\"").await.status(), StatusCode::OK);
+    let restarted = restart("*").await;
     assert_eq!(restarted.status(), StatusCode::OK);
     assert_eq!(header(&restarted, "content-type"), FRAGMENT);
     assert_ne!(header(&restarted, "etag"), header(&response, "etag"));
     let body = restarted.text().await.expect("text");
     assert!(body.contains("a=ice-ufrag:") && body.contains("a=ice-pwd:"), "{body}");
+    let answer = response.text().await.expect("text");
+    let options = |sdp: &str| {
+        sdp.lines()
+            .find(|line| line.starts_with("a=ice-options:"))
+            .map(str::to_owned)
+    };
+    assert_eq!(options(&body), options(&answer), "{body}\n{answer}");
     let sections = body.split("\r\nm=").collect::<Vec<_>>();
     let [_, section] = sections.as_slice() else {
         panic!("one section for all: {body}")

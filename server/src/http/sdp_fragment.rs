@@ -89,7 +89,8 @@ pub fn restarted(restart: &IceRestart) -> String {
         mid,
         candidates,
     } = restart;
-    let mut fragment = String::from("a=ice-lite\r\n");
+    // As in the answer, whose agreements go on.
+    let mut fragment = String::from("a=ice-lite\r\na=ice-options:trickle\r\n");
     // Writing to a String cannot fail.
     let _ = write!(fragment, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
     if let Some(mid) = mid {
@@ -145,6 +146,7 @@ mod tests {
         let fragment = parse(&restarted(&restart)).expect("valid");
         assert_eq!(fragment.ufrag.as_deref(), Some("abcd"));
         assert_eq!(fragment.candidates, restart.candidates);
+        assert!(restarted(&restart).contains("a=ice-options:trickle\r\n"));
         restart.mid = None;
         let fragment = parse(&restarted(&restart)).expect("valid");
         assert!(fragment.candidates.is_empty(), "of no section");

@@ -202,6 +202,12 @@ pub(super) async fn delete(State(app): State<App>, Named(resource): Named) -> St
     StatusCode::OK
 }
 
+/// RFC 9725 prints the star of a restart in quotes in its example, and there are clients that write it so. No entity tag of
+/// ours is a star.
+fn unquoted_star(condition: &str) -> &str {
+    if condition == "\"*\"" { "*" } else { condition }
+}
+
 /// Adds candidates, or restarts ICE (RFC 9725 §4.3).
 pub(super) async fn patch(
     State(app): State<App>,
@@ -226,7 +232,7 @@ pub(super) async fn patch(
     };
     let fragment = sdp_fragment::parse(&text_body(request, &app).await?)
         .map_err(|error| Failure::bad_request("bad_fragment", error.to_string()))?;
-    match (condition.trim(), fragment.ufrag, fragment.pwd) {
+    match (unquoted_star(condition.trim()), fragment.ufrag, fragment.pwd) {
         ("*", Some(ufrag), Some(pwd)) => {
             let (restart, etag) = app.sessions.restart_ice(&resource, ufrag, pwd).await?;
             app.sessions.trickle(&resource, fragment.candidates);
