@@ -275,6 +275,20 @@ async fn a_codec_that_is_not_taken_is_refused_as_a_whole_and_named() {
 }
 
 #[tokio::test]
+async fn a_publisher_that_would_receive_as_well_is_answered_that_we_receive_alone() {
+    let server = TestServer::start();
+    let offer = publish_offer().replace("a=sendonly", "a=sendrecv");
+    let response = server.offer("/whip/show", offer).send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let answer = response.text().await.expect("text");
+    assert_eq!(answer.matches("a=recvonly\r\n").count(), 2, "{answer}");
+    assert!(
+        !answer.contains("a=sendrecv") && !answer.contains("a=ssrc:"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn an_id_that_is_none_is_named() {
     let server = TestServer::start();
     let response = server.publish("a%20b").await;

@@ -92,6 +92,16 @@ async fn text_body<S: Send + Sync>(request: Request, state: &S) -> Result<String
     String::from_utf8(body.into()).map_err(|_| Failure::bad_request("bad_body", "the body is not UTF-8"))
 }
 
+/// An offer whose sections send, where they would receive as well: a publisher gets nothing from here, and is answered
+/// `recvonly` (RFC 9725 §4.2).
+fn one_way(offer: &str) -> String {
+    let lines = offer.lines().map(|line| match line {
+        "a=sendrecv" => "a=sendonly",
+        other => other,
+    });
+    lines.flat_map(|line| [line, "\r\n"]).collect()
+}
+
 /// Publishes.
 pub(super) async fn publish(
     State(app): State<App>,
@@ -107,7 +117,7 @@ pub(super) async fn publish(
         title: query.title,
         username: query.username,
         address,
-        offer,
+        offer: one_way(&offer),
     };
     Ok(created(&app, app.sessions.publish(request).await?, reached.as_ref()))
 }
