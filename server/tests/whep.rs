@@ -33,6 +33,10 @@ async fn an_unknown_session_is_said_to_be_unknown() {
         .await
         .expect("an answer");
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(
+        header(&response, "retry-after").parse::<u32>().is_ok(),
+        "it may be on air soon"
+    );
     assert_eq!(error_of(response).await.code, "session_not_found");
 }
 

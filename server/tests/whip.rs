@@ -65,6 +65,7 @@ async fn a_session_has_one_anonymous_publisher_at_a_time() {
     assert_eq!(server.publish("show").await.status(), StatusCode::CREATED);
     let second = server.publish("show").await;
     assert_eq!(second.status(), StatusCode::CONFLICT);
+    assert!(header(&second, "retry-after").parse::<u32>().is_ok());
     assert_eq!(error_of(second).await.code, "on_air");
 }
 
@@ -286,6 +287,22 @@ async fn a_publisher_that_would_receive_as_well_is_answered_that_we_receive_alon
         !answer.contains("a=sendrecv") && !answer.contains("a=ssrc:"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_an_address_changes_nothing() {
+    let server = TestServer::start();
+    let response = server.publish("show/").await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert!(header(&response, "location").starts_with("/whip/show/"));
+    let path = "/whep/show/?preview=true";
+    let response = server
+        .offer(path, support::watch_offer())
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert!(header(&response, "location").starts_with("/whep/show/"));
 }
 
 #[tokio::test]

@@ -58,6 +58,11 @@ impl Failure {
         }
     }
 
+    /// It may be otherwise in a moment, by itself: the show begins, or the publisher before this one is gone.
+    fn soon(self) -> Self {
+        Self { retry: true, ..self }
+    }
+
     fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
@@ -153,11 +158,11 @@ impl From<IngestError> for Failure {
     fn from(error: IngestError) -> Self {
         let message = error.to_string();
         match error {
-            IngestError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
+            IngestError::NotFound => Self::new(StatusCode::NOT_FOUND, "session_not_found", message).soon(),
             IngestError::Unauthorized => Self::unauthorized(message),
             IngestError::Refused(refusal) => {
                 let (status, code) = match refusal {
-                    PublishRefusal::OnAir => (StatusCode::CONFLICT, "on_air"),
+                    PublishRefusal::OnAir => return Self::new(StatusCode::CONFLICT, "on_air", message).soon(),
                     PublishRefusal::Ended => (StatusCode::CONFLICT, "session_ended"),
                     PublishRefusal::Mesh => (StatusCode::CONFLICT, "mesh"),
                     PublishRefusal::StageFull => (StatusCode::FORBIDDEN, "stage_full"),
@@ -168,10 +173,7 @@ impl From<IngestError> for Failure {
             IngestError::Identity(error) => error.into(),
             IngestError::Creation(refusal) => refusal.into(),
             IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
-            IngestError::Crowded(_) => Self {
-                retry: true,
-                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
-            },
+            IngestError::Crowded(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message).soon(),
             IngestError::Create(error) => error.into(),
             IngestError::Media(error) => error.into(),
         }

@@ -72,6 +72,9 @@ pub fn router(app: App) -> Router {
     let open = Router::new()
         .route("/whip/{id}", post(whip::publish).options(whip::options))
         .route("/whep/{id}", post(whip::watch).options(whip::options))
+        // People end an address with a slash, and some programs do it for them.
+        .route("/whip/{id}/", post(whip::publish).options(whip::options))
+        .route("/whep/{id}/", post(whip::watch).options(whip::options))
         .route("/whip/{id}/{resource}", resource_routes())
         .route("/whep/{id}/{resource}", resource_routes())
         .route("/api/sessions", get(api::list).post(api::create))
