@@ -32,7 +32,8 @@ pub(crate) fn normalize(offer: &str) -> String {
                 push(&mut text, &format!("a=group:BUNDLE {mid}"));
             }
         }
-        if IGNORED.iter().any(|kind| line.starts_with(kind)) {
+        let is_unknown_print = line.starts_with(sdp::FINGERPRINT) && !sdp::is_known_fingerprint(line);
+        if is_unknown_print || IGNORED.iter().any(|kind| line.starts_with(kind)) {
             continue;
         }
         if let Some(group) = line.strip_prefix("a=group:").filter(|_| is_head) {

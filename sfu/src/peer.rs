@@ -222,6 +222,7 @@ impl Peer {
         out: &mut Outbox,
     ) -> Result<String, SfuError> {
         sdp::check_size(offer)?;
+        sdp::check_fingerprints(offer)?;
         let text = normalize::normalize(offer);
         self.numbering.take(&text)?;
         let answer = self.guard(|peer| peer.answer(&text, candidates, now, out))?;

@@ -15,6 +15,31 @@ const MAX_MEDIA_SECTIONS: usize = 80;
 /// Of a media line: kind, port and protocol (RFC 8866 §5.14).
 pub(crate) const FIELDS_BEFORE_FORMATS: usize = 3;
 
+pub(crate) const FINGERPRINT: &str = "a=fingerprint:";
+
+/// The hash functions with which the engine can check a certificate. A session with another one would be answered, and then fail
+/// without a word.
+const HASHES: [&str; 2] = ["sha-256", "sha-1"];
+
+/// Whether the engine can check the certificate of this line.
+pub(crate) fn is_known_fingerprint(line: &str) -> bool {
+    let value = line.strip_prefix(FINGERPRINT).unwrap_or_default();
+    let hash = value.split(' ').next().unwrap_or_default();
+    HASHES.iter().any(|known| known.eq_ignore_ascii_case(hash))
+}
+
+/// Refuses fingerprints of which none can be checked.
+pub(crate) fn check_fingerprints(offer: &str) -> Result<(), SfuError> {
+    let mut fingerprints = offer.lines().filter(|line| line.starts_with(FINGERPRINT)).peekable();
+    if fingerprints.peek().is_some() && !fingerprints.any(is_known_fingerprint) {
+        return Err(SfuError::BadOffer(format!(
+            "its certificate's fingerprints are in hash functions that are not taken here; taken {}",
+            HASHES.join(", ")
+        )));
+    }
+    Ok(())
+}
+
 /// Refuses what is too large to be looked at closer.
 pub(crate) fn check_size(offer: &str) -> Result<(), SfuError> {
     if offer.len() > MAX_OFFER_BYTES {
@@ -222,6 +247,15 @@ mod tests {
             without_candidates(&format!("{offer}{many}a=mid:0\r\n")),
             format!("{offer}a=mid:0\r\n")
         );
+    }
+
+    #[test]
+    fn a_fingerprint_that_cannot_be_checked_is_refused_in_words() {
+        let of = |lines: &str| check_fingerprints(&format!("v=0\r\n{lines}m=audio 9 X 111\r\n"));
+        let error = of("a=fingerprint:sha-512 00:01\r\n").expect_err("unknown").to_string();
+        assert!(error.contains("sha-256"), "{error}");
+        of("a=fingerprint:sha-512 00:01\r\na=fingerprint:SHA-256 00:01\r\n").expect("one that is known");
+        of("").expect("the engine says that it is missing");
     }
 
     #[test]

@@ -162,6 +162,22 @@ fn offers_as_programs_write_them_are_answered() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_checked_is_refused_before_it_fails_in_silence() {
+    let mut sfu = worker();
+    let now = Instant::now();
+    let known = two_sections("sendonly", OPUS, "a=rtpmap:97 VP8/90000");
+    let unknown = known.replace("a=fingerprint:sha-256 00", "a=fingerprint:sha-384 00");
+    let error = sfu
+        .accept(&request(Direction::Publish, &unknown), now)
+        .expect_err("unknown")
+        .to_string();
+    assert!(error.contains("fingerprint") && error.contains("sha-256"), "{error}");
+    let both = known.replace("t=0 0\r\n", "t=0 0\r\na=fingerprint:sha-512 00:01\r\n");
+    sfu.accept(&request(Direction::Publish, &both), now)
+        .expect("one that is known");
+}
+
+#[test]
 fn a_number_keeps_its_format_through_later_offers() {
     let mut sfu = worker();
     let now = Instant::now();
