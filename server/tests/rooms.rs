@@ -319,7 +319,10 @@ async fn a_background_is_its_hosts_to_change() {
         .body(large)
         .send()
         .await;
-    assert_eq!(status(response), StatusCode::PAYLOAD_TOO_LARGE);
+    let response = response.expect("an answer");
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let message = support::error_of(response).await.message;
+    assert!(message.contains("2097152 bytes"), "{message}");
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use footlight_protocol::ApiError;
 
-use super::MAX_BODY_BYTES;
 use crate::auth::{CreationRefusal, TokenRefusal};
 use crate::media::MediaError;
 use crate::rooms::{JoinRefusal, PublishRefusal};
@@ -46,8 +45,9 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    pub(crate) fn too_large() -> Self {
-        let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+    /// `limit` is the one that was in force, in bytes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 

@@ -168,7 +168,7 @@ async fn refuse_announced_size(request: Request, next: Next) -> Response {
         MAX_BODY_BYTES
     };
     if request.body().size_hint().lower() > limit as u64 {
-        return Failure::too_large().into_response();
+        return Failure::too_large(limit).into_response();
     }
     next.run(request).await
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::error::Failure;
 use super::extract::{ClientAddress, Id, Query, ReachedAt, bearer, is_content_type, parse_id};
-use super::{App, sdp_fragment};
+use super::{App, MAX_BODY_BYTES, sdp_fragment};
 use crate::config::links;
 use crate::ice_servers::Reached;
 use crate::sessions::{Negotiated, PublishRequest, Resource, ResourceKind, WatchRequest};
@@ -86,7 +86,7 @@ async fn text_body<S: Send + Sync>(request: Request, state: &S) -> Result<String
     let body = Bytes::from_request(request, state)
         .await
         .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(),
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(MAX_BODY_BYTES),
             _ => Failure::bad_request("bad_body", rejection.body_text()),
         })?;
     String::from_utf8(body.into()).map_err(|_| Failure::bad_request("bad_body", "the body is not UTF-8"))
