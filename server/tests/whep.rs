@@ -135,6 +135,45 @@ async fn a_player_gets_the_layer_that_fills_the_height_that_it_shows() {
 }
 
 #[tokio::test]
+async fn a_player_without_the_codec_of_the_picture_is_told_so_and_one_that_hears_it_is_taken() {
+    let server = TestServer::start();
+    let mut publisher = Box::pin(connect(&server, "/whip/show", Connection::Publish)).await;
+    let mut rtc = str0m::RtcConfig::new()
+        .clear_codecs()
+        .enable_h264(true)
+        .build(std::time::Instant::now());
+    let mut changes = rtc.sdp_api();
+    let direction = str0m::media::Direction::RecvOnly;
+    changes.add_media(str0m::media::MediaKind::Video, direction, None, None, None);
+    let offer = changes.apply().expect("there are changes").0.to_sdp_string();
+    let watch = async |offer: String| {
+        let request = server.offer("/whep/show?preview=true", offer);
+        request.send().await.expect("an answer")
+    };
+    let told = async {
+        loop {
+            let response = watch(offer.clone()).await;
+            if response.status() != StatusCode::CREATED {
+                break response;
+            }
+            // Its picture is on its way.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = publisher.publish(1) => unreachable!("a publisher never ends by itself"),
+        response = told => {
+            assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+            let error = error_of(response).await;
+            assert_eq!(error.code, "codec_unsupported");
+            assert!(error.message.contains("VP8"), "{error:?}");
+        }
+    }
+    let with_sound = Offered::new(9, Connection::Subscribe, Over::Udp, false).await.offer;
+    assert_eq!(watch(with_sound).await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn a_height_that_is_none_is_refused_in_words_that_name_it() {
     let server = TestServer::start();
     let session = server.create_session().await.session_id;

@@ -172,6 +172,7 @@ impl From<IngestError> for Failure {
             }
             IngestError::Identity(error) => error.into(),
             IngestError::Creation(refusal) => refusal.into(),
+            IngestError::NotPlayable(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "codec_unsupported", message),
             IngestError::NoVideo(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_video", message),
             IngestError::Crowded(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message).soon(),
             IngestError::Create(error) => error.into(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footlight_protocol::{Connection, ServerEvent};
+use footlight_protocol::{Connection, MediaKind, ServerEvent};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -64,13 +64,23 @@ impl Sessions {
                 let gone = self.0.peers.lock().remove(id);
                 free(id, gone);
             }
-            MediaEvent::TrackStarted { kind, codec, .. } => {
+            MediaEvent::TrackStarted {
+                kind, source, codec, ..
+            } => {
                 tracing::info!(%session, peer = %id, ?kind, %codec, "track started");
+                if kind == MediaKind::Video {
+                    peer.session.set_picture(id, source, Some(codec));
+                }
                 if let Purpose::Publish(publication) = peer.purpose {
                     peer.session.command(Command::MediaStarted { publication, kind });
                 }
             }
-            MediaEvent::TrackStopped { .. } => tracing::info!(%session, peer = %id, "track stopped"),
+            MediaEvent::TrackStopped { kind, source, .. } => {
+                tracing::info!(%session, peer = %id, "track stopped");
+                if kind == MediaKind::Video {
+                    peer.session.set_picture(id, source, None);
+                }
+            }
             MediaEvent::SlotsWanted { audio, video, .. } => {
                 if let Purpose::Subscribe(viewer) = &peer.purpose {
                     peer.session.tell(viewer, ServerEvent::SlotsWanted { audio, video });

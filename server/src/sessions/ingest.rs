@@ -10,6 +10,7 @@ use super::admission::{AdmissionError, Identity, host_id};
 use super::crowds::Crowded;
 use super::names;
 use super::peers::{Peer, Purpose, Resource, ResourceKind};
+use super::playable::{NotPlayable, is_playable};
 use super::registry::{CreateError, NewSession, Sessions};
 use super::session::{Player, Publisher, Session};
 use super::signaling::{MEDIA_TIMEOUT, NoVideo, media_fits, video_mids};
@@ -39,6 +40,9 @@ pub enum IngestError {
     /// Picture where there is sound alone.
     #[error(transparent)]
     NoVideo(#[from] NoVideo),
+    /// A player that could show nothing.
+    #[error(transparent)]
+    NotPlayable(#[from] NotPlayable),
     /// Too many from one network.
     #[error(transparent)]
     Crowded(#[from] Crowded),
@@ -207,13 +211,16 @@ impl Sessions {
         }
     }
 
-    /// Takes a player in.
+    /// Takes a player in. One that could play nothing of what is on air is told so, rather than left before a black
+    /// picture. One that offers sound as well is taken: to hear the show is better than to be sent away, and what it cannot
+    /// show goes to the log.
     pub async fn watch(&self, request: WatchRequest) -> Result<Negotiated, IngestError> {
         let session = self.get(&request.session).ok_or(IngestError::NotFound)?;
         let identity = self.identify(&session, request.bearer.as_deref())?;
         if session.read(Room::topology) == Topology::Mesh {
             return Err(PublishRefusal::Mesh.into());
         }
+        is_playable(&request.offer, &session.picture_codecs())?;
         let player = self.player(identity, &request);
         session.may_watch(&player).map_err(AdmissionError::from)?;
         let standing = self.0.crowds.enter(request.address)?;

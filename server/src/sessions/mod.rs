@@ -13,6 +13,7 @@ mod ingest;
 pub(crate) mod names;
 mod outbox;
 mod peers;
+mod playable;
 mod registry;
 mod session;
 mod signaling;

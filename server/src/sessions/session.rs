@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use axum::extract::ws::Utf8Bytes;
 use footlight_protocol::{
     ClientMessage, Connection, IceServer, MediaKind, Role, ServerEvent, ServerMessage, SessionId, SessionMode,
-    SessionSummary, UserId,
+    SessionSummary, TrackSource, UserId,
 };
 use parking_lot::Mutex;
 
@@ -37,6 +37,8 @@ struct Live {
     background: Option<Background>,
     /// Mutes that no worker has taken yet, in their order.
     mutes: Vec<(PeerId, MediaKind, bool)>,
+    /// The codecs of the pictures that are on air.
+    pictures: HashMap<(PeerId, TrackSource), &'static str>,
     /// Every peer of the session, to be closed with it.
     peers: HashSet<PeerId>,
     next_number: u64,
@@ -119,6 +121,7 @@ impl Session {
             watchers: HashMap::new(),
             background: None,
             mutes: Vec::new(),
+            pictures: HashMap::new(),
             peers: HashSet::new(),
             next_number: 0,
         };
@@ -368,10 +371,25 @@ impl Session {
         live.publications.retain(|_, publisher| *publisher != peer);
         live.watchers.retain(|_, watcher| *watcher != peer);
         live.mutes.retain(|(muted, ..)| *muted != peer);
+        live.pictures.retain(|(publisher, _), _| *publisher != peer);
         for socket in live.sockets.values_mut() {
             socket.publish.take_if(|negotiation| negotiation.peer == peer);
             socket.subscribe.take_if(|negotiation| negotiation.peer == peer);
         }
+    }
+
+    /// A picture of this codec is on air; with `None`, it is not any more.
+    pub(super) fn set_picture(&self, peer: PeerId, source: TrackSource, codec: Option<&'static str>) {
+        let pictures = &mut self.live.lock().pictures;
+        match codec {
+            Some(codec) => pictures.insert((peer, source), codec),
+            None => pictures.remove(&(peer, source)),
+        };
+    }
+
+    /// The codecs of the pictures that are on air.
+    pub(super) fn picture_codecs(&self) -> Vec<&'static str> {
+        self.live.lock().pictures.values().copied().collect()
     }
 
     fn close_peers(&self, live: &mut Live, socket: &Socket) {
