@@ -64,8 +64,12 @@ impl Addresses {
             if covers(bind, loopback) && !found.contains(&loopback) {
                 found.push(loopback);
             }
-            found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
-            found
+            let bridges: HashSet<_> = interfaces
+                .iter()
+                .filter(|interface| is_bridge(&interface.name))
+                .map(if_addrs::Interface::ip)
+                .collect();
+            in_order(found, &bridges)
         } else {
             advertise
         };
@@ -151,6 +155,21 @@ impl Addresses {
     }
 }
 
+/// Beginnings of the names of interfaces that lead to containers and virtual machines on this machine.
+const BRIDGES: [&str; 9] = [
+    "br-", "cni", "docker", "lxcbr", "lxdbr", "podman", "vboxnet", "virbr", "vmnet",
+];
+
+fn is_bridge(interface: &str) -> bool {
+    BRIDGES.iter().any(|beginning| interface.starts_with(beginning))
+}
+
+/// The addresses by which others most likely reach this machine first: there are programs that try one alone (ffmpeg).
+fn in_order(mut addresses: Vec<IpAddr>, bridges: &HashSet<IpAddr>) -> Vec<IpAddr> {
+    addresses.sort_by_key(|ip| (ip.is_loopback(), bridges.contains(ip), ip.is_ipv6(), *ip));
+    addresses
+}
+
 fn covers(bind: &[IpAddr], ip: IpAddr) -> bool {
     bind.iter()
         .any(|bound| *bound == ip || (bound.is_unspecified() && bound.is_ipv4() == ip.is_ipv4()))
@@ -233,6 +252,17 @@ mod tests {
         assert_eq!(came_to("10.0.0.4:8443"), "10.0.0.4:8443");
         assert_eq!(came_to("10.0.0.4:8444"), "10.0.0.4:8444");
         assert_eq!(came_to("[::ffff:10.0.0.4]:8444"), "10.0.0.4:8444");
+    }
+
+    #[test]
+    fn bridges_to_containers_come_after_what_others_reach() {
+        let addresses = ["127.0.0.1", "172.17.0.1", "192.168.1.4", "2001:db8::4"].map(ip);
+        let bridges = HashSet::from([ip("172.17.0.1")]);
+        let expected = ["192.168.1.4", "2001:db8::4", "172.17.0.1", "127.0.0.1"].map(ip);
+        assert_eq!(in_order(addresses.to_vec(), &bridges), expected);
+        assert!(is_bridge("docker0") && is_bridge("br-4f1c"));
+        assert!(!is_bridge("br0"), "of somebody's own network");
+        assert!(!is_bridge("eth0") && !is_bridge("wlp3s0"));
     }
 
     #[test]
