@@ -12,6 +12,10 @@ const MAX_OFFER_BYTES: usize = 256 * 1024;
 /// Most media sections in an offer: twenty guests with sound and picture, and as many again to spare.
 const MAX_MEDIA_SECTIONS: usize = 80;
 
+/// Most layers of a picture in an offer. Browsers send three; the engine makes a stream for each that a viewer would take, and looks
+/// through all of them each time.
+const MAX_LAYERS: usize = 16;
+
 /// Of a media line: kind, port and protocol (RFC 8866 §5.14).
 pub(crate) const FIELDS_BEFORE_FORMATS: usize = 3;
 
@@ -54,7 +58,15 @@ pub(crate) fn check_size(offer: &str) -> Result<(), SfuError> {
             "it has {sections} media sections, more than {MAX_MEDIA_SECTIONS}"
         )));
     }
-    Ok(())
+    let simulcast = offer.lines().filter(|line| line.starts_with("a=simulcast:"));
+    // RFC 8853 §5.1: what separates layers, and alternatives of one.
+    let layers = simulcast.map(|line| 1 + line.matches([';', ',']).count()).max();
+    match layers.filter(|layers| *layers > MAX_LAYERS) {
+        Some(layers) => Err(SfuError::BadOffer(format!(
+            "it has a picture in {layers} layers, more than {MAX_LAYERS}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Whether whoever offers says which packets arrived when (draft-holmer-rmcat-transport-wide-cc-extensions-01).

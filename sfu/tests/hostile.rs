@@ -263,7 +263,10 @@ fn an_offer_without_end_is_refused() {
     let mut sfu = worker();
     let huge = format!("v=0\r\n{}", "a=x\r\n".repeat(100_000));
     let many = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(100));
-    for offer in [huge, many] {
+    let layers: Vec<_> = (0..5_000).map(|layer| layer.to_string()).collect();
+    let deep =
+        two_sections("recvonly", OPUS, "a=rtpmap:97 VP8/90000") + &format!("a=simulcast:recv {}\r\n", layers.join(";"));
+    for offer in [huge, many, deep] {
         let request = PeerRequest {
             session: "s".into(),
             user: "u".into(),
