@@ -9,11 +9,15 @@ use tokio::time::MissedTickBehavior;
 use super::crowds::Standing;
 use super::peers::{Peer, Purpose};
 use super::registry::Sessions;
-use crate::media::{MediaEvent, PeerId};
+use crate::media::{CloseReason, MediaEvent, PeerId};
 use crate::rooms::Command;
 
 /// How often time passes in the rooms: as often as a big one tells its presence.
 const TICK: Duration = Duration::from_millis(250);
+
+/// For whoever looks for the reason: the remote may have been heard, and is told nothing but silence.
+const WHY_NEVER: &str = "the remote reached no address of the answer, or presented an RSA certificate, which DTLS does not take here \
+                         (GStreamer before 1.28 does)";
 
 impl Sessions {
     /// Handles the media workers' reports until they end.
@@ -61,6 +65,9 @@ impl Sessions {
             }
             MediaEvent::Closed { reason, .. } => {
                 tracing::info!(%session, peer = %id, ?reason, "peer closed");
+                if reason == CloseReason::NeverConnected {
+                    tracing::info!(peer = %id, "{WHY_NEVER}");
+                }
                 let gone = self.0.peers.lock().remove(id);
                 free(id, gone);
             }
