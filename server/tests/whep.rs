@@ -162,7 +162,8 @@ async fn a_player_without_the_codec_of_the_picture_is_told_so_and_one_that_hears
     };
     tokio::select! {
         () = publisher.publish(1) => unreachable!("a publisher never ends by itself"),
-        response = told => {
+        response = tokio::time::timeout(support::PATIENCE, told) => {
+            let response = response.expect("it is told in time");
             assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
             let error = error_of(response).await;
             assert_eq!(error.code, "codec_unsupported");
