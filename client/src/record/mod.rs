@@ -31,8 +31,8 @@ const QUEUE: usize = 256;
 /// How much media makes a piece: what a crash may cost.
 const FRAGMENT: Duration = Duration::from_secs(1);
 
-/// For how much of it sound waits for a picture to be written with. Pictures come far more often unless they have stopped: the camera
-/// was let go, or the line carries sound alone.
+/// For how much of it sound waits for a picture to be written with, or to begin a file with. Pictures come far more often unless they
+/// have stopped, or never began: the camera was let go, or the line carries sound alone.
 const WITHOUT_PICTURE: Duration = Duration::from_secs(2);
 
 /// How long the last picture before such a pause lasts by itself, in units of [`VIDEO_SCALE`]: no longer than the time to the next one
@@ -163,10 +163,13 @@ fn update(state: &Mutex<RecordingState>, change: impl FnOnce(&mut RecordingState
 struct Writer {
     folder: PathBuf,
     name: String,
+    /// A camera is open, or was: a file is to begin with a picture where one comes in time.
     has_picture: bool,
     has_sound: bool,
     state: Arc<Mutex<RecordingState>>,
     open: Option<Open>,
+    /// Sound that waits for the first file, at most [`WITHOUT_PICTURE`] of it.
+    held: Vec<EncodedAudio>,
     pictures: Vec<Sample>,
     sound: Vec<Sample>,
     /// The capture time of the first sample in the open file.
@@ -196,6 +199,7 @@ impl Writer {
             has_sound,
             state,
             open: None,
+            held: Vec::new(),
             pictures: Vec::new(),
             sound: Vec::new(),
             start: None,
@@ -208,7 +212,7 @@ impl Writer {
         let mut lost = 0;
         let result = loop {
             let Some(next) = kept.blocking_recv() else {
-                break self.flush();
+                break self.end();
             };
             let now_lost = self.state.lock().unwrap_or_else(PoisonError::into_inner).lost;
             if now_lost != lost {
@@ -243,6 +247,7 @@ impl Writer {
             }
             self.follows = true;
             self.has_picture = true;
+            self.take_held_sound()?;
         }
         let (true, Some(start)) = (self.follows, self.start) else {
             return Ok(());
@@ -260,13 +265,38 @@ impl Writer {
     }
 
     fn take_sound(&mut self, packet: &EncodedAudio) -> io::Result<()> {
-        if self.open.is_none() && !self.has_picture {
-            let header = Header {
-                picture: None,
-                sound: true,
-            };
-            self.begin(header, packet.capture)?;
+        if self.open.is_some() {
+            return self.add_sound(packet);
         }
+        self.held.push(packet.clone());
+        let waiting = packet.capture.saturating_since(self.held[0].capture);
+        if self.has_picture && waiting < WITHOUT_PICTURE {
+            Ok(())
+        } else {
+            self.begin_with_sound()
+        }
+    }
+
+    /// Begins a file of the sound that was held. The first picture begins another one.
+    fn begin_with_sound(&mut self) -> io::Result<()> {
+        let Some(first) = self.held.first() else {
+            return Ok(());
+        };
+        let header = Header {
+            picture: None,
+            sound: true,
+        };
+        self.begin(header, first.capture)?;
+        self.take_held_sound()
+    }
+
+    /// Adds the sound that waited for this file; what came before it has no place in it.
+    fn take_held_sound(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        held.iter().try_for_each(|packet| self.add_sound(packet))
+    }
+
+    fn add_sound(&mut self, packet: &EncodedAudio) -> io::Result<()> {
         let Some(start) = self.start.filter(|start| packet.capture >= *start) else {
             return Ok(());
         };
@@ -275,10 +305,11 @@ impl Writer {
             .capture
             .saturating_since(start)
             .saturating_sub(begin_of(&self.sound, AUDIO_SCALE));
+        let with_picture = self.open.as_ref().is_some_and(|open| open.header.picture.is_some());
         // With pictures, these set the pace, for as long as they come.
-        if self.has_picture && waiting >= WITHOUT_PICTURE {
+        if with_picture && waiting >= WITHOUT_PICTURE {
             self.write_without_picture()
-        } else if !self.has_picture && waiting >= FRAGMENT {
+        } else if !with_picture && waiting >= FRAGMENT {
             self.write_fragment()
         } else {
             Ok(())
@@ -364,6 +395,12 @@ impl Writer {
             state.seconds = seconds;
         });
         Ok(())
+    }
+
+    /// Writes all that was taken, sound that waits for a picture included: none comes any more.
+    fn end(&mut self) -> io::Result<()> {
+        self.begin_with_sound()?;
+        self.flush()
     }
 
     /// Writes what is left: the last sample of each track lasts as long as the one before it.

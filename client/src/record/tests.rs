@@ -267,6 +267,54 @@ async fn sound_is_written_on_while_no_pictures_come_and_they_are_in_step_when_th
     assert!((11.9..=12.0).contains(&seconds), "{seconds} s");
 }
 
+/// The files of a writer that has come to its end.
+fn files_of(mut writer: Writer) -> Vec<Played> {
+    writer.end().expect("written");
+    let files = writer.state.lock().expect("not poisoned").files.clone();
+    files
+        .iter()
+        .map(|file| play(&fs::read(file).expect("a file")))
+        .collect()
+}
+
+#[test]
+fn sound_is_kept_while_an_open_camera_sends_no_pictures() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for milliseconds in [1_000, 5_000] {
+        let mut writer = Writer::new(folder.path(), "show", true, true, Arc::default());
+        for now in (0..milliseconds).step_by(20) {
+            writer.take_sound(&sound_at(now)).expect("written");
+            let waiting = (writer.held.len() + writer.sound.len()) as u64 * 20;
+            assert!(waiting <= 2_100, "{waiting} ms of sound wait for the disk");
+        }
+        let files = files_of(writer);
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].sound.len() as u64, milliseconds / 20);
+        assert_seamless(&files[0].sound);
+    }
+}
+
+#[tokio::test]
+async fn the_first_picture_begins_a_file_with_the_sound_of_its_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_pipeline, mut output) = Pipeline::start(config(90)).expect("starts");
+    let mut unit = output.video.recv().await.expect("a picture");
+    for (captured, sounds) in [(1_000, vec![150]), (3_000, vec![156, 44])] {
+        let mut writer = Writer::new(folder.path(), "show", true, true, Arc::default());
+        for now in (0..4_000).step_by(20) {
+            writer.take_sound(&sound_at(now)).expect("written");
+            // Encoded, it is behind the sound of its time.
+            if now == captured + 100 {
+                unit.capture = at(captured);
+                writer.take_picture(&unit).expect("written");
+            }
+        }
+        let files = files_of(writer);
+        let kept: Vec<_> = files.iter().map(|file| file.sound.len()).collect();
+        assert_eq!(kept, sounds, "with the first picture at {captured} ms");
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_to_is_named_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
