@@ -270,8 +270,9 @@ impl Broadcast {
             return false;
         }
         match signaling {
+            _ if was_live => !signaling.is_transient_on_the_way_back(),
             error if !error.is_transient() => true,
-            SignalingError::Unreachable { .. } => !was_live && attempt + 1 >= FIRST_ATTEMPTS,
+            SignalingError::Unreachable { .. } => attempt + 1 >= FIRST_ATTEMPTS,
             _ => false,
         }
     }

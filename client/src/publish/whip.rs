@@ -22,6 +22,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the farewell. Whoever pressed Ctrl-C does not wait for a dead server.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// On the way of one request. A balancer leads to one of its servers, which may be a balancer again.
+const MOST_REDIRECTS: usize = 4;
+
 /// Largest body that is read, in bytes. An SDP answer for two tracks has about 2 kB.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -85,6 +88,18 @@ impl SignalingError {
         }
     }
 
+    /// The same for somebody who was on air with such a request before, and comes back after a loss.
+    ///
+    /// What answers now may not be the server at all: a hotel's page to sign in on, which has a certificate of its own and leads every
+    /// request to itself, or a proxy with nobody behind it. Only what is plainly about the request is final.
+    pub(crate) fn is_transient_on_the_way_back(&self) -> bool {
+        match self {
+            Self::Untrusted(_) | Self::Protocol(_) => true,
+            Self::Refused { status, .. } => !matches!(*status, 400 | 401 | 409 | 415 | 422 | 501),
+            Self::Unreachable { .. } | Self::Declined { .. } => self.is_transient(),
+        }
+    }
+
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -142,7 +157,7 @@ impl SignalingClient {
             builder.build().map_err(|error| failed(error.to_string()))
         };
         Ok(Self {
-            http: client(Policy::default())?,
+            http: client(unchanged())?,
             farewell: client(Policy::none())?,
             tls: Arc::new(tls),
             server,
@@ -241,6 +256,22 @@ impl SignalingClient {
     }
 }
 
+/// Follows where the request stays what it is: elsewhere a POST would become a GET without its body (RFC 9725 §4.5). reqwest leaves
+/// the bearer behind where another host is asked.
+fn unchanged() -> Policy {
+    Policy::custom(|attempt| {
+        let keeps_method = matches!(
+            attempt.status(),
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+        );
+        if keeps_method && attempt.previous().len() <= MOST_REDIRECTS {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}
+
 fn authorize(request: RequestBuilder, bearer: Option<&str>) -> RequestBuilder {
     match bearer {
         Some(token) => request.bearer_auth(token),
@@ -254,7 +285,7 @@ async fn expect(expected: StatusCode, response: Response) -> Result<Response, Si
     if status == expected {
         return Ok(response);
     }
-    if status.is_success() {
+    if status.is_success() || status.is_redirection() {
         return Err(SignalingError::Protocol(format!("{status} in place of {expected}")));
     }
     let retry_after = retry_after(response.headers());
@@ -298,6 +329,69 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    /// A server that gives `answer` to one request; what it was asked.
+    fn answering(answer: String) -> (String, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("its address"));
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = Vec::new();
+            while !request.ends_with(b"offer") {
+                let mut part = [0; 4096];
+                match stream.read(&mut part).expect("a request") {
+                    0 => break,
+                    length => request.extend_from_slice(&part[..length]),
+                }
+            }
+            stream.write_all(answer.as_bytes()).expect("a client that reads");
+            String::from_utf8(request).expect("text").to_lowercase()
+        });
+        (base, asked)
+    }
+
+    async fn offer_to(base: &str) -> SignalingError {
+        let address: ServerAddress = base.parse().expect("an address");
+        let client = SignalingClient::new(&address, &Trust::default()).expect("a client");
+        let endpoint: Url = format!("{base}/whip/show").parse().expect("a URL");
+        let offered = client.publish(endpoint, Some("secret"), "offer".to_owned()).await;
+        offered.map(|_| ()).expect_err("no answer")
+    }
+
+    #[tokio::test]
+    async fn an_offer_is_not_turned_into_another_request() {
+        let target = TcpListener::bind("127.0.0.1:0").expect("a port");
+        target.set_nonblocking(true).expect("a socket that does not wait");
+        let elsewhere = target.local_addr().expect("its address");
+        for status in ["301 Moved Permanently", "302 Found", "303 See Other"] {
+            let (base, asked) = answering(format!(
+                "HTTP/1.1 {status}\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n"
+            ));
+            let error = offer_to(&base).await;
+            assert!(
+                matches!(&error, SignalingError::Protocol(words) if words.contains(status)),
+                "{error}"
+            );
+            assert!(asked.join().expect("a server").contains("authorization: bearer secret"));
+            let followed = target.accept().map_err(|error| error.kind());
+            assert_eq!(followed.err(), Some(ErrorKind::WouldBlock), "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_offer_goes_where_a_balancer_leads_it_and_its_bearer_does_not() {
+        let (target, asked) = answering("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned());
+        let (base, _) = answering(format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}/whip/there\r\nContent-Length: 0\r\n\r\n"
+        ));
+        assert_eq!(offer_to(&base).await.status(), Some(503));
+        let asked = asked.join().expect("a server");
+        assert!(
+            asked.starts_with("post /whip/there ") && asked.ends_with("offer"),
+            "{asked}"
+        );
+        assert!(!asked.contains("secret"), "{asked}");
+    }
 
     #[tokio::test]
     async fn a_farewell_is_not_led_elsewhere() {

@@ -123,6 +123,31 @@ async fn a_server_that_falls_silent_is_met_again_in_the_same_session() {
     publisher.stop().await.expect("ends well");
 }
 
+/// A network's page to sign in on, a proxy whose server is away: none of them is the server's own last word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_answers_on_the_way_back_do_not_end_a_broadcast() {
+    const ODD: [u16; 4] = [200, 302, 403, 405];
+    let (server, mut connections) = FakeServer::start("127.0.0.1:0", MediaPath::Udp, &[]).await;
+    let mut publisher = Publisher::start(config(server.address)).await.expect("starts");
+    let mut status = publisher.status();
+    let peer = connection(&mut connections).await;
+    reached(&mut status, State::Live).await;
+
+    server.refuse(&ODD);
+    drop(peer);
+    reached(&mut status, State::Reconnecting).await;
+    let peer = connection(&mut connections).await;
+    reached(&mut status, State::Live).await;
+    assert_eq!(server.offers(), 1 + ODD.len() + 1);
+
+    server.refuse(&[401]);
+    drop(peer);
+    let ended = tokio::time::timeout(PATIENCE, publisher.ended())
+        .await
+        .expect("gives up");
+    assert!(ended.expect_err("a refusal").to_string().contains("401"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_restarts_at_its_address_gets_the_stream_back() {
     let (server, mut connections) = FakeServer::start("127.0.0.1:0", MediaPath::Udp, &[]).await;

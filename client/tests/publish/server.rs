@@ -96,6 +96,12 @@ impl FakeServer {
         receiver
     }
 
+    /// Answers to give to the next offers, before media is taken again.
+    pub(crate) fn refuse(&self, statuses: &[u16]) {
+        let status = |code: &u16| (StatusCode::from_u16(*code).expect("a status"), None);
+        *self.shared.refusals.lock().expect("not poisoned") = statuses.iter().rev().map(status).collect();
+    }
+
     /// How often media was offered by WHIP.
     pub(crate) fn offers(&self) -> usize {
         self.shared.offers.load(Ordering::SeqCst)

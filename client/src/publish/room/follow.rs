@@ -91,11 +91,13 @@ fn final_refusal(error: &Error, entrance: &Entrance, seat: &Seat, attempt: u32) 
     match error {
         Error::Http(response) => {
             let status = response.status().as_u16();
-            // A restarted server knows no sessions until their hosts are back.
-            let passing = status >= 500 || matches!(status, 408 | 425 | 429) || (status == 404 && was_in);
             let body = response.body().as_deref().unwrap_or_default();
             let body = &body[..body.len().min(MAX_REFUSAL_BYTES)];
             let words = serde_json::from_slice::<footlight_protocol::ApiError>(body).map(|error| error.message);
+            // A restarted server knows no sessions until their hosts are back. And what has not the server's words may not be the server:
+            // a network's page to sign in on answers in its place.
+            let passing =
+                status >= 500 || matches!(status, 408 | 425 | 429) || (was_in && (status == 404 || words.is_err()));
             let no_words = || {
                 response
                     .status()
