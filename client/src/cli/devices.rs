@@ -1,19 +1,26 @@
 //! `footlight devices`: what can be captured here.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
+use anyhow::Context as _;
 use footlight_client::devices::{self, CameraInfo, CameraMode, Devices, ScreenKind};
 
 use super::arguments::DevicesOptions;
 
 pub(super) fn run(options: &DevicesOptions) -> anyhow::Result<()> {
     let devices = devices::list();
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&devices)?);
+    let text = if options.json {
+        serde_json::to_string_pretty(&devices)? + "\n"
     } else {
-        print!("{}", table(&devices));
+        table(&devices)
+    };
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to the standard output"),
     }
-    Ok(())
 }
 
 /// Three lists, each entry with the number that `footlight publish` takes.

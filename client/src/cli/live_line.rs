@@ -81,11 +81,11 @@ fn clock(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use footlight_client::units::{Bitrate, Resolution};
 
-    fn status() -> Status {
+    pub(in crate::cli) fn status() -> Status {
         Status {
             state: State::Live,
             reason: None,

@@ -24,6 +24,7 @@ mod reactions;
 mod room_words;
 mod screen;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -55,10 +56,16 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Some of the words are the server's, or those of somebody in the room.
-            eprintln!("footlight: {}", plain::plain(&words(&error)));
+            warn(&plain::plain(&words(&error)));
             exit_code(&error)
         }
     }
+}
+
+/// Says something on the error stream.
+fn warn(words: &str) {
+    // Where nobody reads that, there is nobody to be told of it.
+    let _ = writeln!(std::io::stderr(), "footlight: {words}");
 }
 
 /// The error and its causes, each of them once: some errors speak their cause themselves.

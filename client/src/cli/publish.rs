@@ -15,6 +15,7 @@ use super::arguments::PublishOptions;
 use super::commands::{self, Command};
 use super::keys::{Input, Wish, is_quit, wish};
 use super::screen::Screen;
+use super::warn;
 
 /// Requests to come on the stage that are remembered for an answer by a key. There are at most as many places on it.
 const REQUESTS: usize = 32;
@@ -35,19 +36,19 @@ pub(super) fn run(options: PublishOptions) -> anyhow::Result<()> {
             () = &mut interrupted => return Ok(()),
         };
         let stage = Stage {
-            screen: Screen::open(json, &publisher.status().borrow())?,
+            screen: Screen::open(json, &publisher.status().borrow()),
             publisher,
             commands: json.then(|| commands::read(std::io::stdin())),
             requests: VecDeque::new(),
             camera: 0,
         };
         match stage.play(interrupted).await? {
-            Ending::SessionEnded(EndReason::EndedByHost) => eprintln!("footlight: the host ended the session"),
+            Ending::SessionEnded(EndReason::EndedByHost) => warn("the host ended the session"),
             Ending::SessionEnded(EndReason::HostLeft) => {
-                eprintln!("footlight: the session ended, because its host did not come back");
+                warn("the session ended, because its host did not come back");
             }
             Ending::SessionEnded(EndReason::Idle) => {
-                eprintln!("footlight: the server ended the session, because nobody was in it for too long");
+                warn("the server ended the session, because nobody was in it for too long");
             }
             _ => {}
         }
@@ -72,9 +73,9 @@ struct Stage {
 
 impl Stage {
     /// Stays until publishing is over, or until somebody here has had enough of it.
-    async fn play(mut self, interrupted: std::pin::Pin<&mut impl Future<Output = ()>>) -> anyhow::Result<Ending> {
+    async fn play(mut self, interrupted: std::pin::Pin<&mut impl Future<Output = ()>>) -> Result<Ending, PublishError> {
         let mut events = self.publisher.events();
-        let ended = self.stay(&mut events, interrupted).await?;
+        let ended = self.stay(&mut events, interrupted).await;
         let mut status = self.publisher.status();
         let ending = match ended {
             Some(ending) => ending,
@@ -82,11 +83,11 @@ impl Stage {
         };
         // What was said last is often why it is over.
         while let Ok(message) = events.try_recv() {
-            self.screen.tell(&message)?;
+            self.screen.tell(&message);
         }
-        self.screen.draw(&last(&mut status))?;
+        self.screen.draw(&last(&mut status));
         self.screen.close();
-        Ok(ending?)
+        ending
     }
 
     /// `None` where the publisher is to be stopped.
@@ -94,33 +95,33 @@ impl Stage {
         &mut self,
         events: &mut broadcast::Receiver<ServerMessage>,
         mut interrupted: std::pin::Pin<&mut impl Future<Output = ()>>,
-    ) -> anyhow::Result<Option<Result<Ending, PublishError>>> {
+    ) -> Option<Result<Ending, PublishError>> {
         let mut status = self.publisher.status();
         loop {
             tokio::select! {
-                ending = self.publisher.ended() => return Ok(Some(ending)),
+                ending = self.publisher.ended() => return Some(ending),
                 Ok(()) = status.changed() => {
                     let status = status.borrow_and_update().clone();
-                    self.screen.draw(&status)?;
+                    self.screen.draw(&status);
                 }
                 event = events.recv() => match event {
-                    Ok(message) => self.take(&message)?,
+                    Ok(message) => self.take(&message),
                     Err(RecvError::Lagged(missed)) => {
-                        self.screen.complain(&format!("{missed} events came too fast to be shown"))?;
+                        self.screen.complain(&format!("{missed} events came too fast to be shown"));
                     }
                     // Its other end lives in the publisher.
-                    Err(RecvError::Closed) => return Ok(None),
+                    Err(RecvError::Closed) => return None,
                 },
-                input = self.screen.input() => if self.typed(input).await?.is_break() {
-                    return Ok(None);
+                input = self.screen.input() => if self.typed(input).await.is_break() {
+                    return None;
                 },
-                command = next(&mut self.commands) => self.obey(command)?,
-                () = interrupted.as_mut() => return Ok(None),
+                command = next(&mut self.commands) => self.obey(command),
+                () = interrupted.as_mut() => return None,
             }
         }
     }
 
-    fn take(&mut self, message: &ServerMessage) -> anyhow::Result<()> {
+    fn take(&mut self, message: &ServerMessage) {
         match &message.event {
             ServerEvent::GuestRequest { user_id, .. } => {
                 // Those who asked before are told again at each joining.
@@ -131,58 +132,60 @@ impl Stage {
             ServerEvent::GuestRequestClosed { user_id } => self.requests.retain(|waiting| waiting != user_id),
             _ => {}
         }
-        self.screen.tell(message)
+        self.screen.tell(message);
     }
 
-    async fn typed(&mut self, input: Input) -> anyhow::Result<ControlFlow<()>> {
+    async fn typed(&mut self, input: Input) -> ControlFlow<()> {
         let key = match input {
             Input::Key(key) => key,
             Input::Paste(text) => {
-                self.screen.paste(&text)?;
-                return Ok(ControlFlow::Continue(()));
+                self.screen.paste(&text);
+                return ControlFlow::Continue(());
             }
             Input::Resized => {
-                self.screen.paint()?;
-                return Ok(ControlFlow::Continue(()));
+                self.screen.paint();
+                return ControlFlow::Continue(());
             }
         };
         if self.screen.is_writing() && !is_quit(key) {
-            if let Some(line) = self.screen.edit(key)? {
-                self.report(self.publisher.chat(&line))?;
+            if let Some(line) = self.screen.edit(key) {
+                self.report(self.publisher.chat(&line));
             }
-            return Ok(ControlFlow::Continue(()));
+            return ControlFlow::Continue(());
         }
         match wish(key) {
-            Some(Wish::Quit) => return Ok(ControlFlow::Break(())),
-            Some(Wish::Chat) => self.screen.begin_line()?,
-            Some(Wish::Mute) => self.report(self.publisher.set_muted(!self.publisher.muted()))?,
-            Some(Wish::Hide) => self.report(self.publisher.set_hidden(!self.publisher.hidden()))?,
-            Some(Wish::Ask) => self.report(self.publisher.request_stage())?,
+            Some(Wish::Quit) => return ControlFlow::Break(()),
+            Some(Wish::Chat) => self.screen.begin_line(),
+            Some(Wish::Mute) => self.report(self.publisher.set_muted(!self.publisher.muted())),
+            Some(Wish::Hide) => self.report(self.publisher.set_hidden(!self.publisher.hidden())),
+            Some(Wish::Ask) => self.report(self.publisher.request_stage()),
             Some(Wish::Answer(approved)) => {
                 if let Some(user_id) = self.requests.pop_front() {
-                    self.report(self.publisher.answer_request(&user_id, approved))?;
+                    self.report(self.publisher.answer_request(&user_id, approved));
                 }
             }
             Some(Wish::SwitchCamera) => {
                 self.camera += 1;
                 if let Err(error) = switch_camera(&self.publisher, self.camera).await {
-                    self.screen.complain(&format!("{error:#}"))?;
+                    self.screen.complain(&format!("{error:#}"));
                 }
             }
             None => {}
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     }
 
-    fn obey(&mut self, command: Result<Command, String>) -> anyhow::Result<()> {
+    fn obey(&mut self, command: Result<Command, String>) {
         match command {
             Ok(Command::Chat(message)) => self.report(self.publisher.chat(&message)),
             Err(problem) => self.screen.complain(&format!("not a command: {problem}")),
         }
     }
 
-    fn report<E: std::error::Error>(&mut self, done: Result<(), E>) -> anyhow::Result<()> {
-        done.or_else(|error| self.screen.complain(&error.to_string()))
+    fn report<E: std::error::Error>(&mut self, done: Result<(), E>) {
+        if let Err(error) = done {
+            self.screen.complain(&error.to_string());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the status goes, and what happens in the room.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{self, IsTerminal, Write, stdout};
 
 use crossterm::event::KeyEvent;
 use crossterm::style::Print;
@@ -17,6 +17,7 @@ use super::live_line::live_line;
 use super::plain::plain;
 use super::reactions::Reactions;
 use super::room_words::words;
+use super::warn;
 
 /// Stands before a line of chat while it is written.
 const PROMPT: &str = "say: ";
@@ -43,14 +44,22 @@ enum Show {
     InPlace,
     /// A new line at each change of state, and none otherwise: a log file is not filled with seconds.
     Changes,
+    /// Nothing any more, since it cannot be written.
+    Nothing,
 }
+
+/// Where it is written to.
+type Out = Box<dyn Write + Send>;
 
 /// What is shown, and the keys that are pressed before it.
 ///
 /// In place, the last row belongs to the status, or to the line of chat that is being written; what else there is to say
 /// scrolls by above it.
+///
+/// What is shown never ends the show: where it cannot be written, because whoever read it has gone, people still watch.
 pub(super) struct Screen {
     show: Show,
+    out: Out,
     keys: Option<Keys>,
     last_state: Option<State>,
     /// The status as it was last told.
@@ -62,35 +71,43 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Prints the address to share, before anything else.
-    pub(super) fn open(json: bool, status: &Status) -> anyhow::Result<Self> {
+    pub(super) fn open(json: bool, status: &Status) -> Self {
         let show = match (json, stdout().is_terminal()) {
             (true, _) => Show::Json,
             (false, true) => Show::InPlace,
             (false, false) => Show::Changes,
         };
-        if show == Show::Json {
-            let opening = Line::Live {
-                watch_url: &status.watch_url,
-                session_id: &status.session_id,
-            };
-            println!("{}", serde_json::to_string(&opening)?);
-        } else {
-            println!("Watch at {}", plain(&status.watch_url));
-        }
-        stdout().flush()?;
-        let keys = (show == Show::InPlace).then(Keys::open).flatten();
-        if keys.is_some() {
+        let mut screen = Self::on(Box::new(stdout()), show);
+        screen.share(status);
+        screen.keys = (screen.show == Show::InPlace).then(Keys::open).flatten();
+        if screen.keys.is_some() {
             // In raw mode a line feed does not return the carriage.
-            print!("c writes to the chat, m mutes, v hides the picture, s switches the camera, q ends\r\n");
+            let keys = "c writes to the chat, m mutes, v hides the picture, s switches the camera, q ends\r\n";
+            screen.write(|out| out.write_all(keys.as_bytes()));
         }
-        Ok(Self {
+        screen
+    }
+
+    fn on(out: Out, show: Show) -> Self {
+        Self {
             show,
-            keys,
+            out,
+            keys: None,
             last_state: None,
             status: String::new(),
             editor: None,
             reactions: Reactions::default(),
-        })
+        }
+    }
+
+    fn share(&mut self, status: &Status) {
+        let Status {
+            watch_url, session_id, ..
+        } = status;
+        match self.show {
+            Show::Json => self.write_json(&Line::Live { watch_url, session_id }),
+            _ => self.write(|out| writeln!(out, "Watch at {}", plain(watch_url))),
+        }
     }
 
     /// The next thing from the terminal; never resolves without one.
@@ -102,9 +119,9 @@ impl Screen {
     }
 
     /// Begins a line of chat.
-    pub(super) fn begin_line(&mut self) -> anyhow::Result<()> {
+    pub(super) fn begin_line(&mut self) {
         self.editor = Some(LineEditor::default());
-        self.paint()
+        self.paint();
     }
 
     /// Whether a line of chat is being written.
@@ -113,99 +130,81 @@ impl Screen {
     }
 
     /// Gives a key to the line that is being written; what is to be said, once it is.
-    pub(super) fn edit(&mut self, key: KeyEvent) -> anyhow::Result<Option<String>> {
+    pub(super) fn edit(&mut self, key: KeyEvent) -> Option<String> {
         let edited = self.editor.as_mut().map(|editor| editor.press(key));
         let entered = match edited {
             Some(Edited::Entered(text)) => Some(text),
             Some(Edited::Cancelled) => None,
             Some(Edited::Open) | None => {
-                self.paint()?;
-                return Ok(None);
+                self.paint();
+                return None;
             }
         };
         self.editor = None;
-        self.paint()?;
-        Ok(entered)
+        self.paint();
+        entered
     }
 
     /// Takes a text from the clipboard, which is a line to be looked over before it is said.
-    pub(super) fn paste(&mut self, text: &str) -> anyhow::Result<()> {
+    pub(super) fn paste(&mut self, text: &str) {
         self.editor.get_or_insert_default().paste(text);
-        self.paint()
+        self.paint();
     }
 
     /// Tells the status, and the reactions since the last time.
-    pub(super) fn draw(&mut self, status: &Status) -> anyhow::Result<()> {
+    pub(super) fn draw(&mut self, status: &Status) {
         if let Some(reactions) = self.reactions.tell() {
-            self.say(&reactions)?;
+            self.say(&reactions);
         }
         self.status = plain(&live_line(status));
         let is_news = self.last_state.replace(status.state) != Some(status.state);
         match self.show {
-            Show::Json => {
-                let mut out = stdout().lock();
-                writeln!(out, "{}", serde_json::to_string(status)?)?;
-                Ok(out.flush()?)
-            }
+            Show::Json => self.write_json(status),
             Show::Changes if is_news => {
-                let mut out = stdout().lock();
-                writeln!(out, "{}", self.status)?;
-                Ok(out.flush()?)
+                let line = self.status.clone();
+                self.write(|out| writeln!(out, "{line}"));
             }
-            Show::Changes => Ok(()),
+            Show::Changes | Show::Nothing => {}
             Show::InPlace => self.paint(),
         }
     }
 
     /// Tells what happened in the room.
-    pub(super) fn tell(&mut self, message: &ServerMessage) -> anyhow::Result<()> {
+    pub(super) fn tell(&mut self, message: &ServerMessage) {
         if self.show == Show::Json {
-            let mut out = stdout().lock();
-            writeln!(out, "{}", serde_json::to_string(message)?)?;
-            return Ok(out.flush()?);
-        }
-        if self.reactions.take(&message.event) {
-            return Ok(());
-        }
-        match words(&message.event) {
-            Some(words) => self.say(&words),
-            None => Ok(()),
+            self.write_json(message);
+        } else if !self.reactions.take(&message.event)
+            && let Some(words) = words(&message.event)
+        {
+            self.say(&words);
         }
     }
 
     /// Tells why something was not done.
-    pub(super) fn complain(&mut self, message: &str) -> anyhow::Result<()> {
+    pub(super) fn complain(&mut self, message: &str) {
         match self.show {
-            Show::Json => {
-                println!("{}", serde_json::to_string(&Line::Error { message })?);
-                Ok(())
-            }
+            Show::Json => self.write_json(&Line::Error { message }),
             Show::InPlace => self.say(&format!("— {message}")),
-            Show::Changes => {
-                eprintln!("footlight: {}", plain(message));
-                Ok(())
-            }
+            Show::Changes | Show::Nothing => warn(&plain(message)),
         }
     }
 
     /// A line above the last row.
-    fn say(&mut self, words: &str) -> anyhow::Result<()> {
+    fn say(&mut self, words: &str) {
         let words = plain(words);
-        let mut out = stdout().lock();
         if self.show == Show::InPlace {
             let clear = terminal::Clear(terminal::ClearType::CurrentLine);
-            queue!(out, cursor::MoveToColumn(0), clear, Print(words), Print("\r\n"))?;
-            drop(out);
-            return self.paint();
+            self.write(|out| queue!(out, cursor::MoveToColumn(0), clear, Print(words), Print("\r\n")));
+            self.paint();
+        } else {
+            self.write(|out| writeln!(out, "{words}"));
         }
-        writeln!(out, "{words}")?;
-        Ok(out.flush()?)
     }
 
     /// Writes the last row anew.
-    pub(super) fn paint(&self) -> anyhow::Result<()> {
+    pub(super) fn paint(&mut self) {
         if self.show != Show::InPlace {
-            return Ok(());
+            return;
         }
         // A row that wraps cannot be rewritten in place.
         let columns = terminal::size()
@@ -218,18 +217,77 @@ impl Screen {
             let row = cut(&self.status, columns);
             (row.to_owned(), row.width())
         };
-        let mut out = stdout().lock();
         let clear = terminal::Clear(terminal::ClearType::CurrentLine);
         let column = cursor::MoveToColumn(u16::try_from(cursor).unwrap_or(u16::MAX));
-        queue!(out, cursor::MoveToColumn(0), clear, Print(row), column)?;
-        Ok(out.flush()?)
+        self.write(|out| queue!(out, cursor::MoveToColumn(0), clear, Print(row), column));
     }
 
     /// Gives the terminal back, with the cursor on a line of its own.
     pub(super) fn close(&mut self) {
         self.keys = None;
         if self.show == Show::InPlace {
-            println!();
+            self.write(|out| writeln!(out));
+        }
+    }
+
+    fn write_json(&mut self, value: &impl Serialize) {
+        self.write(|out| writeln!(out, "{}", serde_json::to_string(value)?));
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut Out) -> io::Result<()>) {
+        if self.show == Show::Nothing {
+            return;
+        }
+        if let Err(error) = write(&mut self.out).and_then(|()| self.out.flush()) {
+            self.show = Show::Nothing;
+            warn(&format!(
+                "the standard output cannot be written, so nothing is shown any more; the broadcast goes on: {error}"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use footlight_protocol::ServerEvent;
+
+    use super::*;
+    use crate::cli::live_line::tests::status;
+
+    /// A pipe that nobody reads any more.
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_left_out() {
+        let event = ServerEvent::SessionEnded {
+            reason: footlight_protocol::EndReason::Idle,
+        };
+        let message = ServerMessage::new(event, std::time::SystemTime::now());
+        let attempts: [fn(&mut Screen, &ServerMessage); 5] = [
+            |screen, _| screen.share(&status()),
+            |screen, _| screen.draw(&status()),
+            |screen, message| screen.tell(message),
+            |screen, _| screen.say("hello"),
+            |screen, _| screen.paste("hello"),
+        ];
+        for show in [Show::Json, Show::InPlace, Show::Changes] {
+            for attempt in attempts {
+                let mut screen = Screen::on(Box::new(Broken), show);
+                attempt(&mut screen, &message);
+                screen.complain("no camera");
+                screen.close();
+                assert!(screen.show == Show::Nothing || show == Show::Changes);
+            }
         }
     }
 }

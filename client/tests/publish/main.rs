@@ -1,5 +1,6 @@
 //! Publishing, against servers that do as a test tells them.
 
+mod command;
 mod media;
 mod refusals;
 mod room;
