@@ -1,6 +1,7 @@
 //! A publisher as one of several people in a room.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use footlight_client::publish::{
     ChatError, Ending, PublishConfig, PublishError, Publisher, SessionToken, SignalingError, State,
@@ -82,6 +83,20 @@ fn chat(id: &str, message: &str) -> ServerEvent {
         role: Role::Host,
         message: message.to_owned(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_closes_at_once_is_not_knocked_at_without_a_pause() {
+    let (server, _connections) = FakeServer::start("127.0.0.1:0", MediaPath::Udp, &[]).await;
+    let mut seats = server.open_room();
+    let _publisher = Publisher::start(as_participant(server.address)).await.expect("starts");
+    let knocking = async {
+        for _ in 0..15 {
+            drop(seats.recv().await.expect("a server"));
+        }
+    };
+    let knocked = tokio::time::timeout(Duration::from_secs(6), knocking).await;
+    assert!(knocked.is_err(), "fifteen times in six seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

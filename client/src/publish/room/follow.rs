@@ -1,5 +1,7 @@
 //! Joining the room, and joining it again.
 
+use std::time::{Duration, Instant};
+
 use tokio_tungstenite::tungstenite::Error;
 
 use super::connection::{self, Left, Seat};
@@ -10,6 +12,10 @@ use crate::trust::Refusal;
 
 /// Attempts to reach a room that has never been reached. After that it is more likely that the address is wrong.
 const FIRST_ATTEMPTS: u32 = 4;
+
+/// A WebSocket that stood this long was a good one, and its loss is not held against the server. One that is closed as soon as it stands,
+/// by a proxy with nobody behind it, is.
+const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Largest part of a refusal that is read, in bytes.
 const MAX_REFUSAL_BYTES: usize = 4096;
@@ -26,8 +32,11 @@ pub(crate) async fn follow(mut entrance: Entrance, mut ends: Ends) {
         }
         let left = match connection::open(&entrance, seat.resume_token.as_deref()).await {
             Ok(mut socket) => {
-                attempt = 0;
+                let since = Instant::now();
                 let left = connection::listen(&mut socket, &mut seat, &mut ends).await;
+                if since.elapsed() >= GOOD_CONNECTION {
+                    attempt = 0;
+                }
                 tracing::debug!(?left, "left the room");
                 match left {
                     // The host looks in from a browser as well; what is sent by WHIP goes on.
@@ -62,7 +71,7 @@ pub(crate) async fn follow(mut entrance: Entrance, mut ends: Ends) {
 }
 
 /// Waits, and does without a farewell meanwhile: there is nobody to hear it.
-async fn pause(wait: std::time::Duration, ends: &mut Ends) -> std::ops::ControlFlow<()> {
+async fn pause(wait: Duration, ends: &mut Ends) -> std::ops::ControlFlow<()> {
     let deadline = tokio::time::Instant::now() + wait;
     loop {
         tokio::select! {
