@@ -279,8 +279,13 @@ impl Broadcast {
 
     /// One attempt, to the point where media flows.
     async fn connect(&mut self, slot: &mut Option<Live>) -> Result<(), PublishError> {
-        let pipeline = Arc::clone(&self.pipeline);
-        let feedback = Arc::new(Feedback::new(move |_, layer| pipeline.request_layer_keyframe(layer)));
+        // The connection is closed in the background where this is dropped; the devices are not to wait for that.
+        let pipeline = Arc::downgrade(&self.pipeline);
+        let feedback = Arc::new(Feedback::new(move |_, layer| {
+            if let Some(pipeline) = pipeline.upgrade() {
+                pipeline.request_layer_keyframe(layer);
+            }
+        }));
         let clock: MediaClock = self.pipeline.clock();
         let (peer, offer) = Peer::offer(PeerSetup {
             host: &self.host,

@@ -15,6 +15,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use webrtc::error::{Error, Result};
 use webrtc::media_stream::track_local::TrackLocal;
@@ -134,7 +135,7 @@ impl Plan {
     }
 }
 
-/// A connection that has been offered, and then answered; perhaps several times.
+/// A connection that has been offered, and then answered; perhaps several times. Dropping it, on whatever thread, closes it.
 pub(crate) struct Peer {
     connection: Arc<dyn PeerConnection>,
     /// Names the media stream that all tracks belong to.
@@ -150,6 +151,8 @@ pub(crate) struct Peer {
     /// What the path carries, in bits per second.
     pub(crate) estimate: watch::Receiver<f64>,
     pub(crate) feedback: Arc<Feedback>,
+    /// Where it is closed when it is dropped.
+    runtime: Handle,
 }
 
 struct LocalTrack {
@@ -251,6 +254,7 @@ impl Peer {
             congestion,
             estimate,
             feedback: setup.feedback,
+            runtime: Handle::current(),
         };
         let offer = peer.reoffer(setup.sources).await?;
         Ok((peer, offer))
@@ -359,6 +363,14 @@ impl Peer {
         if let Err(error) = self.connection.close().await {
             tracing::debug!(%error, "connection not closed");
         }
+    }
+}
+
+impl Drop for Peer {
+    /// By itself webrtc-rs goes on for ever with a connection that nobody holds any more.
+    fn drop(&mut self) {
+        let connection = Arc::clone(&self.connection);
+        self.runtime.spawn(async move { connection.close().await });
     }
 }
 
@@ -514,3 +526,6 @@ fn rtx() -> RTCRtpCodecParameters {
 fn opus() -> RTCRtpCodecParameters {
     codecs::opus(AUDIO_PAYLOAD_TYPE)
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,8 +125,8 @@ pub enum ChatError {
     TooLong,
 }
 
-/// A session that is kept on air until it is stopped. Dropping it ends it without a farewell; viewers see a freeze until
-/// the server notices.
+/// A session that is kept on air until it is stopped. Dropping it closes its connection and releases the devices without a farewell;
+/// viewers see a freeze until the server notices.
 #[derive(Debug)]
 pub struct Publisher {
     pipeline: Arc<Pipeline>,

@@ -1,9 +1,14 @@
 //! A publisher against a media engine that is not its own.
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, SystemTime};
 
 use crate::server::{FakeServer, MediaPath, PATIENCE, Peer, Received, config, reached};
+use footlight_client::pipeline::VideoSource;
 use footlight_client::publish::{Ending, Publisher, State};
+use footlight_client::source::CustomVideo;
+use footlight_client::video::capture::{CaptureError, VideoCapture};
+use footlight_client::video::mailbox::Sender;
 use str0m::media::MediaKind;
 use tokio::sync::mpsc;
 
@@ -166,6 +171,40 @@ async fn a_server_that_restarts_at_its_address_gets_the_stream_back() {
     assert!(next(&mut peer, MediaKind::Video).await.keyframe);
     reached(&mut status, State::Live).await;
     publisher.stop().await.expect("ends well");
+}
+
+/// A camera that tells when it is let go.
+struct Told {
+    _released: std::sync::mpsc::Sender<()>,
+}
+
+impl VideoCapture for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn capture(&mut self, _: &Sender) -> Result<(), CaptureError> {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_is_dropped_on_air_lets_its_devices_go() {
+    let (server, _connections) = FakeServer::start("127.0.0.1:0", MediaPath::Udp, &[]).await;
+    let (released, release) = std::sync::mpsc::channel();
+    let source = CustomVideo::new("told", move |_| {
+        Ok(Box::new(Told {
+            _released: released.clone(),
+        }))
+    });
+    let mut config = config(server.address);
+    config.pipeline.video = Some(VideoSource::Custom(source));
+    let publisher = Publisher::start(config).await.expect("starts");
+    reached(&mut publisher.status(), State::Live).await;
+    drop(publisher);
+    let released = tokio::task::spawn_blocking(move || release.recv_timeout(PATIENCE));
+    assert_eq!(released.await.expect("no panic"), Err(RecvTimeoutError::Disconnected));
 }
 
 /// The sender reports say when each unit was captured. That is before it arrived and, on one machine, not long before;
