@@ -8,7 +8,7 @@ mod ring;
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::Ordering,
         mpsc::{self, TryRecvError},
     },
@@ -71,24 +71,53 @@ struct Opened {
 /// Opens the microphone; called again when it was lost.
 type Open = dyn Fn() -> Result<Opened, AudioError> + Send + Sync;
 
-fn open(choice: &DeviceChoice, clock: MediaClock) -> Result<Opened, AudioError> {
-    let found = find();
-    let list: Vec<(&str, &str)> = found
-        .iter()
-        .map(|known| (known.id.as_str(), known.name.as_str()))
-        .collect();
-    let known = match choice.position(&list) {
-        Some(position) => &found[position],
-        None if found.is_empty() => return Err(AudioError::NoDevice),
-        None => {
-            let available = list.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
-            return Err(AudioError::NotFound {
-                wanted: choice.to_string(),
-                available,
+/// What tells a microphone that comes back from the others.
+#[derive(Debug)]
+struct Identity {
+    id: String,
+    name: String,
+}
+
+/// Opens the chosen microphone, and when it was lost the very same one again. The system's own is whichever it is then.
+fn opener(choice: DeviceChoice, clock: MediaClock) -> Arc<Open> {
+    let opened: OnceLock<Identity> = OnceLock::new();
+    Arc::new(move || {
+        let found = find();
+        let list: Vec<(&str, &str)> = found
+            .iter()
+            .map(|known| (known.id.as_str(), known.name.as_str()))
+            .collect();
+        let known = &found[place(&choice, opened.get(), &list)?];
+        let microphone = open_device(&known.device, &known.name, clock)?;
+        if choice != DeviceChoice::Default {
+            opened.get_or_init(|| Identity {
+                id: known.id.clone(),
+                name: known.name.clone(),
             });
         }
-    };
-    open_device(&known.device, &known.name, clock)
+        Ok(microphone)
+    })
+}
+
+/// Place of the microphone to open in a list of (id, name): the one that was open before, else the chosen one.
+fn place(choice: &DeviceChoice, before: Option<&Identity>, list: &[(&str, &str)]) -> Result<usize, AudioError> {
+    if let Some(Identity { id, name }) = before {
+        let same = list.iter().position(|(other, _)| other == id);
+        return same.ok_or_else(|| AudioError::Failed {
+            name: name.clone(),
+            reason: "it is not plugged in".to_owned(),
+        });
+    }
+    choice.position(list).ok_or_else(|| {
+        if list.is_empty() {
+            return AudioError::NoDevice;
+        }
+        let available = list.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+        AudioError::NotFound {
+            wanted: choice.to_string(),
+            available,
+        }
+    })
 }
 
 fn open_device(device: &Device, name: &str, clock: MediaClock) -> Result<Opened, AudioError> {
@@ -187,7 +216,7 @@ pub(crate) struct Microphone {
 impl Microphone {
     /// Opens the chosen microphone.
     pub(crate) fn open(choice: DeviceChoice, clock: MediaClock, state: &StateCell) -> Result<Self, AudioError> {
-        Self::with(Arc::new(move || open(&choice, clock)), clock, state)
+        Self::with(opener(choice, clock), clock, state)
     }
 
     fn with(open: Arc<Open>, clock: MediaClock, state: &StateCell) -> Result<Self, AudioError> {

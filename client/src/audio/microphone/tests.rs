@@ -79,3 +79,32 @@ fn silence_goes_on_without_a_gap_while_the_system_takes_its_time_to_reopen() {
     }
     assert_eq!(state.get(), SourceState::Live);
 }
+
+#[test]
+fn a_lost_microphone_comes_back_as_itself_or_not_at_all() {
+    let plugged = [
+        ("built-in", "Built-in"),
+        ("desk", "USB Audio"),
+        ("stage", "USB Audio 2"),
+    ];
+    let choice = DeviceChoice::Matching("usb".to_owned());
+    let first = place(&choice, None, &plugged).expect("it is there");
+    assert_eq!(plugged[first].0, "desk");
+    let desk = Identity {
+        id: "desk".to_owned(),
+        name: "USB Audio".to_owned(),
+    };
+    for choice in [choice, DeviceChoice::Matching("1".to_owned())] {
+        let gone = place(&choice, Some(&desk), &[plugged[0], plugged[2]]).expect_err("it is away");
+        assert!(
+            gone.to_string().contains("'USB Audio' failed: it is not plugged in"),
+            "{gone}"
+        );
+        let back = place(&choice, Some(&desk), &[plugged[2], plugged[0], plugged[1]]);
+        assert_eq!(back.expect("it is back"), 2);
+    }
+    assert!(matches!(
+        place(&DeviceChoice::Default, None, &[]),
+        Err(AudioError::NoDevice)
+    ));
+}
