@@ -1,7 +1,15 @@
 //! The system's service for sound, and what microphones and loudspeakers have in common.
 
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
 use cpal::traits::DeviceTrait;
 use cpal::{Device, ErrorKind, Host};
+
+/// How long a lost device may take to be closed, before another one is opened all the same. Some never are: a driver waits for
+/// what was unplugged.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The one whose default devices are used: on Linux ALSA, since its default leads to the sound server where there is one, follows what the
 /// person sets there, and is there without a server as well.
@@ -61,4 +69,18 @@ pub(super) fn is_fatal(error: &cpal::Error) -> bool {
         error.kind(),
         ErrorKind::DeviceNotAvailable | ErrorKind::StreamInvalidated
     )
+}
+
+/// Closes a device on a thread of its own. The receiver is disconnected when that is done.
+pub(super) fn close<T: Send + 'static>(device: T) -> mpsc::Receiver<()> {
+    let (done, closed) = mpsc::sync_channel(0);
+    let closing = move || {
+        drop(device);
+        drop(done);
+    };
+    if let Err(error) = thread::Builder::new().name("sound-close".into()).spawn(closing) {
+        // It was closed here, then.
+        tracing::warn!(%error, "no thread to close a sound device");
+    }
+    closed
 }

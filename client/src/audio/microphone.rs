@@ -7,10 +7,11 @@
 mod ring;
 
 use std::{
+    io,
     sync::{
         Arc, OnceLock,
         atomic::Ordering,
-        mpsc::{self, TryRecvError},
+        mpsc::{self, RecvTimeoutError, TryRecvError},
     },
     thread,
     time::{Duration, Instant},
@@ -24,7 +25,7 @@ use ring::{Drain, Feed};
 
 use super::{
     AudioCapture, AudioError, PACKET, PACKET_VALUES,
-    host::{Known, each_once, host, is_fatal},
+    host::{CLOSE_TIMEOUT, Known, close, each_once, host, is_fatal},
 };
 use crate::{
     clock::{MediaClock, MediaTime},
@@ -40,6 +41,8 @@ const STALL: Duration = Duration::from_secs(2);
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the system may take to open a microphone.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long finding and opening it may take together. A driver or sound server that hangs must not hang the program.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// How often the ring is looked at while too little is in it: a quarter of a packet.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -176,26 +179,52 @@ where
 enum Link {
     Open(Box<Opened>),
     /// Being opened on a thread of its own, since the system may take seconds over it and silence has to go on.
-    Opening(mpsc::Receiver<Result<Box<Opened>, AudioError>>),
+    Opening(Answer),
     /// Away since then.
     Away(Instant),
 }
 
-/// Closes what is left of a lost microphone and opens it again, on a thread of its own.
+/// What comes of opening it. Disconnected where its driver panicked.
+type Answer = mpsc::Receiver<Result<Box<Opened>, AudioError>>;
+
+/// Closes what is left of a lost microphone and opens it again.
 fn reopen(open: &Arc<Open>, lost: Option<Box<Opened>>) -> Link {
-    let (sender, answer) = mpsc::sync_channel(1);
-    let open = Arc::clone(open);
-    let spawned = thread::Builder::new().name("microphone-open".into()).spawn(move || {
-        drop(lost);
-        // Nobody listens any more when the microphone was given up in the meantime; then it is closed here.
-        let _ = sender.send(open().map(Box::new));
-    });
-    match spawned {
-        Ok(_) => Link::Opening(answer),
-        Err(error) => {
+    aside(open, lost).map_or_else(
+        |error| {
             tracing::warn!(%error, "cannot reopen the microphone yet");
             Link::Away(Instant::now())
+        },
+        Link::Opening,
+    )
+}
+
+/// Opens it on a thread of its own, which is left behind where it hangs.
+fn aside(open: &Arc<Open>, lost: Option<Box<Opened>>) -> io::Result<Answer> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    let open = Arc::clone(open);
+    thread::Builder::new().name("microphone-open".into()).spawn(move || {
+        if let Some(lost) = lost {
+            // Some devices can be opened only once at a time.
+            let _ = close(lost).recv_timeout(CLOSE_TIMEOUT);
         }
+        // Nobody listens any more when the microphone was given up in the meantime; then it is closed here.
+        let _ = sender.send(open().map(Box::new));
+    })?;
+    Ok(answer)
+}
+
+/// Opens it for the first time, and waits `patience` for that. `wanted` names it where it does not answer.
+fn open_within(open: &Arc<Open>, wanted: &DeviceChoice, patience: Duration) -> Result<Box<Opened>, AudioError> {
+    let name = wanted.to_string();
+    let failed = |reason: String| AudioError::Failed {
+        name: name.clone(),
+        reason,
+    };
+    let answer = aside(open, None).map_err(|error| failed(error.to_string()))?;
+    match answer.recv_timeout(patience) {
+        Ok(opened) => opened,
+        Err(RecvTimeoutError::Disconnected) => Err(failed("its driver panicked".to_owned())),
+        Err(RecvTimeoutError::Timeout) => Err(AudioError::NoAnswer { name, waited: patience }),
     }
 }
 
@@ -215,22 +244,23 @@ pub(crate) struct Microphone {
 
 impl Microphone {
     /// Opens the chosen microphone.
-    pub(crate) fn open(choice: DeviceChoice, clock: MediaClock, state: &StateCell) -> Result<Self, AudioError> {
-        Self::with(opener(choice, clock), clock, state)
+    pub(crate) fn open(choice: &DeviceChoice, clock: MediaClock, state: &StateCell) -> Result<Self, AudioError> {
+        let open = opener(choice.clone(), clock);
+        let opened = open_within(&open, choice, ANSWER_TIMEOUT)?;
+        Ok(Self::with(open, opened, clock, state))
     }
 
-    fn with(open: Arc<Open>, clock: MediaClock, state: &StateCell) -> Result<Self, AudioError> {
-        let opened = open()?;
-        Ok(Self {
+    fn with(open: Arc<Open>, opened: Box<Opened>, clock: MediaClock, state: &StateCell) -> Self {
+        Self {
             open,
             clock,
             state: state.clone(),
             name: opened.name.clone(),
-            link: Link::Open(Box::new(opened)),
+            link: Link::Open(opened),
             next: clock.now(),
             last_sound: Instant::now(),
             past_overruns: 0,
-        })
+        }
     }
 
     /// Takes a packet from the device if one is there; sees to the device if not.

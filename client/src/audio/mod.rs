@@ -56,6 +56,14 @@ pub enum AudioError {
         /// The microphone's name.
         name: String,
     },
+    /// The system did not answer in time.
+    #[error("microphone '{name}' did not answer within {} s: unplug it and plug it in again, or choose another microphone", waited.as_secs())]
+    NoAnswer {
+        /// What was asked for.
+        name: String,
+        /// How long that was.
+        waited: Duration,
+    },
     /// It delivers samples that cannot be used.
     #[error("microphone '{name}' delivers {format}, which cannot be used: choose another microphone")]
     Unusable {
@@ -113,7 +121,7 @@ pub(crate) fn start(
             clock,
             state: state.clone(),
         })),
-        AudioSource::Microphone(choice) => Ok(Box::new(microphone::Microphone::open(choice.clone(), clock, state)?)),
+        AudioSource::Microphone(choice) => Ok(Box::new(microphone::Microphone::open(choice, clock, state)?)),
     }
 }
 

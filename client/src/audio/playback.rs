@@ -21,6 +21,7 @@ use outputs::{Opened, open};
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
+use super::host::{CLOSE_TIMEOUT, close};
 use super::{CHANNELS, SAMPLE_RATE};
 use crate::devices::{self, DeviceChoice, LoudspeakerInfo};
 
@@ -37,9 +38,6 @@ const STALL: Duration = Duration::from_secs(3);
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long another device may take before it is given up: longer than cpal waits for the system.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long a lost device may take to be closed, before another one is opened all the same. Some never are: a driver waits for
-/// what was unplugged.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Mixing that is later than this was frozen: what was missed is not made up for.
 const LATE: Duration = Duration::from_millis(100);
 
@@ -418,20 +416,6 @@ fn open_again(
         }
         Answer::or_default(&*open, &choice)
     })
-}
-
-/// Closes a device on a thread of its own. The receiver is disconnected when that is done.
-fn close(device: Box<Opened>) -> mpsc::Receiver<()> {
-    let (done, closed) = mpsc::sync_channel(0);
-    let closing = move || {
-        drop(device);
-        drop(done);
-    };
-    if let Err(error) = thread::Builder::new().name("speaker-close".into()).spawn(closing) {
-        // It was closed here, then.
-        tracing::warn!(%error, "no thread to close a sound output");
-    }
-    closed
 }
 
 /// Opens a device on a thread of its own.

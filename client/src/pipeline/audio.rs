@@ -2,10 +2,12 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        mpsc as sync_mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -25,6 +27,9 @@ use crate::{
 
 /// Opus packets that wait for the network: a fifth of a second, as for video.
 pub(super) const QUEUE: usize = 10;
+
+/// How long stopping waits for a device to be released. A hung driver must not hang the program.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What both the owner and the thread know.
 #[derive(Debug)]
@@ -49,7 +54,8 @@ pub(super) struct AudioTrack {
     state: StateCell,
     shared: Arc<Shared>,
     voice: VoiceSwitch,
-    thread: Option<thread::JoinHandle<()>>,
+    /// Closes when the thread has ended. In a mutex, so that a track can be asked from several threads.
+    ended: Mutex<sync_mpsc::Receiver<()>>,
 }
 
 impl AudioTrack {
@@ -61,11 +67,21 @@ impl AudioTrack {
     ) -> Result<Self, PipelineError> {
         let state = StateCell::default();
         let capture = audio::start(source, clock, &state)?;
-        let name = capture.name().to_owned();
         let voice = VoiceSwitch::default();
         voice.set(config.voice);
         #[cfg(feature = "voice-processing")]
         let capture = voice.apply(source, capture, clock, config.far_end.clone());
+        Self::of(capture, state, voice, config, output)
+    }
+
+    fn of(
+        capture: Box<dyn AudioCapture>,
+        state: StateCell,
+        voice: VoiceSwitch,
+        config: &PipelineConfig,
+        output: mpsc::Sender<EncodedAudio>,
+    ) -> Result<Self, PipelineError> {
+        let name = capture.name().to_owned();
         let encoder = Encoder::new(config.audio_bitrate)?;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
@@ -85,9 +101,13 @@ impl AudioTrack {
             shared: Arc::clone(&shared),
             level: LevelMeter::default(),
         };
-        let thread = thread::Builder::new()
+        let (ending, ended) = sync_mpsc::sync_channel::<()>(1);
+        thread::Builder::new()
             .name("audio-encode".into())
-            .spawn(move || task.run())
+            .spawn(move || {
+                let _ending = ending;
+                task.run();
+            })
             .map_err(PipelineError::Thread)?;
         Ok(Self {
             name,
@@ -95,7 +115,7 @@ impl AudioTrack {
             state,
             shared,
             voice,
-            thread: Some(thread),
+            ended: Mutex::new(ended),
         })
     }
 
@@ -145,10 +165,9 @@ impl AudioTrack {
 impl Drop for AudioTrack {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the audio encode thread panicked");
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(RELEASE_TIMEOUT) == Err(sync_mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!(source = self.name, "sound was not released in time");
         }
     }
 }
@@ -208,5 +227,56 @@ impl Task {
                 Err(mpsc::error::TrySendError::Closed(_)) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{audio::PACKET, clock::MediaTime};
+
+    /// A microphone that is never released.
+    struct Stuck {
+        _release: sync_mpsc::Sender<()>,
+        hang: sync_mpsc::Receiver<()>,
+    }
+
+    impl AudioCapture for Stuck {
+        fn name(&self) -> &'static str {
+            "stuck"
+        }
+
+        fn read(&mut self, _: &mut [f32; PACKET_VALUES]) -> MediaTime {
+            thread::sleep(PACKET);
+            MediaTime::default()
+        }
+
+        fn overruns(&self) -> u64 {
+            0
+        }
+    }
+
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            let _ = self.hang.recv();
+        }
+    }
+
+    #[test]
+    fn a_microphone_that_cannot_be_released_holds_up_nobody() {
+        let (release, hang) = sync_mpsc::channel();
+        let capture = Box::new(Stuck {
+            _release: release,
+            hang,
+        });
+        let (output, _packets) = mpsc::channel(QUEUE);
+        let (state, voice) = (StateCell::default(), VoiceSwitch::default());
+        let track = AudioTrack::of(capture, state, voice, &PipelineConfig::default(), output).expect("starts");
+        let (done, dropped) = sync_mpsc::channel();
+        thread::spawn(move || {
+            drop(track);
+            let _ = done.send(());
+        });
+        assert_eq!(dropped.recv_timeout(Duration::from_secs(30)), Ok(()));
     }
 }

@@ -49,7 +49,8 @@ fn silence_goes_on_without_a_gap_while_the_system_takes_its_time_to_reopen() {
     let clock = MediaClock::start();
     let state = StateCell::default();
     let (device, open) = device(clock);
-    let mut microphone = Microphone::with(open, clock, &state).expect("opens");
+    let opened = open_within(&open, &DeviceChoice::Default, PATIENCE).expect("opens");
+    let mut microphone = Microphone::with(open, opened, clock, &state);
     let mut feed = device.feeds.recv().expect("it was opened");
     let mut packet = [0.0; PACKET_VALUES];
     feed.push(&[0.5f32; 960], PACKET);
@@ -107,4 +108,25 @@ fn a_lost_microphone_comes_back_as_itself_or_not_at_all() {
         place(&DeviceChoice::Default, None, &[]),
         Err(AudioError::NoDevice)
     ));
+}
+
+#[test]
+fn a_microphone_whose_system_does_not_answer_is_named_in_the_error() {
+    let (_release, hang) = mpsc::channel::<()>();
+    let hang = std::sync::Mutex::new(hang);
+    let open: Arc<Open> = Arc::new(move || {
+        let _ = hang.lock().expect("no panic").recv();
+        Err(AudioError::NoDevice)
+    });
+    let choice = DeviceChoice::Matching("desk".to_owned());
+    let words = open_within(&open, &choice, Duration::from_millis(10))
+        .map(|_| ())
+        .expect_err("it hangs")
+        .to_string();
+    assert!(words.contains("'desk' did not answer"), "{words}");
+    let crashes: Arc<Open> = Arc::new(|| panic!("driver bug"));
+    let words = open_within(&crashes, &choice, PATIENCE)
+        .map(|_| ())
+        .expect_err("it crashes");
+    assert!(words.to_string().contains("its driver panicked"), "{words}");
 }
