@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 
 use anyhow::Context as _;
-use footlight_client::devices::{self, DeviceChoice};
+use footlight_client::devices::{self, CameraInfo, DeviceChoice};
 use footlight_client::pipeline::VideoSource;
-use footlight_client::publish::{Ending, PublishError, Publisher, State, Status};
+use footlight_client::publish::{Ending, PublishError, Publisher, State, Status, VideoSwitch};
 use footlight_protocol::{EndReason, ServerEvent, ServerMessage, UserId};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{mpsc, watch};
@@ -40,7 +41,8 @@ pub(super) fn run(options: PublishOptions) -> anyhow::Result<()> {
             publisher,
             commands: json.then(|| commands::read(std::io::stdin())),
             requests: VecDeque::new(),
-            camera: 0,
+            camera: None,
+            switching: None,
         };
         match stage.play(interrupted).await? {
             Ending::SessionEnded(EndReason::EndedByHost) => warn("the host ended the session"),
@@ -67,9 +69,14 @@ struct Stage {
     commands: Option<mpsc::Receiver<Result<Command, String>>>,
     /// Who asked to come on the stage, the first one first.
     requests: VecDeque<UserId>,
-    /// How often the camera was switched.
-    camera: usize,
+    /// The id of the camera that was switched to last.
+    camera: Option<String>,
+    /// The way to another camera, while it is being looked for and opened.
+    switching: Option<Switching>,
 }
+
+/// Ends with the id of the camera that is on air then.
+type Switching = Pin<Box<dyn Future<Output = anyhow::Result<String>>>>;
 
 impl Stage {
     /// Stays until publishing is over, or until somebody here has had enough of it.
@@ -112,7 +119,11 @@ impl Stage {
                     // Its other end lives in the publisher.
                     Err(RecvError::Closed) => return None,
                 },
-                input = self.screen.input() => if self.typed(input).await.is_break() {
+                switched = finished(&mut self.switching) => match switched {
+                    Ok(camera) => self.camera = Some(camera),
+                    Err(error) => self.screen.complain(&format!("{error:#}")),
+                },
+                input = self.screen.input() => if self.typed(input).is_break() {
                     return None;
                 },
                 command = next(&mut self.commands) => self.obey(command),
@@ -135,7 +146,7 @@ impl Stage {
         self.screen.tell(message);
     }
 
-    async fn typed(&mut self, input: Input) -> ControlFlow<()> {
+    fn typed(&mut self, input: Input) -> ControlFlow<()> {
         let key = match input {
             Input::Key(key) => key,
             Input::Paste(text) => {
@@ -164,15 +175,17 @@ impl Stage {
                     self.report(self.publisher.answer_request(&user_id, approved));
                 }
             }
-            Some(Wish::SwitchCamera) => {
-                self.camera += 1;
-                if let Err(error) = switch_camera(&self.publisher, self.camera).await {
-                    self.screen.complain(&format!("{error:#}"));
-                }
-            }
-            None => {}
+            // A device that takes its time is waited for once.
+            Some(Wish::SwitchCamera) if self.switching.is_none() => self.switch_camera(),
+            Some(Wish::SwitchCamera) | None => {}
         }
         ControlFlow::Continue(())
+    }
+
+    fn switch_camera(&mut self) {
+        let name = self.publisher.status().borrow().video_source.clone();
+        let switching = switch_camera(self.publisher.video_switch(), self.camera.clone(), name);
+        self.switching = Some(Box::pin(switching));
     }
 
     fn obey(&mut self, command: Result<Command, String>) {
@@ -200,20 +213,40 @@ async fn next(commands: &mut Option<mpsc::Receiver<Result<Command, String>>>) ->
     std::future::pending().await
 }
 
+/// What came of switching; never resolves while nothing is switched.
+async fn finished(switching: &mut Option<Switching>) -> anyhow::Result<String> {
+    let Some(running) = switching else {
+        return std::future::pending().await;
+    };
+    let switched = running.await;
+    *switching = None;
+    switched
+}
+
 fn last(status: &mut watch::Receiver<Status>) -> Status {
     let mut status = status.borrow_and_update().clone();
     status.state = State::Ended;
     status
 }
 
-/// Goes on with the next camera of the list; `turn` counts the switches.
-async fn switch_camera(publisher: &Publisher, turn: usize) -> anyhow::Result<()> {
-    let cameras = tokio::task::spawn_blocking(devices::list).await?.cameras;
-    let Some(next) = cameras.get(turn % cameras.len().max(1)) else {
-        anyhow::bail!("there is no camera to switch to");
-    };
+/// Goes on with another camera than the one on air, which is known by its `id` if it was switched to, and by its `name`.
+async fn switch_camera(video: VideoSwitch, id: Option<String>, name: String) -> anyhow::Result<String> {
+    let cameras = tokio::task::spawn_blocking(|| devices::inputs().cameras).await?;
+    let next = next_camera(&cameras, id.as_deref(), &name).context("there is no other camera to switch to")?;
     let source = VideoSource::Camera(DeviceChoice::Matching(next.id.clone()));
-    Ok(publisher.switch_video(source).await?)
+    video.to(source).await?;
+    Ok(next.id.clone())
+}
+
+/// The one after the camera on air, in a round. One that cannot be used, because it is open elsewhere, is passed over.
+fn next_camera<'a>(cameras: &'a [CameraInfo], id: Option<&str>, name: &str) -> Option<&'a CameraInfo> {
+    let by_id = cameras.iter().position(|camera| Some(camera.id.as_str()) == id);
+    let on_air = by_id.or_else(|| cameras.iter().position(|camera| camera.name == name));
+    let (before, after) = match on_air {
+        Some(place) => (&cameras[..place], &cameras[place + 1..]),
+        None => (&[][..], cameras),
+    };
+    after.iter().chain(before).find(|camera| camera.problem.is_none())
 }
 
 /// Resolves at Ctrl-C, or when the system asks the process to end.
@@ -232,5 +265,45 @@ async fn interrupts() {
     // Without a handler the system's own way of ending the process holds.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(id: &str, name: &str) -> CameraInfo {
+        CameraInfo {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            modes: Vec::new(),
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn cameras_take_turns_and_the_one_on_air_is_not_opened_again() {
+        let mut cameras = vec![camera("0", "Lid"), camera("2", "Desk"), camera("4", "Desk")];
+        let next = |cameras: &[CameraInfo], id, name| Some(next_camera(cameras, id, name)?.id.clone());
+        assert_eq!(next(&cameras, None, "Lid").as_deref(), Some("2"));
+        assert_eq!(next(&cameras, None, "Desk").as_deref(), Some("4"));
+        assert_eq!(next(&cameras, Some("4"), "Desk").as_deref(), Some("0"));
+        assert_eq!(next(&cameras, None, "test pattern").as_deref(), Some("0"));
+        cameras[1].problem = Some("used by another program".to_owned());
+        assert_eq!(next(&cameras, None, "Lid").as_deref(), Some("4"));
+        assert_eq!(next(&cameras[..2], None, "Lid"), None, "no other can be opened");
+        assert_eq!(next(&[], None, ""), None);
+    }
+
+    #[tokio::test]
+    async fn other_things_go_on_while_a_camera_takes_its_time() {
+        let mut nothing = None;
+        assert!(futures_util::FutureExt::now_or_never(finished(&mut nothing)).is_none());
+        let mut hangs: Option<Switching> = Some(Box::pin(std::future::pending()));
+        assert!(futures_util::FutureExt::now_or_never(finished(&mut hangs)).is_none());
+        assert!(hangs.is_some(), "it is still waited for");
+        let mut done: Option<Switching> = Some(Box::pin(async { Ok("2".to_owned()) }));
+        assert_eq!(finished(&mut done).await.expect("switched"), "2");
+        assert!(done.is_none());
     }
 }

@@ -43,7 +43,7 @@ mod whip;
 
 pub use address::{AddressError, ServerAddress};
 pub use error::PublishError;
-pub use publisher::{ChatError, PublishConfig, Publisher, SessionToken};
+pub use publisher::{ChatError, PublishConfig, Publisher, SessionToken, VideoSwitch};
 pub use status::{Ending, State, Status};
 pub use tracks::MutedBy;
 pub use whip::SignalingError;

@@ -226,13 +226,9 @@ impl Publisher {
         self.status.clone()
     }
 
-    /// Goes on with another picture source. Viewers see a freeze of some tens of milliseconds.
-    pub async fn switch_video(&self, source: VideoSource) -> Result<(), PublishError> {
-        let pipeline = Arc::clone(&self.pipeline);
-        tokio::task::spawn_blocking(move || pipeline.switch_video(source))
-            .await
-            .map_err(|_| PublishError::PipelineEnded)?
-            .map_err(PublishError::from)
+    /// The way to another picture source.
+    pub fn video_switch(&self) -> VideoSwitch {
+        VideoSwitch(Arc::clone(&self.pipeline))
     }
 
     /// Sends silence, or sound again where nobody in the room has forbidden it.
@@ -307,6 +303,20 @@ impl Publisher {
     pub async fn stop(mut self) -> Result<Ending, PublishError> {
         drop(self.stop.take());
         self.ended().await
+    }
+}
+
+/// Changes the picture source of a [`Publisher`], apart from it: a device may take seconds, in which other things go on.
+#[derive(Debug)]
+pub struct VideoSwitch(Arc<Pipeline>);
+
+impl VideoSwitch {
+    /// Goes on with another picture source. Viewers see a freeze of some tens of milliseconds.
+    pub async fn to(self, source: VideoSource) -> Result<(), PublishError> {
+        tokio::task::spawn_blocking(move || self.0.switch_video(source))
+            .await
+            .map_err(|_| PublishError::PipelineEnded)?
+            .map_err(PublishError::from)
     }
 }
 
