@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Who can be reached at an address, fewest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
+pub(crate) enum Reach {
     /// This machine.
     Machine,
     /// The network that it is in.
@@ -61,6 +62,38 @@ pub(crate) fn session_url(endpoint: &Url, remote: Option<SocketAddr>, location: 
         ));
     }
     Ok(url)
+}
+
+/// How near to us what answers at the session's `url` may be: a name tells nothing before it is looked up, and something else each time.
+///
+/// As near as the server itself where it is the same one, and no nearer than it can reach where it is another.
+pub(crate) fn nearest(endpoint: &Url, remote: Option<SocketAddr>, url: &Url) -> Reach {
+    if url.origin() == endpoint.origin() {
+        remote.map_or(Reach::Machine, |remote| Reach::of(remote.ip()))
+    } else {
+        Reach::of_server(endpoint, remote)
+    }
+}
+
+/// Looks names up, and finds nothing that is nearer than this.
+pub(crate) struct NoNearer(pub(crate) Reach);
+
+impl Resolve for NoNearer {
+    fn resolve(&self, name: Name) -> Resolving {
+        let nearest = self.0;
+        Box::pin(async move {
+            // The port is the URL's.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<_> = found.filter(|address| Reach::of(address.ip()) >= nearest).collect();
+            if allowed.is_empty() {
+                let name = name.as_str();
+                return Err(
+                    format!("{name} leads to this machine or into its network, where the server is not").into(),
+                );
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +170,35 @@ mod tests {
         for location in ["ftp://live.example/1", "file:///etc/passwd", "data:,x"] {
             let refusal = at("https://live.example/whip/show", WORLD, location).expect_err(location);
             assert!(refusal.contains("none of the web"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_met_through_a_proxy_here_is_met_there_again() {
+        let near = |endpoint: &str, remote: &str, url: &str| {
+            let parse = |text: &str| text.parse().expect("a URL");
+            let remote = SocketAddr::new(remote.parse().expect("an address"), 443);
+            nearest(&parse(endpoint), Some(remote), &parse(url))
+        };
+        let endpoint = "https://live.example/whip/show";
+        assert_eq!(near(endpoint, "127.0.0.1", "https://live.example/1"), Reach::Machine);
+        assert_eq!(near(endpoint, "127.0.0.1", "https://edge.example/1"), Reach::Network);
+        assert_eq!(near(endpoint, "192.168.1.5", "https://edge.example/1"), Reach::Network);
+        assert_eq!(near(endpoint, WORLD, "https://live.example/1"), Reach::World);
+        assert_eq!(near(endpoint, WORLD, "https://edge.example/1"), Reach::World);
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_nowhere_nearer_than_it_may() {
+        let look_up = async |nearest| NoNearer(nearest).resolve("localhost".parse().expect("a name")).await;
+        assert!(look_up(Reach::Machine).await.expect("it is known").next().is_some());
+        for nearest in [Reach::Network, Reach::World] {
+            let refusal = look_up(nearest)
+                .await
+                .map(|_| ())
+                .expect_err("it is too near")
+                .to_string();
+            assert!(refusal.contains("localhost leads to this machine"), "{refusal}");
         }
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use footlight_protocol::{ApiError, CreateSession, SessionCreated, SessionId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
 use crate::publish::address::ServerAddress;
-use crate::publish::session_url::session_url;
+use crate::publish::session_url::{NoNearer, Reach, nearest, session_url};
 use crate::trust::{Refusal, Trust};
 
 /// Until a connection stands. Longer than one lost SYN (RFC 6298 §2: 1 s, then 2 s more).
@@ -119,8 +119,6 @@ impl SignalingError {
 #[derive(Debug, Clone)]
 pub(crate) struct SignalingClient {
     http: Client,
-    /// For the farewell: it follows no redirects, which could lead where no `Location` may.
-    farewell: Client,
     tls: Arc<ClientConfig>,
     server: String,
 }
@@ -130,6 +128,8 @@ pub(crate) struct SignalingClient {
 pub(crate) struct WhipSession {
     /// The resource to `DELETE` at the end (RFC 9725 §4.2).
     pub(crate) location: Url,
+    /// How near to us it may be.
+    pub(crate) nearest: Reach,
     /// The ICE session's entity tag (RFC 9725 §4.3.1).
     pub(crate) etag: Option<String>,
 }
@@ -145,20 +145,9 @@ impl SignalingClient {
         let tls = trust
             .client_config(host, &server)
             .map_err(|error| failed(error.to_string()))?;
-        let client = |redirects: Policy| {
-            let builder = Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(REQUEST_TIMEOUT)
-                .redirect(redirects)
-                // There are a few requests an hour, and a connection that is kept may lead out of a network that was left.
-                .pool_max_idle_per_host(0)
-                .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")));
-            builder.build().map_err(|error| failed(error.to_string()))
-        };
+        let http = client(&tls, unchanged()).build();
         Ok(Self {
-            http: client(unchanged())?,
-            farewell: client(Policy::none())?,
+            http: http.map_err(|error| failed(error.to_string()))?,
             tls: Arc::new(tls),
             server,
         })
@@ -203,13 +192,21 @@ impl SignalingClient {
         let response = expect(StatusCode::CREATED, response).await?;
         let text = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let location = text(LOCATION).ok_or_else(|| SignalingError::Protocol("201 without a Location".to_owned()))?;
-        let location =
-            session_url(response.url(), response.remote_addr(), &location).map_err(SignalingError::Protocol)?;
+        let (endpoint, remote) = (response.url(), response.remote_addr());
+        let location = session_url(endpoint, remote, &location).map_err(SignalingError::Protocol)?;
+        let nearest = nearest(endpoint, remote, &location);
         let etag = text(ETAG);
         let body = body(response).await.map_err(|reason| self.broken(reason))?;
         let answer = String::from_utf8(body)
             .map_err(|_| SignalingError::Protocol("an SDP answer that is not UTF-8".to_owned()))?;
-        Ok((answer, WhipSession { location, etag }))
+        Ok((
+            answer,
+            WhipSession {
+                location,
+                nearest,
+                etag,
+            },
+        ))
     }
 
     /// Ends a WHIP session (RFC 9725 §4.2). The server may be gone; then there is nothing to end.
@@ -217,8 +214,16 @@ impl SignalingClient {
     /// The bearer goes to the server that it belongs to and to nobody else, whatever `Location` said.
     pub(crate) async fn delete(&self, session: &WhipSession, endpoint: &Url, bearer: Option<&str>) {
         let bearer = bearer.filter(|_| session.location.origin() == endpoint.origin());
-        let request = self.farewell.delete(session.location.clone()).timeout(DELETE_TIMEOUT);
-        if let Err(error) = self.send(authorize(request, bearer)).await {
+        // It follows no redirects, which could lead where no `Location` may, and neither may the name in it.
+        let client = client(&self.tls, Policy::none()).dns_resolver(NoNearer(session.nearest));
+        let deleted = match client.build() {
+            Ok(client) => {
+                let request = client.delete(session.location.clone()).timeout(DELETE_TIMEOUT);
+                self.send(authorize(request, bearer)).await.map(|_| ())
+            }
+            Err(error) => Err(self.broken(error)),
+        };
+        if let Err(error) = deleted {
             tracing::debug!(%error, etag = session.etag, "WHIP session not deleted");
         }
     }
@@ -254,6 +259,17 @@ impl SignalingClient {
             },
         }
     }
+}
+
+fn client(tls: &ClientConfig, redirects: Policy) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(redirects)
+        // There are a few requests an hour, and a connection that is kept may lead out of a network that was left.
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("footlight/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Follows where the request stays what it is: elsewhere a POST would become a GET without its body (RFC 9725 §4.5). reqwest leaves
@@ -413,11 +429,33 @@ mod tests {
         let endpoint: Url = format!("{base}/whip/show").parse().expect("a URL");
         let session = WhipSession {
             location: endpoint.join("show/1").expect("a URL"),
+            nearest: Reach::Machine,
             etag: None,
         };
         client.delete(&session, &endpoint, None).await;
         assert!(serving.join().expect("a server"), "it was told");
         let followed = elsewhere.accept().map_err(|error| error.kind());
         assert_eq!(followed.err(), Some(ErrorKind::WouldBlock));
+    }
+
+    #[tokio::test]
+    async fn a_farewell_goes_to_nobody_nearer_than_the_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket that does not wait");
+        let address: ServerAddress = "https://live.example".parse().expect("an address");
+        let client = SignalingClient::new(&address, &Trust::default()).expect("a client");
+        let port = listener.local_addr().expect("its address").port();
+        let session = |nearest| WhipSession {
+            // A name that the server could have led to this machine after it was asked for.
+            location: format!("http://localhost:{port}/reset").parse().expect("a URL"),
+            nearest,
+            etag: None,
+        };
+        let endpoint = "https://live.example/whip/show".parse().expect("a URL");
+        client.delete(&session(Reach::World), &endpoint, None).await;
+        let reached = listener.accept().map_err(|error| error.kind());
+        assert_eq!(reached.err(), Some(ErrorKind::WouldBlock));
+        client.delete(&session(Reach::Machine), &endpoint, None).await;
+        assert!(listener.accept().is_ok(), "it would be found");
     }
 }
