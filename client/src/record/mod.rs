@@ -11,19 +11,20 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, TrySendError},
+    },
     thread,
     time::Duration,
 };
-
-use serde::Serialize;
-use tokio::sync::mpsc;
 
 use self::mp4::{AUDIO_SCALE, Fragment, Header, Picture, Sample, VIDEO_SCALE};
 use crate::{
     clock::MediaTime,
     pipeline::{EncodedAudio, EncodedVideo},
 };
+use serde::Serialize;
 
 /// Media that waits for the disk: some three seconds of picture and sound. A disk that is slower loses pictures up to the next keyframe.
 const QUEUE: usize = 256;
@@ -81,17 +82,24 @@ pub(crate) enum Kept {
     Sound(EncodedAudio),
 }
 
-/// Where media to be kept is put.
+/// What the thread is told.
+enum Command {
+    Keep(Kept),
+    /// Nothing any more, whoever may still have something.
+    Stop,
+}
+
+/// Where media to be kept is put. What comes after the end of the recording is not kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Intake {
-    queue: mpsc::Sender<Kept>,
+    queue: mpsc::SyncSender<Command>,
     state: Arc<Mutex<RecordingState>>,
 }
 
 impl Intake {
     /// Never waits: what finds no room is lost to the file, and counted.
     pub(crate) fn put(&self, kept: Kept) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(kept) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Command::Keep(kept)) {
             update(&self.state, |state| state.lost += 1);
         }
     }
@@ -101,9 +109,9 @@ impl Intake {
 #[derive(Debug)]
 pub struct Recording {
     state: Arc<Mutex<RecordingState>>,
-    /// Ends when every [`Intake`] is gone.
-    writer: Option<thread::JoinHandle<()>>,
-    intake: Option<Intake>,
+    /// Ends when it is stopped, or every [`Intake`] is gone.
+    writer: thread::JoinHandle<()>,
+    intake: Intake,
 }
 
 impl Recording {
@@ -119,21 +127,21 @@ impl Recording {
         File::create(&probe)
             .and_then(|_| fs::remove_file(&probe))
             .map_err(refused)?;
-        let (queue, kept) = mpsc::channel(QUEUE);
+        let (queue, kept) = mpsc::sync_channel(QUEUE);
         let state = Arc::new(Mutex::new(RecordingState::default()));
         let writer = Writer::new(folder, name, has_picture, has_sound, Arc::clone(&state));
         let thread = thread::Builder::new()
             .name("record".into())
-            .spawn(move || writer.run(kept))
+            .spawn(move || writer.run(&kept))
             .map_err(RecordError::Thread)?;
         Ok(Self {
             state: Arc::clone(&state),
-            writer: Some(thread),
-            intake: Some(Intake { queue, state }),
+            writer: thread,
+            intake: Intake { queue, state },
         })
     }
 
-    pub(crate) fn intake(&self) -> Option<Intake> {
+    pub(crate) fn intake(&self) -> Intake {
         self.intake.clone()
     }
 
@@ -142,16 +150,14 @@ impl Recording {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes what is left and closes the file. Blocks for as long as the disk takes, and until every other intake
-    /// is gone.
-    pub(crate) fn finish(mut self) -> RecordingState {
-        drop(self.intake.take());
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
+    /// Writes what is left and closes the file. Blocks for as long as the disk takes.
+    pub(crate) fn finish(self) -> RecordingState {
+        // It fails where the thread has ended by itself.
+        let _ = self.intake.queue.send(Command::Stop);
+        if self.writer.join().is_err() {
             tracing::error!("the recording thread panicked");
         }
-        self.state()
+        self.intake.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -208,10 +214,10 @@ impl Writer {
         }
     }
 
-    fn run(mut self, mut kept: mpsc::Receiver<Kept>) {
+    fn run(mut self, commands: &mpsc::Receiver<Command>) {
         let mut lost = 0;
         let result = loop {
-            let Some(next) = kept.blocking_recv() else {
+            let Ok(Command::Keep(next)) = commands.recv() else {
                 break self.end();
             };
             let now_lost = self.state.lock().unwrap_or_else(PoisonError::into_inner).lost;

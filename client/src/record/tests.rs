@@ -125,7 +125,7 @@ fn assert_seamless(samples: &[(u64, u64, Vec<u8>)]) {
 async fn what_was_sent_can_be_played_with_sound_and_picture_in_step() {
     let folder = tempfile::tempdir().expect("a folder");
     let recording = Recording::start(folder.path(), "show", true, true).expect("starts");
-    put(&recording.intake().expect("open"), config(180), 75).await;
+    put(&recording.intake(), config(180), 75).await;
     let state = recording.finish();
     assert_eq!((state.problem.as_deref(), state.lost), (None, 0));
     assert!((2.0..4.0).contains(&state.seconds), "{} s", state.seconds);
@@ -155,7 +155,7 @@ async fn what_was_sent_can_be_played_with_sound_and_picture_in_step() {
 async fn a_file_that_was_cut_off_plays_up_to_its_last_whole_piece() {
     let folder = tempfile::tempdir().expect("a folder");
     let recording = Recording::start(folder.path(), "show", true, true).expect("starts");
-    put(&recording.intake().expect("open"), config(90), 80).await;
+    put(&recording.intake(), config(90), 80).await;
     let state = recording.finish();
     let file = fs::read(&state.files[0]).expect("a file");
     let whole = play(&file).pictures.len();
@@ -174,7 +174,7 @@ async fn another_size_begins_another_file_and_no_file_is_overwritten() {
     let taken = folder.path().join("show.mp4");
     fs::write(&taken, "somebody's").expect("writes");
     let recording = Recording::start(folder.path(), "show", true, true).expect("starts");
-    let intake = recording.intake().expect("open");
+    let intake = recording.intake();
     put(&intake, config(90), 10).await;
     put(&intake, config(180), 10).await;
     drop(intake);
@@ -195,7 +195,7 @@ async fn another_size_begins_another_file_and_no_file_is_overwritten() {
 async fn sound_alone_is_recorded_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let recording = Recording::start(folder.path(), "talk", false, true).expect("starts");
-    let intake = recording.intake().expect("open");
+    let intake = recording.intake();
     let alone = PipelineConfig {
         video: None,
         ..config(90)
@@ -313,6 +313,20 @@ async fn the_first_picture_begins_a_file_with_the_sound_of_its_time() {
         let kept: Vec<_> = files.iter().map(|file| file.sound.len()).collect();
         assert_eq!(kept, sounds, "with the first picture at {captured} ms");
     }
+}
+
+#[test]
+fn a_recording_ends_though_somebody_still_has_something_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = Recording::start(folder.path(), "talk", false, true).expect("starts");
+    let intake = recording.intake();
+    (0..50).for_each(|number| intake.put(Kept::Sound(sound_at(20 * number))));
+    let (sender, finished) = mpsc::channel();
+    thread::spawn(move || sender.send(recording.finish()));
+    let state = finished.recv_timeout(Duration::from_secs(30)).expect("it ends");
+    intake.put(Kept::Sound(sound_at(1_000)));
+    let played = play(&fs::read(&state.files[0]).expect("a file"));
+    assert_eq!((played.sound.len(), state.lost), (50, 0), "all that was put before");
 }
 
 #[test]

@@ -145,10 +145,15 @@ impl Studio {
         }
         let source = Arc::new(Source::open(place, self.clock, self.far_end.clone(), config)?);
         let stats = source.stats();
-        if let Some(recording) = self.recording().as_ref().filter(|_| is_recorded(place)) {
-            source.copy(recording.intake());
+        // Held until it is among the sources: a recording that is stopped meanwhile would not find it.
+        let recording = self.recording();
+        if let Some(recording) = recording.as_ref().filter(|_| is_recorded(place)) {
+            source.copy(Some(recording.intake()));
         }
-        self.lock().insert(place.into(), source);
+        let before = self.lock().insert(place.into(), source);
+        drop(recording);
+        // As in closing.
+        drop(before);
         self.opened.send_replace(());
         Ok(stats)
     }
@@ -185,7 +190,7 @@ impl Studio {
         let is_open = |place| self.source(place).is_ok();
         let (picture, sound) = (is_open(TrackSource::Camera), is_open(TrackSource::Microphone));
         let started = Recording::start(folder, name, picture, sound)?;
-        self.copy_to(started.intake().as_ref());
+        self.copy_to(Some(&started.intake()));
         *recording = Some(started);
         Ok(())
     }
@@ -197,9 +202,12 @@ impl Studio {
 
     /// Ends the recording and closes its files. Blocks for as long as the disk takes.
     pub fn stop_recording(&self) -> Option<RecordingState> {
-        self.copy_to(None);
-        let recording = self.recording().take();
-        recording.map(Recording::finish)
+        let stopped = {
+            let mut recording = self.recording();
+            self.copy_to(None);
+            recording.take()
+        };
+        stopped.map(Recording::finish)
     }
 
     fn copy_to(&self, intake: Option<&Intake>) {
