@@ -12,8 +12,13 @@ use footlight_protocol::SessionId;
 /// Smallest picture, in pixels on either side: below it H.264 has no level and the pattern no strip.
 const MIN_SIDE: u32 = 96;
 
-/// Largest picture, in pixels on either side: H.264 level 5.1.
+/// Largest picture, in pixels on either side.
 const MAX_SIDE: u32 = 4096;
+
+/// Pixels on each side of a macroblock, and how many of these a picture may have: H.264 level 5.1 (ITU-T H.264 table A-1, `MaxFS`),
+/// and what openh264 takes.
+const MACROBLOCK: u32 = 16;
+const MAX_MACROBLOCKS: u32 = 36_864;
 
 /// Most frames per second.
 const MAX_FPS: u32 = 120;
@@ -181,13 +186,19 @@ fn choice(wanted: Option<String>) -> DeviceChoice {
 fn size(text: &str) -> Result<Resolution, String> {
     let size: Resolution = text.parse().map_err(|error| format!("{error}"))?;
     let sides = [size.width, size.height];
-    if sides.iter().all(|side| (MIN_SIDE..=MAX_SIDE).contains(side)) {
-        Ok(size)
-    } else {
-        Err(format!(
+    if !sides.iter().all(|side| (MIN_SIDE..=MAX_SIDE).contains(side)) {
+        return Err(format!(
             "a picture has between {MIN_SIDE} and {MAX_SIDE} pixels on each side"
-        ))
+        ));
     }
+    let macroblocks: u32 = sides.iter().map(|side| side.div_ceil(MACROBLOCK)).product();
+    if macroblocks > MAX_MACROBLOCKS {
+        return Err(format!(
+            "a picture has at most {MAX_MACROBLOCKS} macroblocks of {MACROBLOCK}x{MACROBLOCK} pixels, and this one has {macroblocks}: 4096x2304 \
+             is the largest"
+        ));
+    }
+    Ok(size)
 }
 
 fn bitrate(text: &str) -> Result<Bitrate, String> {
@@ -263,6 +274,9 @@ mod tests {
         assert!(refusal("https://host --size big").contains("1280x720"));
         assert!(refusal("https://host --size 0x0").contains("pixels on each side"));
         assert!(refusal("https://host --size 99999x720").contains("pixels on each side"));
+        assert!(refusal("https://host --size 4096x4096").contains("36864 macroblocks"));
+        assert!(refusal("https://host --size 4096x2306").contains("has 37120"));
+        assert!(parse("https://host --size 4096x2304").is_ok() && parse("https://host --size 2304x4096").is_ok());
         assert!(refusal("https://host --bitrate fast").contains("2.5M"));
         assert!(refusal("https://host --bitrate 1").contains("100k"));
         assert!(refusal("https://host --fps 0").contains("--fps"));
