@@ -112,36 +112,42 @@ impl Converter {
                 header.width, header.height
             )));
         }
-        let (across, down) = match header.subsamp {
-            Subsamp::Sub2x2 => (2, 2),
-            Subsamp::Sub2x1 => (2, 1),
-            Subsamp::None => (1, 1),
-            other => {
-                return Err(ConvertError::Jpeg(format!(
-                    "its chroma layout {other:?} is not supported"
-                )));
-            }
+        let subsamp = header.subsamp;
+        if !matches!(subsamp, Subsamp::Sub2x2 | Subsamp::Sub2x1 | Subsamp::None) {
+            return Err(ConvertError::Jpeg(format!(
+                "its chroma layout {subsamp:?} is not supported"
+            )));
+        }
+        // An odd side is rounded up to whole chroma samples, in the luma as well.
+        let layout = YuvImage {
+            pixels: (),
+            width,
+            align: 1,
+            height,
+            subsamp,
         };
-        let (chroma_width, chroma_height) = (width.div_ceil(across), height.div_ceil(down));
-        let (luma, chroma) = (width * height, chroma_width * chroma_height);
+        let (luma_width, luma_height) = layout.y_size();
+        let (chroma_width, chroma_height) = layout.uv_size();
+        let (luma, chroma) = (luma_width * luma_height, chroma_width * chroma_height);
         self.jpeg_planes.resize(luma + 2 * chroma, 0);
         let planes = YuvImage {
             pixels: &mut self.jpeg_planes[..],
             width,
             align: 1,
             height,
-            subsamp: header.subsamp,
+            subsamp,
         };
         jpeg.decompress_to_yuv(data, planes).map_err(failed)?;
         let (y, rest) = self.jpeg_planes.split_at(luma);
         let (u, v) = rest.split_at(chroma);
         let out_width = out.width();
-        for (from, to) in y.chunks_exact(width).zip(out.y.chunks_exact_mut(out_width)) {
+        for (from, to) in y.chunks_exact(luma_width).zip(out.y.chunks_exact_mut(out_width)) {
             // JPEG is full range (JFIF), the encoder is told limited range.
             from.iter().zip(to).for_each(|(from, to)| *to = limited_luma(*from));
         }
+        let subsampling = (subsamp.width(), subsamp.height());
         for (from, to) in [(u, &mut out.u), (v, &mut out.v)] {
-            reduce_chroma(from, (chroma_width, chroma_height), (across, down), to, out_width / 2);
+            reduce_chroma(from, (chroma_width, chroma_height), subsampling, to, out_width / 2);
         }
         Ok(())
     }

@@ -129,27 +129,45 @@ fn a_cut_off_picture_is_an_error() {
 
 #[test]
 fn jpeg_of_any_usual_chroma_layout_becomes_limited_range_i420() {
-    let mut rgb = vec![0; 64 * 48 * 3];
-    rgb.chunks_exact_mut(3)
-        .for_each(|pixel| pixel.copy_from_slice(&[255, 255, 255]));
-    for subsamp in [Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub2x2] {
-        let image = turbojpeg::Image {
-            pixels: &rgb[..],
-            width: 64,
-            pitch: 64 * 3,
-            height: 48,
-            format: turbojpeg::PixelFormat::RGB,
+    // One converter for all of them: what a picture leaves behind must not show in the next.
+    let mut converter = Converter::default();
+    for (width, height) in [(64, 48), (63, 47), (62, 47), (63, 48), (3, 3)] {
+        // White on the left, red on the right.
+        let shown = width & !1;
+        let colour = |at: usize| {
+            if at % width < shown / 2 {
+                [255, 255, 255]
+            } else {
+                [255, 0, 0]
+            }
         };
-        let data = turbojpeg::compress(image, 90, subsamp).expect("compresses");
-        let mut frame = Frame::black(SIZE);
-        Converter::default()
-            .convert(PixelFormat::Mjpeg, &data, SIZE, &mut frame)
-            .expect("converts");
-        assert!(
-            frame.y.iter().all(|luma| luma.abs_diff(235) <= 1),
-            "white is 235 in limited range"
-        );
-        assert!(frame.u.iter().chain(&frame.v).all(|chroma| chroma.abs_diff(128) <= 1));
+        let rgb: Vec<u8> = (0..width * height).flat_map(colour).collect();
+        for subsamp in [Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub2x2] {
+            let image = turbojpeg::Image {
+                pixels: &rgb[..],
+                width,
+                pitch: width * 3,
+                height,
+                format: turbojpeg::PixelFormat::RGB,
+            };
+            let data = turbojpeg::compress(image, 100, subsamp).expect("compresses");
+            let size = Resolution::new(width as u32, height as u32);
+            let mut frame = Frame::black(size);
+            converter
+                .convert(PixelFormat::Mjpeg, &data, size, &mut frame)
+                .expect("converts");
+            let columns = frame.width();
+            for line in frame.y.chunks_exact(columns) {
+                assert!(
+                    line[0].abs_diff(235) <= 2,
+                    "{size} {subsamp:?}: white is 235, not {}",
+                    line[0]
+                );
+                let last = line[columns - 1];
+                assert!(last.abs_diff(81) <= 20, "{size} {subsamp:?}: red is 81, not {last}");
+            }
+            assert!(frame.u[0].abs_diff(128) <= 20, "{size} {subsamp:?}: {}", frame.u[0]);
+        }
     }
 }
 
