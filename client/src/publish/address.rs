@@ -19,6 +19,11 @@ pub enum AddressError {
         /// As it was given.
         scheme: String,
     },
+    /// With a user name or a password in it, which everybody would see in the address to share.
+    #[error(
+        "an address has no user name and no password in it; the right to publish to a session is its token (--token)"
+    )]
+    Credentials,
     /// A page that is not one to publish to.
     #[error("nobody can publish to {path:?}; give the server's address, or a …/watch/<id> or …/whip/<id> of it")]
     Page {
@@ -57,6 +62,9 @@ impl std::str::FromStr for ServerAddress {
             return Err(AddressError::Scheme {
                 scheme: base.scheme().to_owned(),
             });
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(AddressError::Credentials);
         }
         base.set_query(None);
         base.set_fragment(None);
@@ -202,6 +210,14 @@ mod tests {
         assert!(error("").contains("not an address"));
         assert!(error("https://").contains("not an address"));
         assert!(error("rtmp://host/live").contains("rtmp"));
+        for text in [
+            "https://ann:secret@host",
+            "https://ann@host/watch/a",
+            "http://:secret@host",
+        ] {
+            assert!(error(text).contains("no user name and no password"), "{text}");
+            assert!(!error(text).contains("secret"));
+        }
         assert!(error("https://host/dashboard").contains("/dashboard"));
         assert!(error("https://host/watch").contains("/watch"));
         assert!(error("https://host/watch/a%20b").contains("'%'"));
