@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use footlight_client::devices::{self, CameraInfo, CameraMode, Devices, ScreenKind};
 
 use super::arguments::DevicesOptions;
+use super::plain::plain;
 
 pub(super) fn run(options: &DevicesOptions) -> anyhow::Result<()> {
     let devices = devices::list();
@@ -59,10 +60,11 @@ fn section(out: &mut String, title: &str, entries: impl Iterator<Item = (String,
     if entries.peek().is_none() {
         let _ = writeln!(out, "  none");
     }
+    // Names are what makers gave their devices and others their windows.
     for (index, (name, details)) in entries {
-        let _ = writeln!(out, "  {index}  {name}");
+        let _ = writeln!(out, "  {index}  {}", plain(&name));
         for detail in details {
-            let _ = writeln!(out, "     {detail}");
+            let _ = writeln!(out, "     {}", plain(&detail));
         }
     }
 }
@@ -86,7 +88,7 @@ fn modes(camera: &CameraInfo) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use footlight_client::devices::{MicrophoneInfo, PixelFormat};
+    use footlight_client::devices::{MicrophoneInfo, PixelFormat, ScreenInfo};
     use footlight_client::units::Resolution;
 
     #[test]
@@ -114,6 +116,41 @@ mod tests {
             table(&devices),
             "Cameras\n  0  Desk  (/dev/video0)\n     YUYV   640x480    15, 30 fps\n\
              Microphones\n  0  Built-in  (default)\nScreens and windows\n  none\n"
+        );
+    }
+
+    #[test]
+    fn a_device_or_a_window_writes_nothing_but_its_name() {
+        let escape = "\u{1b}]0;owned\u{7}\nCameras".to_owned();
+        let devices = Devices {
+            cameras: vec![CameraInfo {
+                id: escape.clone(),
+                name: escape.clone(),
+                modes: Vec::new(),
+                problem: Some(escape.clone()),
+            }],
+            microphones: vec![MicrophoneInfo {
+                id: escape.clone(),
+                name: escape.clone(),
+                default: false,
+            }],
+            screens: vec![ScreenInfo {
+                id: "1".to_owned(),
+                name: escape,
+                kind: ScreenKind::Window,
+                size: Resolution::HD,
+                primary: false,
+            }],
+        };
+        let table = table(&devices);
+        assert!(
+            !table.contains(|char: char| char.is_control() && char != '\n'),
+            "{table:?}"
+        );
+        assert_eq!(
+            table.lines().count(),
+            3 + 4,
+            "a title and a line for each, and one for what is wrong"
         );
     }
 }
