@@ -159,20 +159,7 @@ pub(crate) fn start(
     let (sender, events) = sync_channel(QUEUE);
     let pictures = mailbox.sender();
     mailbox.admit(pictures.id());
-    let show = Show {
-        clock,
-        frames: FrameBuffer::default(),
-        timing: Timing::new(pair),
-        decoder: None,
-        pictures,
-        encoded: Arc::clone(encoded),
-        rotation: Rotation::default(),
-        codec: PictureCodec::default(),
-        waiting: None,
-        asked: None,
-        passed_over: 0,
-        figures: Arc::clone(figures),
-    };
+    let show = Show::new(clock, pair, pictures, Arc::clone(encoded), Arc::clone(figures));
     thread::Builder::new()
         .name("pictures".into())
         .spawn(move || show.run(&events))?;
@@ -204,6 +191,29 @@ struct Show {
 }
 
 impl Show {
+    fn new(
+        clock: MediaClock,
+        pair: Arc<Pair>,
+        pictures: Sender,
+        encoded: Arc<EncodedPictures>,
+        figures: Arc<PictureFigures>,
+    ) -> Self {
+        Self {
+            clock,
+            frames: FrameBuffer::default(),
+            timing: Timing::new(pair),
+            decoder: None,
+            pictures,
+            encoded,
+            rotation: Rotation::default(),
+            codec: PictureCodec::default(),
+            waiting: None,
+            asked: None,
+            passed_over: 0,
+            figures,
+        }
+    }
+
     fn run(mut self, events: &Receiver<PictureEvent>) {
         while !self.figures.closed.load(Ordering::Acquire) {
             let wait = self.next_deadline().map_or(IDLE, |at| {
@@ -243,7 +253,9 @@ impl Show {
             .asked
             .filter(|_| self.frames.awaits_keyframe())
             .map(|at| at + ASK_AGAIN);
-        [shown, asked, self.frames.gives_up_at()].into_iter().flatten().min()
+        // What is missing is looked at again once the frame that waits is out.
+        let given_up = self.frames.gives_up_at().filter(|_| self.waiting.is_none());
+        [shown, asked, given_up].into_iter().flatten().min()
     }
 
     fn advance(&mut self) {

@@ -314,3 +314,33 @@ async fn vp8_waits_for_the_sound_of_the_same_person() {
     // Less what passed before the packet was made.
     assert!(waited + Duration::from_millis(20) >= LATER, "{waited:?}");
 }
+
+#[test]
+fn a_frame_that_waits_is_slept_for_whatever_is_missing_behind_it() {
+    let (clock, mailbox) = (MediaClock::start(), Mailbox::new());
+    let mut publisher = Publisher::new(clock);
+    let mut show = Show::new(clock, Arc::default(), mailbox.sender(), Arc::default(), Arc::default());
+    let keyframe = publisher.next();
+    let timestamp = keyframe[0].timestamp;
+    for packet in keyframe {
+        show.take(PictureEvent::Packet(packet));
+    }
+    let mut waiting = show.frames.pop(show.now()).expect("a keyframe");
+    // Something is missing behind it, and has been for so long that it is given up.
+    let mut behind = publisher.next().pop().expect("a packet");
+    behind.sequence += 1;
+    behind.arrival -= 10_000 * MILLISECOND;
+    show.take(PictureEvent::Packet(behind));
+    assert!(
+        show.next_deadline().is_some_and(|at| at < show.now()),
+        "it is given up at once"
+    );
+
+    // A later frame of the same time on the way is due half a second later.
+    show.timing.arrived(timestamp, show.now());
+    waiting.timestamp += 45_000;
+    show.waiting = Some(waiting);
+    let now = show.now();
+    let deadline = show.next_deadline().expect("it is due");
+    assert!(deadline > now + 100 * MILLISECOND, "{} µs from now", deadline - now);
+}
