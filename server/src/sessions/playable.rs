@@ -11,12 +11,18 @@ pub(super) fn is_playable(offer: &str, on_air: &[&'static str]) -> Result<(), No
     let mut codecs = on_air.to_vec();
     codecs.sort_unstable();
     codecs.dedup();
-    let mut sections = offer.split("\nm=").skip(1).filter(|section| receives(section));
+    let sections: Vec<_> = offer
+        .split("\nm=")
+        .skip(1)
+        .filter(|section| receives(section))
+        .collect();
+    // What names no format at all is no offer: the engine says what is wrong with it.
+    let names_any = sections.iter().any(|section| section.contains("\na=rtpmap:"));
     let fits = |section: &str| {
         // Sound is forwarded in one codec, which an offer without is refused for by the engine.
         !section.starts_with("video ") || codecs.iter().any(|codec| offers(section, codec))
     };
-    if codecs.is_empty() || sections.any(fits) {
+    if codecs.is_empty() || !names_any || sections.into_iter().any(fits) {
         return Ok(());
     }
     Err(NotPlayable(codecs.join(" and ")))
@@ -51,6 +57,12 @@ mod tests {
         let refused = of(VP8, &["H264", "H264", "AV1"]).expect_err("neither");
         assert!(refused.to_string().contains("AV1 and H264,"), "{refused}");
         assert_eq!(of(&format!("{SOUND}{VP8}"), &["H264"]), Ok(()), "it hears the show");
+        assert_eq!(of("", &["H264"]), Ok(()), "it is no offer");
+        assert_eq!(
+            of("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n", &["H264"]),
+            Ok(()),
+            "nor is this"
+        );
         let mute = SOUND.replace("recvonly", "inactive");
         assert!(of(&format!("{mute}{VP8}"), &["H264"]).is_err());
     }
