@@ -62,19 +62,25 @@ testInOwnNetwork('a full studio is seen whole, in Chromium and in Firefox', impo
   await crowd(extras, server, session, guests, { sends: true });
   await acceptAll(ann, guests);
 
-  const watchers = /** @type {const} */ ([
-    [await arrive(t, browser, 'Viewer'), server.localUrl],
-    [await arriveInFirefox(t, 'Viewer'), server.url],
-  ]);
-  for (const [watcher, url] of watchers) {
-    await watcher.goto(`${url}/watch/${session}?username=Viewer`, { waitUntil: 'domcontentloaded' });
-    await until(`${guests + 1} pictures run`, async () => {
-      const running = await watcher.evaluate(() => {
-        const videos = [...document.querySelectorAll('video')];
-        return videos.filter(({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0).length;
-      });
-      if (running !== guests + 1) throw new Error(`${running}`);
-      return true;
-    });
-  }
+  const inChromium = await arrive(t, browser, 'Viewer');
+  await inChromium.goto(`${server.localUrl}/watch/${session}?username=Viewer`);
+  await runs(inChromium, guests + 1);
+  const inFirefox = await arriveInFirefox(t, 'Viewer');
+  await inFirefox.goto(`${server.url}/watch/${session}?username=Viewer`, { waitUntil: 'domcontentloaded' });
+  await runs(inFirefox, guests + 1);
 });
+
+/**
+ * @param {import('../fixtures/room.mjs').Evaluates} watcher
+ * @param {number} pictures
+ */
+async function runs(watcher, pictures) {
+  await until(`${pictures} pictures run`, async () => {
+    const running = await watcher.evaluate(() => {
+      const videos = [...document.querySelectorAll('video')];
+      return videos.filter(({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0).length;
+    });
+    if (running !== pictures) throw new Error(`${running}`);
+    return true;
+  });
+}

@@ -43,6 +43,7 @@ pub(super) fn run(options: PublishOptions) -> anyhow::Result<()> {
             requests: VecDeque::new(),
             camera: None,
             switching: None,
+            switch_again: false,
         };
         match stage.play(interrupted).await? {
             Ending::SessionEnded(EndReason::EndedByHost) => warn("the host ended the session"),
@@ -73,6 +74,8 @@ struct Stage {
     camera: Option<String>,
     /// The way to another camera, while it is being looked for and opened.
     switching: Option<Switching>,
+    /// The key was pressed once more on that way: closing the camera before can take as long as opening the next one.
+    switch_again: bool,
 }
 
 /// Ends with the id of the camera that is on air then.
@@ -119,10 +122,7 @@ impl Stage {
                     // Its other end lives in the publisher.
                     Err(RecvError::Closed) => return None,
                 },
-                switched = finished(&mut self.switching) => match switched {
-                    Ok(camera) => self.camera = Some(camera),
-                    Err(error) => self.screen.complain(&format!("{error:#}")),
-                },
+                switched = finished(&mut self.switching) => self.switched(switched),
                 input = self.screen.input() => if self.typed(input).is_break() {
                     return None;
                 },
@@ -175,11 +175,21 @@ impl Stage {
                     self.report(self.publisher.answer_request(&user_id, approved));
                 }
             }
-            // A device that takes its time is waited for once.
-            Some(Wish::SwitchCamera) if self.switching.is_none() => self.switch_camera(),
-            Some(Wish::SwitchCamera) | None => {}
+            Some(Wish::SwitchCamera) if self.switching.is_some() => self.switch_again = true,
+            Some(Wish::SwitchCamera) => self.switch_camera(),
+            None => {}
         }
         ControlFlow::Continue(())
+    }
+
+    fn switched(&mut self, switched: anyhow::Result<String>) {
+        match switched {
+            Ok(camera) => self.camera = Some(camera),
+            Err(error) => self.screen.complain(&format!("{error:#}")),
+        }
+        if std::mem::take(&mut self.switch_again) {
+            self.switch_camera();
+        }
     }
 
     fn switch_camera(&mut self) {
